@@ -1,0 +1,154 @@
+// What every part of the set-up needs: places, one way to word a failure, one way to run a program.
+// Plain JavaScript without dependencies: it runs before anything is installed or compiled.
+import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { accessSync, constants, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { delimiter, join, relative, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** Root of the package (the folder of package.json). */
+export const packageRoot = fileURLToPath(new URL("../../", import.meta.url)).replace(/[/\\]$/, "");
+
+/** Everything compiled lands here; git-ignored. */
+export const buildDir = join(packageRoot, "build");
+export const addonPath = join(buildDir, "fewlabels.node");
+export const engineRecordPath = join(buildDir, "engine.json");
+
+/** Where downloads live, shared by every checkout of this user. */
+export function cacheDir(env = process.env) {
+  return join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "fewlabels");
+}
+
+/** A failure that the user can do something about: printed without a stack, with `hint` lines below. */
+export class SetupError extends Error {
+  /**
+   * @param {string} message what went wrong
+   * @param {string[]} [hints] what to do, one line each
+   */
+  constructor(message, hints = []) {
+    super(message);
+    this.name = "SetupError";
+    this.code = "SETUP";
+    this.hints = hints;
+  }
+}
+
+/**
+ * Runs a program to its end. Never throws for a non-zero exit; `status` is null when it could not be started.
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{ env?: NodeJS.ProcessEnv, cwd?: string, onLine?: (line: string) => void, statusFd?: (line: string) => void }} [options]
+ * @returns {Promise<{ status: number | null, output: string }>} stdout and stderr together
+ */
+export function run(command, args, { env, cwd, onLine, statusFd } = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { env, cwd, stdio: ["ignore", "pipe", "pipe", statusFd ? "pipe" : "ignore"] });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding("utf8");
+      stream?.on("data", (text) => {
+        output = (output + text).slice(-1_000_000);
+      });
+      if (onLine && stream) eachLine(stream, onLine);
+    }
+    const extra = child.stdio[3];
+    if (statusFd && extra && "on" in extra) eachLine(/** @type {import("node:stream").Readable} */ (extra), statusFd);
+    child.on("error", (error) => resolve({ status: null, output: `${output}${error.message}\n` }));
+    child.on("close", (status) => resolve({ status: status ?? 1, output }));
+  });
+}
+
+/**
+ * @param {import("node:stream").Readable} stream
+ * @param {(line: string) => void} onLine
+ */
+function eachLine(stream, onLine) {
+  let rest = "";
+  stream.on("data", (chunk) => {
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) onLine(line);
+  });
+}
+
+/**
+ * Output of a short program, or undefined when it is absent or fails.
+ * @param {string} command
+ * @param {string[]} args
+ */
+export function capture(command, args) {
+  const result = spawnSync(command, args, { encoding: "utf8", timeout: 30_000, stdio: ["ignore", "pipe", "ignore"] });
+  return result.status === 0 ? result.stdout.trim() : undefined;
+}
+
+/**
+ * Full path of a program on PATH, or undefined.
+ * @param {string} name
+ */
+export function which(name, env = process.env) {
+  for (const folder of (env.PATH ?? "").split(delimiter)) {
+    if (!folder) continue;
+    const path = join(folder, name);
+    try {
+      accessSync(path, constants.X_OK);
+      if (statSync(path).isFile()) return path;
+    } catch {
+      // not here: the next folder
+    }
+  }
+  return undefined;
+}
+
+/** @param {...(string | Buffer)} parts */
+export function sha256(...parts) {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part).update("\0");
+  return hash.digest("hex");
+}
+
+/**
+ * Files under a folder, relative paths with "/" in name order. A missing folder has none.
+ * @param {string} folder
+ * @param {(name: string) => boolean} [keep]
+ * @returns {string[]}
+ */
+export function filesUnder(folder, keep = () => true) {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && keep(entry.name))
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/"))
+    .sort();
+}
+
+/** @param {string} path */
+export function readJson(path) {
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param {number} started value of performance.now() */
+export function since(started) {
+  return `${((performance.now() - started) / 1000).toFixed(1)} s`;
+}
+
+export function isRoot() {
+  return process.getuid?.() === 0;
+}
+
+/** "debian", "ubuntu", "fedora", ...: ID and ID_LIKE of /etc/os-release. */
+export function osIds() {
+  try {
+    const text = readFileSync("/etc/os-release", "utf8");
+    return [...text.matchAll(/^ID(?:_LIKE)?="?([^"\n]*)"?$/gm)].flatMap((match) => (match[1] ?? "").split(" "));
+  } catch {
+    return [];
+  }
+}
+
+export function hasApt() {
+  return process.platform === "linux" && which("apt-get") !== undefined && which("dpkg") !== undefined;
+}

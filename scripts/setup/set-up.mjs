@@ -1,0 +1,57 @@
+// The order of the set-up. Each step says a line only when it really does something.
+import { SetupError } from "./common.mjs";
+import { buildAddon, findCompiler, isCurrent, planBuild } from "./compile.mjs";
+import { installMissing, missingHints } from "./install.mjs";
+import { findLibtorch } from "./libtorch.mjs";
+import { buildTypescript, typescriptState } from "./typescript.mjs";
+
+/**
+ * @param {{ nativeDir: string, buildDir: string, output: string, engine: boolean, typescript: boolean, install: boolean,
+ *   log: (line: string) => void }} options
+ * @returns {Promise<string[]>} what is there now, in words
+ */
+export async function setUp({ nativeDir, buildDir, output, engine, typescript, install, log }) {
+  const parts = [];
+  if (engine) {
+    const { libtorch, compiler } = await ensureTools(install, log);
+    const plan = planBuild(libtorch, compiler, { nativeDir, buildDir, output });
+    const current = isCurrent(plan);
+    if (!current) await buildAddon(plan, log);
+    parts.push(`libtorch ${libtorch.version} (${libtorch.how})`, current ? "addon up to date" : "addon built");
+  }
+  if (typescript) {
+    const { state, hash } = typescriptState();
+    if (state === "stale") await buildTypescript(hash, log);
+    parts.push(state === "stale" ? "TypeScript built" : "TypeScript up to date");
+  }
+  return parts;
+}
+
+/** @param {boolean} install @param {(line: string) => void} log */
+async function ensureTools(install, log) {
+  let found = findLibtorch();
+  let compiler = findCompiler();
+  const missing = { libtorch: !found.found, compiler: !compiler };
+  if (missing.libtorch && process.env.FEWLABELS_LIBTORCH) {
+    throw new SetupError(`${found.tried[0]?.place}: ${found.tried[0]?.problem}`, [
+      "give the folder that holds include/ and lib/ of a libtorch, or unset the variable to let set-up look for one",
+    ]);
+  }
+  if (missing.compiler && process.env.CXX) {
+    throw new SetupError(`CXX=${process.env.CXX} is not a C++ compiler that can be run`, ["unset CXX, or correct it"]);
+  }
+  if (missing.libtorch || missing.compiler) {
+    if (install) await installMissing(missing, log);
+    found = findLibtorch();
+    compiler = findCompiler();
+  }
+  if (!found.found || !compiler) {
+    const what = [!found.found && "libtorch", !compiler && "a C++ compiler"].filter(Boolean).join(" and ");
+    const tried = found.found ? [] : found.tried.map(({ place, problem }) => `looked at ${place}: ${problem}`);
+    throw new SetupError(`${what} not found`, [
+      ...tried,
+      ...missingHints({ libtorch: !found.found, compiler: !compiler }),
+    ]);
+  }
+  return { libtorch: found.found, compiler };
+}
