@@ -1,0 +1,123 @@
+/**
+ * Declared options. One declaration gives the command-line flag, the YAML key, the typed field, the check and the
+ * documentation: see `defineMethod`, `defineModel` and the run options of `train/`.
+ */
+import { badValue, UsageError, unknownName } from "./errors.js";
+
+export type OptionType = "number" | "integer" | "boolean" | "string";
+
+/** One option. `default` undefined means "derived when not given"; `doc` then says from what. */
+export interface Option<T = unknown> {
+  readonly type: OptionType;
+  readonly default: T;
+  readonly doc: string;
+  readonly min?: number;
+  readonly max?: number;
+  readonly choices?: readonly string[];
+}
+
+export type OptionSpec = Readonly<Record<string, Option>>;
+
+/** The typed fields of a spec. */
+export type OptionsOf<S extends OptionSpec> = { readonly [K in keyof S]: S[K] extends Option<infer T> ? T : never };
+
+interface Range {
+  readonly min?: number;
+  readonly max?: number;
+  readonly doc: string;
+}
+
+/** A real number. */
+export function number(value: number, range: Range): Option<number>;
+export function number(value: undefined, range: Range): Option<number | undefined>;
+export function number(value: number | undefined, range: Range): Option<number | undefined> {
+  return { type: "number", default: value, ...range };
+}
+
+/** A whole number. */
+export function integer(value: number, range: Range): Option<number>;
+export function integer(value: undefined, range: Range): Option<number | undefined>;
+export function integer(value: number | undefined, range: Range): Option<number | undefined> {
+  return { type: "integer", default: value, ...range };
+}
+
+/** true or false; as a flag `--x`, `--x true`, `--x false` or `--no-x`. */
+export function boolean(value: boolean, about: { doc: string }): Option<boolean>;
+export function boolean(value: undefined, about: { doc: string }): Option<boolean | undefined>;
+export function boolean(value: boolean | undefined, about: { doc: string }): Option<boolean | undefined> {
+  return { type: "boolean", default: value, ...about };
+}
+
+/** Free text, such as a path. */
+export function text(value: string, about: { doc: string }): Option<string>;
+export function text(value: undefined, about: { doc: string }): Option<string | undefined>;
+export function text(value: string | undefined, about: { doc: string }): Option<string | undefined> {
+  return { type: "string", default: value, ...about };
+}
+
+/** One of a few words. */
+export function choice<const C extends readonly string[]>(
+  choices: C,
+  value: C[number],
+  about: { doc: string },
+): Option<C[number]>;
+export function choice<const C extends readonly string[]>(
+  choices: C,
+  value: undefined,
+  about: { doc: string },
+): Option<C[number] | undefined>;
+export function choice<const C extends readonly string[]>(
+  choices: C,
+  value: C[number] | undefined,
+  about: { doc: string },
+): Option<C[number] | undefined> {
+  return { type: "string", default: value, choices, ...about };
+}
+
+/** Checks one value, given as text (flag) or as a typed value (YAML, library); throws UsageError. */
+export function parseOption<T>(option: Option<T>, name: string, raw: unknown, who: string): T {
+  const fail = (expected: string): never => {
+    throw new UsageError(`${badValue(who, name, expected, raw)} (${option.doc})`);
+  };
+  if (option.type === "boolean") {
+    if (raw === true || raw === "true") return true as T;
+    if (raw === false || raw === "false") return false as T;
+    return fail("true or false");
+  }
+  if (option.type === "string") {
+    if (typeof raw !== "string" && typeof raw !== "number") return fail("text");
+    const word = String(raw);
+    if (option.choices && !option.choices.includes(word)) {
+      throw new UsageError(unknownName(who, name, word, option.choices));
+    }
+    return word as T;
+  }
+  const value = typeof raw === "number" ? raw : typeof raw === "string" && raw.trim() !== "" ? Number(raw) : Number.NaN;
+  const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = option;
+  const whole = option.type === "integer";
+  const inRange = Number.isFinite(value) && value >= min && value <= max && (!whole || Number.isInteger(value));
+  return inRange ? (value as T) : fail(`${whole ? "a whole number" : "a number"}${rangeText(option)}`);
+}
+
+/** Checks a record against a spec and fills the defaults in; throws UsageError that names the nearest option. */
+export function parseOptions<S extends OptionSpec>(
+  spec: S,
+  given: Readonly<Record<string, unknown>>,
+  who: string,
+): OptionsOf<S> {
+  for (const name of Object.keys(given)) {
+    if (!(name in spec)) throw new UsageError(unknownName(who, "option", name, Object.keys(spec)));
+  }
+  const entries = Object.entries(spec).map(([name, option]) => {
+    const raw = given[name];
+    return [name, raw === undefined ? option.default : parseOption(option, name, raw, who)];
+  });
+  return Object.fromEntries(entries) as OptionsOf<S>;
+}
+
+/** `in 0..1`, `at least 1` or nothing, for help texts and errors. */
+export function rangeText({ min, max }: Pick<Option, "min" | "max">): string {
+  if (min !== undefined && max !== undefined) return ` in ${min}..${max}`;
+  if (min !== undefined) return ` of at least ${min}`;
+  return max !== undefined ? ` of at most ${max}` : "";
+}
