@@ -1,0 +1,233 @@
+// Dropout, Gaussian noise and random fills. Element e of a tensor (in memory order) always gets the same draw, however
+// many threads work: group g of 16 blocks serves 128 mask bits or 64 numbers.
+#include "compat.h"
+#include "philox.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace fewlabels {
+namespace {
+
+constexpr int64_t kMaskGroup = 8 * kLanes;    // 16-bit draws in 16 blocks
+constexpr int64_t kNumberGroup = 4 * kLanes;  // 32-bit draws in 16 blocks
+
+FEWLABELS_INLINE float bf16_to_float(uint16_t bits) {
+  const uint32_t wide = static_cast<uint32_t>(bits) << 16;
+  float value;
+  std::memcpy(&value, &wide, 4);
+  return value;
+}
+
+FEWLABELS_INLINE uint16_t float_to_bf16(float value) {  // nearest, ties to even; NaN stays NaN
+  uint32_t bits;
+  std::memcpy(&bits, &value, 4);
+  const uint32_t rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
+  const bool nan = (bits & 0x7FFFFFFFu) > 0x7F800000u;
+  return static_cast<uint16_t>(nan ? 0x7FC0u : rounded);
+}
+
+// keep[e] = 1 where the 16-bit draw is at least the threshold.
+FEWLABELS_INLINE void keep_lanes(PhiloxKey key, uint64_t block, uint32_t threshold, uint32_t keep[kMaskGroup]) {
+  uint32_t words[4][kLanes];
+  philox_lanes(key, block, words);
+  for (int w = 0; w < 4; w++)
+    for (int i = 0; i < kLanes; i++) {
+      keep[w * kLanes + i] = (words[w][i] & 0xFFFFu) >= threshold;
+      keep[(4 + w) * kLanes + i] = (words[w][i] >> 16) >= threshold;
+    }
+}
+
+FEWLABELS_VECTORIZED void mask_float(const float* in, float* out, int64_t from, int64_t to, int64_t n, PhiloxKey key,
+                                     uint64_t first, uint32_t threshold, float scale) {
+  for (int64_t group = from; group < to; group++) {
+    uint32_t keep[kMaskGroup];
+    keep_lanes(key, first + group * kLanes, threshold, keep);
+    const int64_t start = group * kMaskGroup;
+    const int64_t count = std::min(kMaskGroup, n - start);
+    for (int64_t i = 0; i < count; i++) out[start + i] = keep[i] ? in[start + i] * scale : 0.0f;
+  }
+}
+
+FEWLABELS_VECTORIZED void mask_bf16(const uint16_t* in, uint16_t* out, int64_t from, int64_t to, int64_t n, PhiloxKey key,
+                                    uint64_t first, uint32_t threshold, float scale) {
+  for (int64_t group = from; group < to; group++) {
+    uint32_t keep[kMaskGroup];
+    keep_lanes(key, first + group * kLanes, threshold, keep);
+    const int64_t start = group * kMaskGroup;
+    const int64_t count = std::min(kMaskGroup, n - start);
+    for (int64_t i = 0; i < count; i++)
+      out[start + i] = keep[i] ? float_to_bf16(bf16_to_float(in[start + i]) * scale) : 0;
+  }
+}
+
+// Natural logarithm of a float in (0, 1]: exponent and the atanh series of the mantissa, error under 1e-7.
+FEWLABELS_INLINE float log_unit(float u) {
+  uint32_t bits;
+  std::memcpy(&bits, &u, 4);
+  const int32_t shifted = static_cast<int32_t>(bits) - 0x3F3504F3;  // mantissa in [sqrt(1/2), sqrt(2))
+  const int32_t exponent = shifted >> 23;
+  bits -= static_cast<uint32_t>(exponent) << 23;
+  float m;
+  std::memcpy(&m, &bits, 4);
+  const float s = (m - 1.0f) / (m + 1.0f);
+  const float s2 = s * s;
+  const float series = 2.0f * s * (1.0f + s2 * (1.0f / 3 + s2 * (1.0f / 5 + s2 * (1.0f / 7 + s2 * (1.0f / 9)))));
+  return static_cast<float>(exponent) * 0.69314718f + series;
+}
+
+// Two normals from two words (Box-Muller).
+FEWLABELS_INLINE void box_muller(uint32_t a, uint32_t b, float& z0, float& z1) {
+  const float u = static_cast<float>(static_cast<int32_t>(a >> 8) + 1) * 5.9604645e-8f;  // (0, 1], 24 bits
+  const float radius = std::sqrt(-2.0f * log_unit(u));
+  const float t = static_cast<float>(static_cast<int32_t>(b >> 8)) * 2.3841858e-7f;  // quarter turns, [0, 4)
+  const int32_t quadrant = static_cast<int32_t>(t + 0.5f);
+  const float r = (t - static_cast<float>(quadrant)) * 1.57079633f;
+  const float r2 = r * r;
+  const float sine = r * (1 + r2 * (-1.0f / 6 + r2 * (1.0f / 120 + r2 * (-1.0f / 5040 + r2 * (1.0f / 362880)))));
+  const float cosine = 1 + r2 * (-0.5f + r2 * (1.0f / 24 + r2 * (-1.0f / 720 + r2 * (1.0f / 40320))));
+  const bool odd = quadrant & 1;
+  const float s = odd ? cosine : sine;
+  const float c = odd ? sine : cosine;
+  z0 = radius * (((quadrant + 1) & 2) ? -c : c);
+  z1 = radius * ((quadrant & 2) ? -s : s);
+}
+
+// out = (in or 0) + mean + std * N(0, 1)
+FEWLABELS_VECTORIZED void normal_float(const float* in, float* out, int64_t from, int64_t to, int64_t n, PhiloxKey key,
+                                       uint64_t first, float mean, float std) {
+  for (int64_t group = from; group < to; group++) {
+    uint32_t words[4][kLanes];
+    philox_lanes(key, first + group * kLanes, words);
+    float z[kNumberGroup];
+    for (int pair = 0; pair < 2; pair++)
+      for (int i = 0; i < kLanes; i++)
+        box_muller(words[2 * pair][i], words[2 * pair + 1][i], z[(2 * pair) * kLanes + i], z[(2 * pair + 1) * kLanes + i]);
+    const int64_t start = group * kNumberGroup;
+    const int64_t count = std::min(kNumberGroup, n - start);
+    if (in) {
+      for (int64_t i = 0; i < count; i++) out[start + i] = in[start + i] + mean + std * z[i];
+    } else {
+      for (int64_t i = 0; i < count; i++) out[start + i] = mean + std * z[i];
+    }
+  }
+}
+
+FEWLABELS_VECTORIZED void uniform_float(float* out, int64_t from, int64_t to, int64_t n, PhiloxKey key, uint64_t first,
+                                        float low, float high) {
+  for (int64_t group = from; group < to; group++) {
+    uint32_t words[4][kLanes];
+    philox_lanes(key, first + group * kLanes, words);
+    const int64_t start = group * kNumberGroup;
+    const int64_t count = std::min(kNumberGroup, n - start);
+    for (int64_t i = 0; i < count; i++)
+      out[start + i] = low + (high - low) * (static_cast<float>(words[i / kLanes][i % kLanes] >> 8) * 5.9604645e-8f);
+  }
+}
+
+// Runs `body(from, to)` over the groups of `n` elements, on as many threads as the caller may use.
+template <typename Body>
+void over_groups(int64_t n, int64_t group, const Body& body) {
+  at::parallel_for(0, (n + group - 1) / group, std::max<int64_t>(1, 16384 / group), body);
+}
+
+PhiloxKey make_key(int64_t k0, int64_t k1) { return {static_cast<uint32_t>(k0), static_cast<uint32_t>(k1)}; }
+
+at::Tensor dense(const at::Tensor& x, at::MemoryFormat format) { return x.contiguous(format); }
+
+// The mask applied to any tensor: forward to the input, backward to the gradient.
+at::Tensor masked(const at::Tensor& input, double p, PhiloxKey key, int64_t first, at::MemoryFormat format) {
+  TORCH_CHECK(p >= 0 && p <= 1, "expected a probability in 0..1, got ", p);
+  const auto threshold = static_cast<uint32_t>(std::lround(p * 65536));
+  const float scale = p < 1 ? static_cast<float>(1 / (1 - p)) : 0.0f;
+  const bool native = input.is_cpu() && (input.scalar_type() == at::kFloat || input.scalar_type() == at::kBFloat16);
+  // Elsewhere (CUDA, other types) the same draws are made on the CPU and carried over: slower, equal bits.
+  const at::Tensor x = native ? dense(input, format) : at::empty(input.sizes(), at::TensorOptions().dtype(at::kFloat).memory_format(format)).fill_(1);
+  at::Tensor out = at::empty_like(x, x.options().memory_format(format));
+  const int64_t n = x.numel();
+  over_groups(n, kMaskGroup, [&](int64_t from, int64_t to) {
+    if (x.scalar_type() == at::kFloat)
+      mask_float(x.data_ptr<float>(), out.data_ptr<float>(), from, to, n, key, first, threshold, scale);
+    else
+      mask_bf16(static_cast<const uint16_t*>(x.data_ptr()), static_cast<uint16_t*>(out.data_ptr()), from, to, n, key, first, threshold, scale);
+  });
+  return native ? out : input.mul(out.to(input.options()));
+}
+
+struct Dropout : torch::autograd::Function<Dropout> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, double p, int64_t k0, int64_t k1, int64_t first) {
+    const auto format = x.suggest_memory_format();
+    context->saved_data["p"] = p;
+    context->saved_data["k0"] = k0;
+    context->saved_data["k1"] = k1;
+    context->saved_data["first"] = first;
+    context->saved_data["format"] = static_cast<int64_t>(format);
+    at::AutoDispatchBelowADInplaceOrView guard;
+    return masked(x, p, make_key(k0, k1), first, format);
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list grads) {
+    auto& saved = context->saved_data;
+    const auto format = static_cast<at::MemoryFormat>(saved["format"].toInt());
+    at::Tensor grad = masked(grads[0], saved["p"].toDouble(), make_key(saved["k0"].toInt(), saved["k1"].toInt()), saved["first"].toInt(), format);
+    return {grad, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+at::Tensor dropout_plain(const at::Tensor& x, double p, int64_t k0, int64_t k1, int64_t first) {
+  return masked(x, p, make_key(k0, k1), first, x.suggest_memory_format());
+}
+
+at::Tensor dropout_autograd(const at::Tensor& x, double p, int64_t k0, int64_t k1, int64_t first) {
+  return Dropout::apply(x, p, k0, k1, first);
+}
+
+at::Tensor normal_like(at::IntArrayRef shape, at::MemoryFormat format, const float* in, double mean, double std, PhiloxKey key, int64_t first) {
+  at::Tensor out = at::empty(shape, at::TensorOptions().dtype(at::kFloat).memory_format(format));
+  const int64_t n = out.numel();
+  over_groups(n, kNumberGroup, [&](int64_t from, int64_t to) {
+    normal_float(in, out.data_ptr<float>(), from, to, n, key, first, static_cast<float>(mean), static_cast<float>(std));
+  });
+  return out;
+}
+
+// No graph node of its own: with a gradient to carry it is a plain addition.
+at::Tensor add_gaussian_noise(const at::Tensor& x, double sigma, int64_t k0, int64_t k1, int64_t first) {
+  const auto format = x.suggest_memory_format();
+  if (x.is_cpu() && x.scalar_type() == at::kFloat && !x.requires_grad()) {
+    const at::Tensor in = dense(x, format);
+    return normal_like(x.sizes(), format, in.data_ptr<float>(), 0, sigma, make_key(k0, k1), first);
+  }
+  return x.add(normal_like(x.sizes(), format, nullptr, 0, sigma, make_key(k0, k1), first).to(x.options()));
+}
+
+at::Tensor normal(at::IntArrayRef shape, double mean, double std, int64_t k0, int64_t k1, int64_t first) {
+  return normal_like(shape, at::MemoryFormat::Contiguous, nullptr, mean, std, make_key(k0, k1), first);
+}
+
+at::Tensor uniform(at::IntArrayRef shape, double low, double high, int64_t k0, int64_t k1, int64_t first) {
+  at::Tensor out = at::empty(shape, at::TensorOptions().dtype(at::kFloat));
+  const int64_t n = out.numel();
+  over_groups(n, kNumberGroup, [&](int64_t from, int64_t to) {
+    uniform_float(out.data_ptr<float>(), from, to, n, make_key(k0, k1), first, static_cast<float>(low), static_cast<float>(high));
+  });
+  return out;
+}
+
+}  // namespace
+}  // namespace fewlabels
+
+TORCH_LIBRARY_FRAGMENT(fewlabels, library) {
+  library.def("dropout(Tensor x, float p, int key0, int key1, int first) -> Tensor");
+  library.def("add_gaussian_noise(Tensor x, float sigma, int key0, int key1, int first) -> Tensor", fewlabels::add_gaussian_noise);
+  library.def("normal(int[] shape, float mean, float std, int key0, int key1, int first) -> Tensor", fewlabels::normal);
+  library.def("uniform(int[] shape, float low, float high, int key0, int key1, int first) -> Tensor", fewlabels::uniform);
+}
+TORCH_LIBRARY_IMPL(fewlabels, CompositeExplicitAutograd, library) { library.impl("dropout", fewlabels::dropout_plain); }
+TORCH_LIBRARY_IMPL(fewlabels, Autograd, library) { library.impl("dropout", fewlabels::dropout_autograd); }

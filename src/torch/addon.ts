@@ -1,0 +1,61 @@
+/** Loads the native addon: the only file that knows where it lies. */
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { EngineError } from "../errors.js";
+
+/** What `native/` exports. Tensors cross as handles: numbers that name a slot and its generation. */
+export interface Addon {
+  find(name: string, overload: string): number;
+  call(op: number, args: readonly unknown[]): unknown;
+  release(handles: readonly number[]): void;
+  liveTensors(): number;
+  adjustExternalMemory(bytes: number): void;
+  fromData(data: NodeJS.TypedArray, shape: readonly number[], dtype: string, borrow: boolean): number;
+  toData(handle: number): NodeJS.TypedArray;
+  shape(handle: number): number[];
+  dtype(handle: number): string;
+  device(handle: number): string;
+  isChannelsLast(handle: number): boolean;
+  backward(handle: number): void;
+  grad(handle: number): number | undefined;
+  clearGrad(handle: number): void;
+  requiresGrad(handle: number): boolean;
+  setRequiresGrad(handle: number, on: boolean): void;
+  setGradMode(on: boolean): boolean;
+  enterAutocast(device: string, dtype: string): void;
+  leaveAutocast(device: string): void;
+  setThreads(count: number): void;
+  threads(): number;
+  info(): { libtorch: string; cuda: number; capability: string };
+}
+
+let loaded: Addon | undefined;
+
+/** The addon, loaded on first use. Throws EngineError naming every path tried and what to do. */
+export function addon(): Addon {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Addon {
+  process.env.ATEN_CPU_CAPABILITY ??= "avx512"; // Debian's build picks AVX2; libtorch falls back where there is no AVX-512
+  const given = process.env.FEWLABELS_ADDON;
+  const paths = given ? [given] : [fileURLToPath(new URL("../../build/fewlabels.node", import.meta.url))];
+  const failures: string[] = [];
+  for (const path of paths) {
+    if (!existsSync(path)) {
+      failures.push(`${path}: not there`);
+      continue;
+    }
+    try {
+      return createRequire(import.meta.url)(path) as Addon;
+    } catch (error) {
+      failures.push(`${path}: ${(error as Error).message}`);
+    }
+  }
+  throw new EngineError(
+    `fewlabels: the engine could not be loaded.\n${failures.map((f) => `  tried ${f}`).join("\n")}\n` +
+      "  Run `npm run setup` to find or install libtorch and build it; `npx fewlabels doctor` says what is missing.",
+  );
+}

@@ -1,0 +1,25 @@
+/** Gradient and precision modes, as scopes that are restored on a throw. Functions given must be synchronous. */
+import { addon } from "./addon.js";
+
+/** Runs `body` without recording a graph. */
+export function noGrad<T>(body: () => T): T {
+  const before = addon().setGradMode(false);
+  try {
+    return body();
+  } finally {
+    addon().setGradMode(before);
+  }
+}
+
+export type Precision = "fp32" | "bf16";
+
+/** Runs `body` with libtorch's autocast: convolutions and products in bfloat16, losses in float32. "fp32" does nothing. */
+export function autocast<T>(precision: Precision, device: string, body: () => T): T {
+  if (precision === "fp32") return body();
+  addon().enterAutocast(device, "bfloat16");
+  try {
+    return body();
+  } finally {
+    addon().leaveAutocast(device);
+  }
+}

@@ -1,0 +1,135 @@
+/** Operators that are not methods of Tensor: factories, joins, convolution and pooling, losses. */
+import { call, callTensor, type DType, type Tensor } from "./tensor.js";
+
+export interface Like {
+  readonly dtype?: DType;
+  readonly device?: string;
+}
+
+/** Filled with one value; float32 on the CPU unless told otherwise. */
+export function full(shape: readonly number[], value: number, like: Like = {}): Tensor {
+  return callTensor("aten::full", "", shape, value, like.dtype ?? "float32", undefined, like.device ?? "cpu");
+}
+export function zeros(shape: readonly number[], like: Like = {}): Tensor {
+  return full(shape, 0, like);
+}
+export function ones(shape: readonly number[], like: Like = {}): Tensor {
+  return full(shape, 1, like);
+}
+export function zerosLike(t: Tensor): Tensor {
+  return callTensor("aten::zeros_like", "", t);
+}
+/** `[n]` int64: 0, 1, ... n-1. */
+export function arange(n: number, like: Like = {}): Tensor {
+  return callTensor("aten::arange", "", n, like.dtype ?? "int64", undefined, like.device ?? "cpu");
+}
+/** `[N, K]` float32 from `[N]` int64. */
+export function oneHot(index: Tensor, numClasses: number): Tensor {
+  return callTensor("aten::one_hot", "", index, numClasses).float();
+}
+
+export function cat(tensors: readonly Tensor[], axis = 0): Tensor {
+  return callTensor("aten::cat", "", tensors, axis);
+}
+export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
+  return callTensor("aten::stack", "", tensors, axis);
+}
+/** Elementwise choice: `condition` bool, `a` where true, `b` where false. */
+export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
+  return callTensor("aten::where", "self", condition, a, b);
+}
+export function maximum(a: Tensor, b: Tensor): Tensor {
+  return callTensor("aten::maximum", "", a, b);
+}
+
+export interface ConvOptions {
+  readonly bias?: Tensor | undefined;
+  readonly stride?: number;
+  readonly padding?: number;
+  readonly groups?: number;
+}
+
+/** x `[N, C, H, W]`, weight `[O, C / groups, kH, kW]` -> `[N, O, H', W']`. */
+export function conv2d(
+  x: Tensor,
+  weight: Tensor,
+  { bias, stride = 1, padding = 0, groups = 1 }: ConvOptions = {},
+): Tensor {
+  return callTensor("aten::conv2d", "", x, weight, bias, [stride, stride], [padding, padding], [1, 1], groups);
+}
+/** x `[N, D]`, weight `[O, D]`, bias `[O]` -> `[N, O]`. */
+export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
+  return callTensor("aten::linear", "", x, weight, bias);
+}
+export function maxPool2d(x: Tensor, kernel: number, stride = kernel, padding = 0): Tensor {
+  return callTensor("aten::max_pool2d", "", x, [kernel, kernel], [stride, stride], [padding, padding]);
+}
+export function avgPool2d(x: Tensor, kernel: number, stride = kernel, padding = 0): Tensor {
+  return callTensor("aten::avg_pool2d", "", x, [kernel, kernel], [stride, stride], [padding, padding]);
+}
+/** Mean over height and width: `[N, C, H, W]` -> `[N, C]`. */
+export function globalAvgPool(x: Tensor): Tensor {
+  return x.mean([2, 3]);
+}
+
+export interface BatchNormArguments {
+  readonly weight: Tensor;
+  readonly bias: Tensor;
+  readonly runningMean: Tensor | undefined;
+  readonly runningVar: Tensor | undefined;
+  /** true: statistics of this batch, and the running ones (if given) are updated. */
+  readonly training: boolean;
+  /** PyTorch's momentum: share of the new statistics. */
+  readonly momentum: number;
+  readonly eps: number;
+}
+
+export function batchNorm(x: Tensor, a: BatchNormArguments): Tensor {
+  const { weight, bias, runningMean, runningVar, training, momentum, eps } = a;
+  return callTensor("aten::batch_norm", "", x, weight, bias, runningMean, runningVar, training, momentum, eps, false);
+}
+/** max(x, slope x). */
+export function leakyRelu(x: Tensor, slope: number): Tensor {
+  return callTensor("aten::leaky_relu", "", x, slope);
+}
+/** The same in place: `x` must not be needed by anybody else's gradient. Returns `x` itself. */
+export function leakyRelu_(x: Tensor, slope: number): Tensor {
+  call("aten::leaky_relu_", "", x, slope);
+  return x;
+}
+
+/** Batch norm followed by a leaky ReLU. */
+export function batchNormLeakyRelu(x: Tensor, a: BatchNormArguments, slope: number): Tensor {
+  return leakyRelu_(batchNorm(x, a), slope);
+}
+
+/** Multi-tensor: every `a[i] *= factor`. */
+export function foreachMul_(tensors: readonly Tensor[], factor: number): void {
+  call("aten::_foreach_mul_", "Scalar", tensors, factor);
+}
+/** Multi-tensor: every `a[i] += alpha b[i]`. */
+export function foreachAdd_(tensors: readonly Tensor[], others: readonly Tensor[], alpha = 1): void {
+  call("aten::_foreach_add_", "List", tensors, others, alpha);
+}
+/** Multi-tensor: every `a[i] += value b[i] c[i]`. */
+export function foreachAddcmul_(a: readonly Tensor[], b: readonly Tensor[], c: readonly Tensor[], value: number): void {
+  call("aten::_foreach_addcmul_", "Scalar", a, b, c, value);
+}
+/** Multi-tensor: every `a[i] += value b[i] / c[i]`. */
+export function foreachAddcdiv_(a: readonly Tensor[], b: readonly Tensor[], c: readonly Tensor[], value: number): void {
+  call("aten::_foreach_addcdiv_", "Scalar", a, b, c, value);
+}
+export function foreachSqrt(tensors: readonly Tensor[]): Tensor[] {
+  return call("aten::_foreach_sqrt", "", tensors) as Tensor[];
+}
+export function foreachAddScalar_(tensors: readonly Tensor[], value: number): void {
+  call("aten::_foreach_add_", "Scalar", tensors, value);
+}
+/** Multi-tensor: every `a[i] *= factors[i]`; a factor may be a scalar tensor, so nothing waits for the device. */
+export function foreachMulEach_(tensors: readonly Tensor[], factors: readonly Tensor[]): void {
+  call("aten::_foreach_mul_", "List", tensors, factors);
+}
+/** The 2-norm of each tensor, as scalars. */
+export function foreachNorm(tensors: readonly Tensor[]): Tensor[] {
+  return call("aten::_foreach_norm", "Scalar", tensors, 2) as Tensor[];
+}
