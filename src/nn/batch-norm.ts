@@ -1,0 +1,37 @@
+import { batchNorm, batchNormLeakyRelu, type Tensor } from "../torch/index.js";
+import type { Module, Pass } from "./module.js";
+import { buffer, parameter } from "./parameter.js";
+
+export interface BatchNormSpec {
+  /** Share of the old running statistics kept at each update (PyTorch's momentum is 1 minus this). Default 0.9. */
+  readonly keep?: number;
+  readonly eps?: number;
+  /** A leaky ReLU of this slope follows, fused into one kernel. */
+  readonly leakySlope?: number;
+}
+
+/** Batch normalization over N, H, W (or N), with gain and offset; running variance is the unbiased one, as in PyTorch. */
+export function batchNorm2d(channels: number, { keep = 0.9, eps = 1e-5, leakySlope }: BatchNormSpec = {}): Module {
+  const weight = parameter([channels]);
+  const bias = parameter([channels]);
+  const runningMean = buffer([channels]);
+  const runningVar = buffer([channels]);
+  return {
+    children: {},
+    parameters: { weight, bias },
+    buffers: { running_mean: runningMean, running_var: runningVar },
+    reset() {
+      weight.fill_(1);
+      bias.zero_();
+      runningMean.zero_();
+      runningVar.fill_(1);
+    },
+    forward(x: Tensor, { mode, updateStatistics = mode === "train" }: Pass) {
+      const training = mode !== "eval";
+      const running =
+        !training || updateStatistics ? { runningMean, runningVar } : { runningMean: undefined, runningVar: undefined };
+      const settings = { weight, bias, ...running, training, momentum: 1 - keep, eps };
+      return leakySlope === undefined ? batchNorm(x, settings) : batchNormLeakyRelu(x, settings, leakySlope);
+    },
+  };
+}

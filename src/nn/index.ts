@@ -1,0 +1,11 @@
+export { type BatchNormSpec, batchNorm2d } from "./batch-norm.js";
+export { type ConvSpec, conv2d } from "./conv2d.js";
+export { dropout, gaussianNoise, globalAvgPool, layer, leakyRelu, maxPool2d, sigmoid } from "./layers.js";
+export { linear } from "./linear.js";
+export type { Heads, Model, NamedTensor, PassRequest } from "./model.js";
+export type { Mode, Module, Pass } from "./module.js";
+export { createModel, forwardJoint, type ModelSettings, type Network, network, splitRows } from "./network.js";
+export { sequential } from "./sequential.js";
+export type { Json, State, Stateful } from "./stateful.js";
+export { initialize, namedBuffers, namedParameters } from "./walk.js";
+export { weightNormConv2d, weightNormLinear } from "./weight-norm.js";

@@ -1,0 +1,30 @@
+/** A whole network as methods see it: logits out of images, weights by name, state to save. */
+import type { Tensor } from "../torch/index.js";
+import type { Mode, Pass } from "./module.js";
+import type { Stateful } from "./stateful.js";
+
+/** Outputs of a network with one or two heads; with one, both are the same tensor. */
+export interface Heads {
+  /** `[N, K]` float32 class logits. */
+  readonly logits: Tensor;
+  /** `[N, K]` float32 logits of the consistency head. */
+  readonly consistency: Tensor;
+}
+
+/** What a caller may say about a pass; the model adds its own generator. A bare mode means `{ mode }`. */
+export type PassRequest = Mode | (Omit<Pass, "rng"> & { readonly rng?: Pass["rng"] });
+
+export interface NamedTensor {
+  readonly name: string;
+  readonly tensor: Tensor;
+}
+
+export interface Model extends Stateful {
+  /** x `[N, C, H, W]` float32 -> class logits `[N, K]` float32. */
+  forward(x: Tensor, pass: PassRequest): Tensor;
+  forwardHeads(x: Tensor, pass: PassRequest): Heads;
+  /** Trainable tensors, PyTorch's names, in the order of the layers. */
+  readonly parameters: readonly NamedTensor[];
+  /** Running statistics. */
+  readonly buffers: readonly NamedTensor[];
+}

@@ -1,0 +1,39 @@
+/**
+ * What layers and networks are: a tree of named parts with parameters, buffers and a forward function. Train or eval
+ * is an argument of forward, never a hidden flag.
+ */
+import type { Rng } from "../rng.js";
+import type { Tensor } from "../torch/index.js";
+
+/**
+ * - `train`: batch statistics, running statistics updated, dropout and noise on.
+ * - `eval`: running statistics, no dropout, no noise.
+ * - `probe`: batch statistics, no dropout, no noise, running statistics untouched.
+ * - `init`: as train, and layers with data-dependent initialization set themselves from this batch; running statistics untouched.
+ */
+export type Mode = "train" | "eval" | "probe" | "init";
+
+/** One pass through a network. */
+export interface Pass {
+  readonly mode: Mode;
+  /** Where dropout, noise and gates draw from; a model fills in its own. */
+  readonly rng: Rng;
+  /** Replaces every dropout probability of the network in this pass. */
+  readonly dropout?: number;
+  /** Replaces the standard deviation of the input noise in this pass. */
+  readonly inputNoise?: number;
+  /** false: batch statistics are used but running statistics stay untouched. Default true in mode `train`. */
+  readonly updateStatistics?: boolean;
+}
+
+export interface Module {
+  /** Parts by name; names are joined by dots, as PyTorch does. */
+  readonly children: Readonly<Record<string, Module>>;
+  /** This module's own trainable tensors (not the children's). Allocated at creation, values set by `reset`. */
+  readonly parameters: Readonly<Record<string, Tensor>>;
+  /** This module's own running statistics. */
+  readonly buffers: Readonly<Record<string, Tensor>>;
+  /** Sets this module's own parameters and buffers to fresh values. */
+  reset?(rng: Rng): void;
+  forward(x: Tensor, pass: Pass): Tensor;
+}

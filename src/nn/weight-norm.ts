@@ -1,0 +1,81 @@
+/**
+ * Weight normalization with mean-only batch norm (Salimans & Kingma; methods.md 1.4), for convolutions and dense layers:
+ * W = g V / ||V||, u = layer(x; W), y = u - mean(u) + b. Data-dependent initialization in mode `init`.
+ */
+import type { Rng } from "../rng.js";
+import { conv2d as convolve, linear as multiply, noGrad, normal, type Tensor } from "../torch/index.js";
+import type { ConvSpec } from "./conv2d.js";
+import type { Module, Pass } from "./module.js";
+import { buffer, parameter } from "./parameter.js";
+
+/** Standard deviation of the fresh direction tensors. */
+const DIRECTION_STD = 0.05;
+
+interface WeightNormSpec {
+  /** Share of the old running mean kept at each update. */
+  readonly keep: number;
+  /** Added to the variance under the root at data-dependent initialization. */
+  readonly initEps: number;
+}
+
+/** Convolution; V `[out, in, k, k]`, g and b `[out]`, running mean `[out]` starting at 0, never bias-corrected. */
+export function weightNormConv2d(inChannels: number, outChannels: number, spec: ConvSpec, keep = 0.999): Module {
+  const { kernel, stride = 1, padding = (kernel - 1) / 2 } = spec;
+  const shape = [outChannels, inChannels, kernel, kernel];
+  return weightNorm(shape, { keep, initEps: 1e-8 }, (x, weight) => convolve(x, weight, { stride, padding }));
+}
+
+/** Dense layer; V `[out, in]`. */
+export function weightNormLinear(inFeatures: number, outFeatures: number, keep = 0.999): Module {
+  return weightNorm([outFeatures, inFeatures], { keep, initEps: 1e-10 }, (x, weight) => multiply(x, weight));
+}
+
+function weightNorm(
+  shape: readonly number[],
+  spec: WeightNormSpec,
+  layer: (x: Tensor, weight: Tensor) => Tensor,
+): Module {
+  const channels = shape[0]!;
+  const direction = parameter(shape);
+  const gain = parameter([channels]);
+  const bias = parameter([channels]);
+  const runningMean = buffer([channels]);
+  const weightAxes = shape.map((_, axis) => axis).slice(1);
+  const gainShape = [channels, ...weightAxes.map(() => 1)];
+
+  /** u without gain and offset turned into W x; statistics over every axis of u but the channels. */
+  const project = (x: Tensor) => {
+    const norm = direction.mul(direction).sum(weightAxes, true).sqrt();
+    return layer(x, direction.mul(gain.reshape(gainShape).div(norm))).float();
+  };
+  const statisticsAxes = (u: Tensor) => u.shape.map((_, axis) => axis).filter((axis) => axis !== 1);
+  const perChannel = (t: Tensor, u: Tensor) => t.reshape(u.shape.map((n, axis) => (axis === 1 ? n : 1)));
+
+  return {
+    children: {},
+    parameters: { weight_v: direction, weight_g: gain, bias },
+    buffers: { running_mean: runningMean },
+    reset(rng: Rng) {
+      direction.copy_(normal(shape, 0, DIRECTION_STD, rng));
+      gain.fill_(1);
+      bias.zero_();
+      runningMean.zero_();
+    },
+    forward(x: Tensor, { mode, updateStatistics = mode === "train" }: Pass) {
+      if (mode === "init") {
+        noGrad(() => {
+          gain.fill_(1);
+          const u = project(x);
+          const centered = u.sub(u.mean(statisticsAxes(u), true));
+          const variance = centered.mul(centered).mean(statisticsAxes(u)); // divided by the count
+          gain.copy_(variance.add(spec.initEps).rsqrt());
+          bias.zero_();
+        });
+      }
+      const u = project(x);
+      const mean = mode === "eval" ? runningMean : u.mean(statisticsAxes(u));
+      if (updateStatistics) noGrad(() => runningMean.mul_(spec.keep).add_(mean.detach(), 1 - spec.keep));
+      return u.add(perChannel(bias.sub(mean), u));
+    },
+  };
+}
