@@ -1,0 +1,110 @@
+import type { NamedTensor } from "../nn/model.js";
+import type { State } from "../nn/stateful.js";
+import type { Schedule } from "../schedules/index.js";
+import {
+  foreachAdd_,
+  foreachAddcdiv_,
+  foreachAddcmul_,
+  foreachAddScalar_,
+  foreachMul_,
+  foreachSqrt,
+  noGrad,
+  scope,
+  type Tensor,
+} from "../torch/index.js";
+import { decays, type GradientOptions, gatherGradients, prepareGradients } from "./gradients.js";
+import type { Optimizer, StepInfo, StepProgress } from "./optimizer.js";
+import { nameSlots, restoreNumber, restoreTensors, zeroSlots } from "./state.js";
+
+export interface AdamOptions extends GradientOptions {
+  readonly learningRate: Schedule;
+  readonly beta1: Schedule;
+  readonly beta2: Schedule;
+  readonly eps: number;
+  /**
+   * Where eps is added: `torch` to sqrt(v) after its bias correction, `tf` before it (Mean Teacher's and Temporal
+   * Ensembling's code), where it weighs up to 1 / sqrt(1 - beta2) times more in the first steps. Default `torch`.
+   */
+  readonly epsPlacement?: "torch" | "tf";
+}
+
+/**
+ * Adam with betas that may change over time, g being the gradient with weight decay (L2):
+ *
+ *     m <- beta1 m + (1 - beta1) g;   v <- beta2 v + (1 - beta2) g^2
+ *     w <- w - lr (m / c1) / (sqrt(v / c2) + eps)
+ *
+ * c1 and c2 are 1 minus the product of all betas used so far: the exact sum of the weights in m and v, which is
+ * 1 - beta^t while beta is constant. (Temporal Ensembling's code uses the current beta's power instead.)
+ *
+ * @see Kingma & Ba, arXiv:1412.6980; docs/schedules-and-losses.md
+ */
+export class Adam implements Optimizer {
+  readonly learningRate: Schedule;
+  readonly #parameters: readonly NamedTensor[];
+  readonly #options: AdamOptions;
+  readonly #decayed: readonly boolean[];
+  readonly #m: readonly Tensor[];
+  readonly #v: readonly Tensor[];
+  #beta1Product = 1;
+  #beta2Product = 1;
+
+  constructor(parameters: readonly NamedTensor[], options: AdamOptions) {
+    this.learningRate = options.learningRate;
+    this.#parameters = parameters;
+    this.#options = options;
+    this.#decayed = decays(parameters, options.decayScope);
+    this.#m = zeroSlots(parameters);
+    this.#v = zeroSlots(parameters);
+  }
+
+  step({ step }: StepProgress): StepInfo {
+    const { beta1, beta2, eps, epsPlacement = "torch" } = this.#options;
+    const [b1, b2, rate] = [beta1(step), beta2(step), this.learningRate(step)];
+    return scope(() =>
+      noGrad(() => {
+        const gathered = gatherGradients(this.#parameters);
+        const { indices, params, grads } = gathered;
+        if (params.length === 0) return {};
+        const gradNorm = prepareGradients(gathered, this.#decayed, this.#options);
+
+        this.#beta1Product *= b1;
+        this.#beta2Product *= b2;
+        const m = indices.map((i) => this.#m[i]!);
+        const v = indices.map((i) => this.#v[i]!);
+        foreachMul_(m, b1);
+        foreachAdd_(m, grads, 1 - b1);
+        foreachMul_(v, b2);
+        foreachAddcmul_(v, grads, grads, 1 - b2);
+
+        // sqrt(v / c2) + eps = (sqrt(v) + eps sqrt(c2)) / sqrt(c2): both placements are one addition to sqrt(v).
+        const root = Math.sqrt(1 - this.#beta2Product);
+        const denominator = foreachSqrt(v);
+        foreachAddScalar_(denominator, epsPlacement === "torch" ? eps * root : eps);
+        foreachAddcdiv_(params, m, denominator, (-rate * root) / (1 - this.#beta1Product));
+        return { gradNorm };
+      }),
+    );
+  }
+
+  zeroGrad(): void {
+    for (const { tensor } of this.#parameters) tensor.clearGrad();
+  }
+
+  stateDict(): State {
+    const values = { beta1Product: this.#beta1Product, beta2Product: this.#beta2Product };
+    return { tensors: this.#named(), values };
+  }
+
+  loadStateDict(state: State): void {
+    const beta1Product = restoreNumber("adam", state.values, "beta1Product");
+    const beta2Product = restoreNumber("adam", state.values, "beta2Product");
+    restoreTensors("adam", this.#named(), state.tensors);
+    this.#beta1Product = beta1Product;
+    this.#beta2Product = beta2Product;
+  }
+
+  #named(): Record<string, Tensor> {
+    return nameSlots(this.#parameters, { m: this.#m, v: this.#v });
+  }
+}

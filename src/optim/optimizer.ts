@@ -1,0 +1,35 @@
+/** What an optimizer is, and one training step with it. */
+import type { Stateful } from "../nn/stateful.js";
+import type { Schedule } from "../schedules/index.js";
+import type { Tensor } from "../torch/index.js";
+
+/** The part of the loop's `Progress` that schedules read; `step` counts from 0. */
+export interface StepProgress {
+  readonly step: number;
+  readonly totalSteps: number;
+}
+
+/** What a step found out. */
+export interface StepInfo {
+  /** Global norm of the gradients before clipping (scalar); only when the optimizer clips. */
+  readonly gradNorm?: Tensor;
+}
+
+export interface Optimizer extends Stateful {
+  /**
+   * Changes the weights by their gradients; a weight without a gradient stays as it is. The gradients themselves are
+   * changed too (weight decay, clipping): read them before.
+   */
+  step(now: StepProgress): StepInfo;
+  /** Forgets all gradients. */
+  zeroGrad(): void;
+  /** Learning rate at a step. */
+  readonly learningRate: Schedule;
+}
+
+/** One descent on `loss` (a scalar): forget old gradients, backward, clip, step. */
+export function minimize(loss: Tensor, optimizer: Optimizer, now: StepProgress): StepInfo {
+  optimizer.zeroGrad();
+  loss.backward();
+  return optimizer.step(now);
+}

@@ -1,0 +1,78 @@
+import type { NamedTensor } from "../nn/model.js";
+import type { State } from "../nn/stateful.js";
+import type { Schedule } from "../schedules/index.js";
+import { foreachAdd_, foreachMul_, noGrad, scope, type Tensor } from "../torch/index.js";
+import { decays, type GradientOptions, gatherGradients, prepareGradients } from "./gradients.js";
+import type { Optimizer, StepInfo, StepProgress } from "./optimizer.js";
+import { nameSlots, restoreTensors, zeroSlots } from "./state.js";
+
+export interface SgdOptions extends GradientOptions {
+  readonly learningRate: Schedule;
+  /** mu in 0..1; 0 needs no state. */
+  readonly momentum: number;
+  readonly nesterov: boolean;
+}
+
+/**
+ * Stochastic gradient descent as in PyTorch (no dampening), g being the gradient with weight decay:
+ *
+ *     v <- mu v + g;   w <- w - lr (g + mu v)   with Nesterov, else   w <- w - lr v
+ *
+ * The rate multiplies when the step is applied, not inside v. v starts at 0.
+ *
+ * @see docs/schedules-and-losses.md
+ */
+export class Sgd implements Optimizer {
+  readonly learningRate: Schedule;
+  readonly #parameters: readonly NamedTensor[];
+  readonly #options: SgdOptions;
+  readonly #decayed: readonly boolean[];
+  readonly #velocity: readonly Tensor[];
+
+  constructor(parameters: readonly NamedTensor[], options: SgdOptions) {
+    this.learningRate = options.learningRate;
+    this.#parameters = parameters;
+    this.#options = options;
+    this.#decayed = decays(parameters, options.decayScope);
+    this.#velocity = options.momentum === 0 ? [] : zeroSlots(parameters);
+  }
+
+  step({ step }: StepProgress): StepInfo {
+    const { momentum, nesterov } = this.#options;
+    const rate = this.learningRate(step);
+    return scope(() =>
+      noGrad(() => {
+        const gathered = gatherGradients(this.#parameters);
+        const { indices, params, grads } = gathered;
+        if (params.length === 0) return {};
+        const gradNorm = prepareGradients(gathered, this.#decayed, this.#options);
+        if (momentum === 0) {
+          foreachAdd_(params, grads, -rate);
+        } else {
+          const velocity = indices.map((i) => this.#velocity[i]!);
+          foreachMul_(velocity, momentum);
+          foreachAdd_(velocity, grads);
+          if (nesterov) foreachAdd_(params, grads, -rate);
+          foreachAdd_(params, velocity, nesterov ? -rate * momentum : -rate);
+        }
+        return { gradNorm };
+      }),
+    );
+  }
+
+  zeroGrad(): void {
+    for (const { tensor } of this.#parameters) tensor.clearGrad();
+  }
+
+  stateDict(): State {
+    return { tensors: this.#named(), values: {} };
+  }
+
+  loadStateDict(state: State): void {
+    restoreTensors("sgd", this.#named(), state.tensors);
+  }
+
+  #named(): Record<string, Tensor> {
+    return this.#velocity.length === 0 ? {} : nameSlots(this.#parameters, { momentum: this.#velocity });
+  }
+}
