@@ -1,0 +1,57 @@
+/** CIFAR-100, the official binary version; each record has a coarse and a fine label. */
+import { join } from "node:path";
+import { choice } from "../options.js";
+import { parseCifarRecords } from "./cifar-records.js";
+import { type DataSet, defineDataSet, type ImageSet } from "./dataset.js";
+import { findFolder, readDataFile } from "./files.js";
+
+export const cifar100 = defineDataSet({
+  name: "cifar100",
+  summary: "50,000 + 10,000 color photos, 32x32, 100 classes (or 20 coarse ones)",
+  source: "https://www.cs.toronto.edu/~kriz/cifar.html (binary version)",
+  needsDir: true,
+  options: {
+    labels: choice(["fine", "coarse"], "fine", { doc: "100 fine or 20 coarse classes" }),
+  },
+  async load({ dir, options }): Promise<DataSet> {
+    const folder = findFolder(dir, "cifar100", "cifar-100-binary", ["train.bin", "test.bin"]);
+    const fine = options.labels === "fine";
+    const classes = fine ? fineClasses : coarseClasses;
+    const read = async (name: string, count: number): Promise<ImageSet> => {
+      const file = join(folder, name);
+      const content = await readDataFile(file, "cifar100", count * 3074);
+      return parseCifarRecords([{ file, content }], {
+        labelBytes: 2,
+        labelByte: fine ? 1 : 0,
+        numClasses: classes.length,
+      });
+    };
+    return {
+      name: "cifar100",
+      classes,
+      train: await read("train.bin", 50_000),
+      test: await read("test.bin", 10_000),
+      flip: true,
+      translate: 2,
+      normalize: "channel",
+    };
+  },
+});
+
+const words = (text: string): string[] => text.trim().split(/\s+/);
+
+const coarseClasses = words(`
+  aquatic_mammals fish flowers food_containers fruit_and_vegetables household_electrical_devices household_furniture
+  insects large_carnivores large_man-made_outdoor_things large_natural_outdoor_scenes large_omnivores_and_herbivores
+  medium_mammals non-insect_invertebrates people reptiles small_mammals trees vehicles_1 vehicles_2
+`);
+
+const fineClasses = words(`
+  apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
+  caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant flatfish
+  forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle
+  mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine
+  possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar
+  sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle wardrobe whale
+  willow_tree wolf woman worm
+`);

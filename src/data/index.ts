@@ -1,0 +1,33 @@
+/** The data sets, by name. */
+import { UsageError, unknownName } from "../errors.js";
+import { cifar10 } from "./cifar10.js";
+import { cifar100 } from "./cifar100.js";
+import type { DataSetDefinition } from "./dataset.js";
+import { digits } from "./digits.js";
+import { mnist } from "./mnist.js";
+import { svhn } from "./svhn.js";
+import { twoMoons } from "./two-moons.js";
+
+export const dataSets: readonly DataSetDefinition[] = [
+  cifar10 as DataSetDefinition,
+  cifar100 as unknown as DataSetDefinition,
+  mnist as DataSetDefinition,
+  svhn as unknown as DataSetDefinition,
+  digits as unknown as DataSetDefinition,
+  twoMoons as unknown as DataSetDefinition,
+];
+
+/** The data set of that name. Throws UsageError naming the nearest one. */
+export function findDataSet(name: string): DataSetDefinition {
+  const found = dataSets.find((set) => set.name === name);
+  if (!found)
+    throw new UsageError(
+      unknownName(
+        "fewlabels",
+        "data set",
+        name,
+        dataSets.map((set) => set.name),
+      ),
+    );
+  return found;
+}

@@ -1,0 +1,54 @@
+/** MNIST, or any data set in its four idx files (ten classes, one channel), gzip or unpacked. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { DataError } from "../errors.js";
+import { type DataSet, defineDataSet, type ImageSet } from "./dataset.js";
+import { findFolder, readDataFile } from "./files.js";
+import { parseIdx } from "./idx.js";
+
+export const mnist = defineDataSet({
+  name: "mnist",
+  summary: "60,000 + 10,000 grey pictures of digits, 28x28, 10 classes",
+  source: "Y. LeCun, C. Cortes, C. Burges; idx files, gzip or not",
+  needsDir: true,
+  options: {},
+  async load({ dir }): Promise<DataSet> {
+    const first = "train-images-idx3-ubyte";
+    const folder = findFolder(dir, "mnist", "mnist", [`${first}.gz`, first, first.replace("-idx", ".idx")]);
+    return {
+      name: "mnist",
+      classes: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
+      train: await readPair(folder, "train"),
+      test: await readPair(folder, "t10k"),
+      flip: false,
+      translate: 2,
+      normalize: "channel",
+    };
+  },
+});
+
+async function readPair(folder: string, part: "train" | "t10k"): Promise<ImageSet> {
+  const read = async (name: string, axes: number) => {
+    const file = findFile(folder, name);
+    return { file, ...parseIdx(await readDataFile(file, "mnist"), axes, file) };
+  };
+  const images = await read(`${part}-images-idx3-ubyte`, 3);
+  const labels = await read(`${part}-labels-idx1-ubyte`, 1);
+  const [count, height, width] = images.shape as [number, number, number];
+  if (count !== labels.data.length || count === 0 || height * width === 0) {
+    throw new DataError(
+      `mnist: ${images.file} holds ${count} images of ${height}x${width}, but ${labels.file} ${labels.data.length} labels. The files do not belong together`,
+    );
+  }
+  const wrong = labels.data.findIndex((label) => label > 9);
+  if (wrong >= 0) {
+    throw new DataError(`mnist: ${labels.file}: label ${labels.data[wrong]} at position ${wrong}, expected 0..9`);
+  }
+  return { pixels: images.data, count, channels: 1, height, width, labels: Int32Array.from(labels.data) };
+}
+
+/** The official name ends in `-idx3-ubyte.gz`; some unpackers write `.idx3-ubyte`. */
+function findFile(folder: string, name: string): string {
+  const candidates = [`${name}.gz`, name, name.replace("-idx", ".idx")].map((spelling) => join(folder, spelling));
+  return candidates.find((path) => existsSync(path)) ?? candidates[0]!;
+}

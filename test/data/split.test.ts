@@ -1,0 +1,58 @@
+import { describe, expect, it } from "vitest";
+import type { ImageSet } from "../../src/data/dataset.js";
+import { type SplitOptions, splitData } from "../../src/data/split.js";
+import { UsageError } from "../../src/errors.js";
+import { Rng } from "../../src/rng.js";
+
+const labels = Int32Array.from({ length: 100 }, (_, i) => (i >= 90 ? -1 : i % 2));
+const data = { classes: ["a", "b"], train: { count: 100, labels } as ImageSet };
+const split = (options: Partial<SplitOptions>, seed = 7) =>
+  splitData(
+    data,
+    { validation: 20, labels: 10, labelDraw: "balanced", unlabeled: "all", ...options },
+    Rng.fromSeed(seed),
+  );
+const overlap = (a: Int32Array, b: Int32Array) => [...a].filter((i) => b.includes(i)).length;
+
+describe("splitData", () => {
+  it("keeps the validation part out of training altogether", () => {
+    const { labeled, unlabeled, validation, y } = split({});
+    expect([labeled.length, unlabeled.length, validation.length]).toEqual([10, 80, 20]);
+    expect([overlap(labeled, validation), overlap(unlabeled, validation)]).toEqual([0, 0]);
+    expect(validation.every((i) => labels[i]! >= 0 && y[i] === -1)).toBe(true);
+  });
+
+  it("shows training the labels of the labeled images and no others", () => {
+    const { labeled, y } = split({});
+    for (let i = 0; i < 100; i++) expect(y[i]).toBe(labeled.includes(i) ? labels[i] : -1);
+  });
+
+  it("leaves labeled images in the unlabeled stream, or takes them out", () => {
+    expect(overlap(split({}).labeled, split({}).unlabeled)).toBe(10);
+    const rest = split({ unlabeled: "rest" });
+    expect([rest.unlabeled.length, overlap(rest.labeled, rest.unlabeled)]).toEqual([70, 0]);
+  });
+
+  it("holds out the same images for every label budget of a seed", () => {
+    expect(split({ labels: 40 }).validation).toEqual(split({ labels: "all" }).validation);
+    expect(split({}, 8).validation).not.toEqual(split({}, 7).validation);
+  });
+
+  it("labels everything that is left if asked to", () => {
+    const { labeled } = split({ labels: "all" });
+    expect(labeled.length).toBe(70);
+  });
+
+  it("takes the labels of a file as they are and validates on other images", () => {
+    const given = { index: Int32Array.of(0, 1, 95), y: Int32Array.of(1, 1, 0) };
+    const { labeled, validation, y } = split({ labels: given, validation: 88 });
+    expect([...labeled]).toEqual([0, 1, 95]);
+    expect([y[0], y[1], y[95], y[2]]).toEqual([1, 1, 0, -1]);
+    expect([validation.length, overlap(labeled, validation)]).toEqual([88, 0]);
+  });
+
+  it("refuses a validation part larger than what has labels", () => {
+    expect(() => split({ validation: 91 })).toThrow(UsageError);
+    expect(() => split({ validation: -1 })).toThrow(/expected 0\.\.90/);
+  });
+});
