@@ -1,0 +1,41 @@
+/** The registry of methods: one row each. */
+import { UsageError, unknownName } from "../errors.js";
+import { meanTeacher } from "./mean-teacher.js";
+import type { MethodDefinition } from "./method.js";
+import { piModel } from "./pi-model.js";
+import { supervised } from "./supervised.js";
+
+export {
+  type AugmentName,
+  type Batch,
+  defineMethod,
+  type Method,
+  type MethodDefinition,
+  type Metrics,
+  type Part,
+  type Progress,
+  type Setup,
+  type ViewSpec,
+  type Views,
+} from "./method.js";
+
+export const methods: readonly MethodDefinition[] = [
+  supervised,
+  piModel,
+  meanTeacher,
+] as unknown as readonly MethodDefinition[];
+
+/** The method of that name. Throws UsageError naming the nearest one. */
+export function findMethod(name: string): MethodDefinition {
+  const found = methods.find((method) => method.name === name);
+  if (!found)
+    throw new UsageError(
+      unknownName(
+        "fewlabels",
+        "method",
+        name,
+        methods.map((m) => m.name),
+      ),
+    );
+  return found;
+}

@@ -1,0 +1,73 @@
+/**
+ * The central abstraction: a training method is the step it takes and the state it owns. A method never learns which
+ * network or data set it runs on; it asks `Setup` for models and optimizers and changes weights itself.
+ */
+
+import type { Batch, Views } from "../augment/views.js";
+import type { Model } from "../nn/model.js";
+import type { Stateful } from "../nn/stateful.js";
+import type { Optimizer } from "../optim/optimizer.js";
+import type { OptionSpec, OptionsOf } from "../options.js";
+import type { Rng } from "../rng.js";
+import type { Tensor } from "../torch/index.js";
+
+export type { AugmentName, Batch, Part, ViewSpec, Views } from "../augment/views.js";
+
+/** Where the run is. `step` counts from 0; `epoch` is the fractional pass over the unlabeled (or only) stream. */
+export interface Progress {
+  readonly step: number;
+  readonly epoch: number;
+  readonly totalSteps: number;
+}
+
+/** Scalars by name. Tensors (one element) stay on the device until the loop logs them. */
+export type Metrics = Readonly<Record<string, Tensor | number>>;
+
+/** One training method, built for one run. */
+export interface Method<L extends Views = Views, U extends Views = Views> {
+  /** Changes the weights by one batch. */
+  step(batch: Batch<L, U>, now: Progress): Metrics;
+  /** Role of the model whose error is the method's result; a key of `models`. */
+  readonly predictor: string;
+  /** Every model worth evaluating, by role ("student", "teacher"). */
+  readonly models: Readonly<Record<string, Model>>;
+  /** Everything a checkpoint must hold: models, optimizers, banks, running means, generators. */
+  readonly state: Readonly<Record<string, Stateful>>;
+}
+
+/** What a method may ask for. It never sees the data set or the network's name. */
+export interface Setup {
+  readonly numClasses: number;
+  /** Range of `Part.index`. */
+  readonly numExamples: number;
+  /** Images whose label training may see. */
+  readonly numLabeled: number;
+  readonly totalSteps: number;
+  readonly rng: Rng;
+  /** Fresh weights (data-dependent initialization done) on the run's device. Each role has its own stream of draws. */
+  buildModel(role: string): Model;
+  /** The run's optimizer, with its own learning-rate schedule, over `model.parameters`. */
+  buildOptimizer(role: string, model: Model): Optimizer;
+}
+
+export interface MethodDefinition<L extends Views = Views, U extends Views = Views, S extends OptionSpec = OptionSpec> {
+  /** File name and command-line name. */
+  readonly name: string;
+  readonly paper: string;
+  /** One sentence for `list methods`. */
+  readonly summary: string;
+  /** Type, default, range and doc of each option: flags and checks follow from it. */
+  readonly options: S;
+  /** Whether the method reads unlabeled rows at all; false makes every row of the batch labeled. */
+  readonly usesUnlabeled: boolean;
+  /** The views the loader must make; reading one that is not declared is a compile error. */
+  views(options: OptionsOf<S>): { readonly labeled: L; readonly unlabeled: U };
+  create(setup: Setup, options: OptionsOf<S>): Method<L, U>;
+}
+
+/** Identity function that infers the types of a method from its declaration. */
+export function defineMethod<L extends Views, U extends Views, const S extends OptionSpec>(
+  definition: MethodDefinition<L, U, S>,
+): MethodDefinition<L, U, S> {
+  return definition;
+}

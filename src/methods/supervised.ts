@@ -1,0 +1,46 @@
+/**
+ * The baseline: labeled rows only, the same network and augmentation. As in the Mean Teacher paper the exponential moving
+ * average of the weights is evaluated beside the network itself, and counts as the result (methods.md 2.1).
+ */
+import { crossEntropy } from "../losses/index.js";
+import { minimize } from "../optim/index.js";
+import { number } from "../options.js";
+import { EmaTeacher } from "../targets/index.js";
+import { defineMethod } from "./method.js";
+import { classReductionOption, emaFrom, evaluationEmaOptions, rampUpLength } from "./shared-options.js";
+
+export const supervised = defineMethod({
+  name: "supervised",
+  paper: "arXiv:1703.01780, Section 3.1 (baseline)",
+  summary: "cross-entropy on the labeled images alone",
+  usesUnlabeled: false,
+  options: {
+    ...classReductionOption,
+    ...evaluationEmaOptions,
+    labelSmoothing: number(0, { min: 0, max: 1, doc: "share of the target spread evenly over all classes" }),
+  },
+  views: () => ({ labeled: { student: { augment: "weak" } }, unlabeled: {} }),
+  create(setup, options) {
+    const student = setup.buildModel("student");
+    const teacher = new EmaTeacher(
+      student,
+      setup.buildModel("teacher"),
+      emaFrom(options, rampUpLength(undefined, setup.totalSteps)),
+    );
+    const optimizer = setup.buildOptimizer("student", student);
+    return {
+      predictor: "teacher",
+      models: { student, teacher: teacher.model },
+      state: { student, teacher: teacher.model, ema: teacher, optimizer },
+      step({ labeled, unlabeled }, now) {
+        const logits = student.forward(labeled.x.student, "train");
+        const divideBy =
+          options.classReduction === "batch" ? labeled.index.size(0) + unlabeled.index.size(0) : undefined;
+        const classification = crossEntropy(logits, labeled.y, { divideBy, smoothing: options.labelSmoothing });
+        minimize(classification, optimizer, now);
+        teacher.update();
+        return { classification };
+      },
+    };
+  },
+});

@@ -1,0 +1,77 @@
+/** Moves the states of a run between the engine and checkpoint files. */
+import { DataError } from "../errors.js";
+import type { Stateful } from "../nn/index.js";
+import type { Checkpoint, JsonValue, OwnerState, RawDType, RawTensor, RunFolder } from "../run/index.js";
+import { type Data, type DType, scope, type Tensor, tensor } from "../torch/index.js";
+
+export type Owners = Readonly<Record<string, Stateful>>;
+
+const rawNames: Readonly<Partial<Record<DType, RawDType>>> = {
+  float32: "F32",
+  float64: "F64",
+  int64: "I64",
+  int32: "I32",
+  uint8: "U8",
+  int8: "I8",
+  bool: "BOOL",
+};
+
+/** Writes every owner's state and returns the checkpoint's path. */
+export function saveCheckpoint(
+  folder: RunFolder,
+  step: number,
+  owners: Owners,
+  options: { readonly extra: Readonly<Record<string, JsonValue>>; readonly keep: number },
+): string {
+  const states = Object.entries(owners).map(([owner, stateful]): [string, OwnerState] => {
+    const { tensors, values } = stateful.stateDict();
+    const raw = Object.entries(tensors).map(([name, t]) => [name, toSource(t, `${owner}.${name}`)]);
+    return [owner, { tensors: Object.fromEntries(raw), values: values as OwnerState["values"] }];
+  });
+  return folder.writeCheckpoint(step, Object.fromEntries(states), options);
+}
+
+/** Puts every owner's state back. Throws DataError if the checkpoint holds others. */
+export function restoreCheckpoint({ owners: saved, path }: Checkpoint, owners: Owners): void {
+  const [expected, found] = [Object.keys(owners).sort().join(", "), Object.keys(saved).sort().join(", ")];
+  if (expected !== found) throw new DataError(`${path}: expected the states of ${expected}, found those of ${found}`);
+  scope(() => {
+    for (const [owner, stateful] of Object.entries(owners)) {
+      const { tensors, values } = saved[owner]!;
+      const loaded = Object.entries(tensors).map(([name, raw]) => [name, fromRaw(raw)]);
+      stateful.loadStateDict({ tensors: Object.fromEntries(loaded), values });
+    }
+  });
+}
+
+function toSource(t: Tensor, name: string) {
+  const dtype = rawNames[t.dtype];
+  if (!dtype) throw new DataError(`checkpoint: ${name} is ${t.dtype}, which checkpoints cannot hold`);
+  return { dtype, shape: t.shape, bytes: () => bytesOf(t.toArray()) };
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Data): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+function fromRaw({ dtype, shape, bytes }: RawTensor): Tensor {
+  const { buffer } = bytes.slice(); // aligned for wide elements
+  switch (dtype) {
+    case "F32":
+      return tensor(new Float32Array(buffer), shape);
+    case "F64":
+      return tensor(new Float64Array(buffer), shape);
+    case "I64":
+      return tensor(new BigInt64Array(buffer), shape);
+    case "I32":
+      return tensor(new Int32Array(buffer), shape);
+    case "I8":
+      return tensor(new Int8Array(buffer), shape);
+    case "U8":
+      return tensor(new Uint8Array(buffer), shape);
+    case "BOOL":
+      return tensor(new Uint8Array(buffer), shape, "bool");
+    default:
+      throw new DataError(`checkpoint: tensors of type ${dtype} are not supported`);
+  }
+}

@@ -1,0 +1,187 @@
+/** From what was given (flags, YAML, library fields) to a complete run configuration, or a UsageError that says what to do. */
+import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
+import { nearest, UsageError } from "../errors.js";
+import { type OptionSpec, parseOption } from "../options.js";
+import { asFields, type Describe, flatten, type Given } from "./given.js";
+import { type Group, type RunOptionValues, runOptions } from "./options.js";
+import type { Named, Registries } from "./registries.js";
+import { rejectUnknown } from "./unknown-key.js";
+
+export type { Named, Registries } from "./registries.js";
+
+type Derived = "dataset" | "labeledBatch" | "threads" | "out" | "evalEvery" | "checkpointEvery";
+export type OptionValues = Readonly<Record<string, unknown>>;
+
+/**
+ * A complete configuration: plain JSON, every default filled in except what only the data set (`normalize`, `translate`,
+ * `flip`) or the device (`precision`) decides. `resume` is set when the run continues the folder `out`.
+ */
+export interface RunConfig extends Omit<RunOptionValues, Derived> {
+  readonly dataset: string;
+  readonly labeledBatch: number;
+  readonly threads: number;
+  readonly out: string;
+  readonly evalEvery: number;
+  readonly checkpointEvery: number;
+  readonly datasetOptions: OptionValues;
+  readonly methodOptions: OptionValues;
+  readonly modelOptions: OptionValues;
+  readonly optimizerOptions: OptionValues;
+}
+
+export interface ResolveContext {
+  /** How to name a key in errors. */
+  readonly describe?: Describe;
+  /** Called with remarks that do not stop the run. */
+  readonly warn?: (message: string) => void;
+  /** For the name of the default run folder. */
+  readonly now?: Date;
+}
+
+/** Checks `given` (nested record, or flattened) and fills the defaults in. Throws UsageError. */
+export function resolveConfig(
+  given: Readonly<Record<string, unknown>> | Given,
+  registries: Registries,
+  { describe = asFields("fewlabels"), warn = () => {}, now = new Date() }: ResolveContext = {},
+): RunConfig {
+  const all = given instanceof Map ? given : flatten(given as Record<string, unknown>, describe);
+  const run = parseRunOptions(all, describe);
+  if (run.dataset === undefined) {
+    const names = registries.dataSets.map((set) => set.name).join(", ");
+    throw new UsageError(`${describe("dataset").who}: ${describe("dataset").name} is required: one of ${names}`);
+  }
+  const dataSet = find("data set", run.dataset, registries.dataSets, describe("dataset"));
+  const method = find("method", run.method, registries.methods, describe("method"));
+  const model = find("model", run.model, registries.models, describe("model"));
+  const specs: Record<Group, { name: string; spec: OptionSpec; preset: OptionValues }> = {
+    dataset: { name: dataSet.item.name, spec: dataSet.item.options, preset: dataSet.preset },
+    method: { name: method.item.name, spec: method.item.options, preset: method.preset },
+    model: { name: model.item.name, spec: model.item.options, preset: model.preset },
+    optimizer: { name: "optimizer", spec: registries.optimizer, preset: {} },
+  };
+  rejectUnknown(all, specs, registries, describe);
+  const groupOptions = (group: Group) => parseGroup(group, specs[group].spec, specs[group].preset, all, describe);
+
+  if (dataSet.item.needsDir && run.data === undefined) {
+    const { who } = describe("data");
+    throw new UsageError(
+      `${who}: data set ${dataSet.item.name} needs ${describe("data").name} DIR, the folder with its files`,
+    );
+  }
+  const labeledBatch = checkBatch(run, method.item, describe, warn);
+  const evalEvery = run.evalEvery ?? Math.min(run.steps, Math.max(250, Math.round(run.steps / 10)));
+  return {
+    ...run,
+    dataset: dataSet.item.name,
+    method: method.item.name,
+    model: model.item.name,
+    data: absolutePath("data", run.data),
+    labels: absolutePath("labels", checkLabels(run.labels, describe)),
+    labeledBatch,
+    threads: run.threads ?? availableParallelism(),
+    out: run.out ?? `runs/${dataSet.item.name}-${method.item.name}-${timestamp(now)}`,
+    evalEvery,
+    checkpointEvery: run.checkpointEvery ?? Math.min(1000, evalEvery || 1000),
+    datasetOptions: groupOptions("dataset"),
+    methodOptions: groupOptions("method"),
+    modelOptions: groupOptions("model"),
+    optimizerOptions: groupOptions("optimizer"),
+  };
+}
+
+function parseRunOptions(given: Given, describe: Describe): RunOptionValues {
+  const entries = Object.entries(runOptions).map(([key, option]) => {
+    const raw = given.get(key);
+    const { who, name } = describe(key);
+    if (key === "resume" && (raw === true || raw === false)) return [key, undefined];
+    return [key, raw === undefined ? option.default : parseOption(option as OptionSpec[string], name, raw, who)];
+  });
+  return Object.fromEntries(entries) as RunOptionValues;
+}
+
+function parseGroup(
+  group: Group,
+  spec: OptionSpec,
+  preset: OptionValues,
+  given: Given,
+  describe: Describe,
+): OptionValues {
+  const entries = Object.entries(spec).map(([name, option]) => {
+    const key = `${group}.${name}`;
+    const raw = given.get(key) ?? preset[name];
+    const { who, name: spelled } = describe(key);
+    return [name, raw === undefined ? option.default : parseOption(option, spelled, raw, who)];
+  });
+  return Object.fromEntries(entries);
+}
+
+function find<T extends Named>(
+  kind: string,
+  wanted: string,
+  items: readonly T[],
+  { who }: { who: string },
+): { item: T; preset: OptionValues } {
+  for (const item of items) {
+    if (item.name === wanted) return { item, preset: {} };
+    const preset = item.presets?.[wanted];
+    if (preset) return { item, preset };
+  }
+  const names = items.flatMap((item) => [item.name, ...Object.keys(item.presets ?? {})]);
+  const near = nearest(wanted, names);
+  const hint = near === undefined ? "" : ` Did you mean "${near}"?`;
+  throw new UsageError(`${who}: unknown ${kind} "${wanted}".${hint} Valid: ${names.join(", ")}`);
+}
+
+function checkBatch(
+  { batch, labeledBatch, sampler }: RunOptionValues,
+  method: { name: string; usesUnlabeled: boolean },
+  describe: Describe,
+  warn: (message: string) => void,
+): number {
+  const { who, name } = describe("labeledBatch");
+  const batchName = describe("batch").name;
+  if (!method.usesUnlabeled) {
+    if (labeledBatch !== undefined && labeledBatch !== batch) {
+      warn(
+        `${method.name} reads no unlabeled rows, so all ${batch} rows of its batch are labeled; ${name} ${labeledBatch} has no effect`,
+      );
+    }
+    return batch;
+  }
+  const count = labeledBatch ?? Math.max(1, Math.round(batch / 4));
+  if (sampler === "two-stream" && count >= batch) {
+    throw new UsageError(
+      `${who}: ${name} ${count} leaves no room for unlabeled rows in ${batchName} ${batch}, and ${method.name} learns from them. ` +
+        `Give ${batchName} more than ${name}, or use the method supervised`,
+    );
+  }
+  if (sampler === "two-stream" && count === 0) {
+    throw new UsageError(`${who}: expected at least 1 for ${name} with two streams, got 0`);
+  }
+  return count;
+}
+
+function checkLabels(labels: string, describe: Describe): string {
+  if (/^[-+]?[\d.]+$/.test(labels) && !/^[1-9]\d*$/.test(labels)) {
+    const { who, name } = describe("labels");
+    throw new UsageError(
+      `${who}: expected a whole number of at least 1, a labels file or "all" for ${name}, got ${JSON.stringify(labels)}`,
+    );
+  }
+  return labels;
+}
+
+/** 20261120-213455, local time. */
+function timestamp(date: Date): string {
+  const two = (n: number) => String(n).padStart(2, "0");
+  const day = `${date.getFullYear()}${two(date.getMonth() + 1)}${two(date.getDate())}`;
+  return `${day}-${two(date.getHours())}${two(date.getMinutes())}${two(date.getSeconds())}`;
+}
+
+/** Paths are kept absolute, so that a run can be resumed from another working directory. */
+export function absolutePath<T>(key: string, value: T): T {
+  if (typeof value !== "string") return value;
+  const isPath = key === "data" || (key === "labels" && value !== "all" && !/^\d+$/.test(value));
+  return (isPath ? resolve(value) : value) as T;
+}
