@@ -1,0 +1,87 @@
+/** The command line: commands, exit codes, and how errors are shown. */
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { FewlabelsError, nearest } from "../errors.js";
+import { canonicalKey } from "../train/given.js";
+import { unknownKey } from "../train/unknown-key.js";
+import { addBench } from "./bench.js";
+import { addDemo } from "./demo.js";
+import { addDoctor } from "./doctor.js";
+import { addEvaluate } from "./evaluate.js";
+import { canonicalArguments } from "./flags.js";
+import { addList } from "./list.js";
+import { printError, surviveClosedPipes } from "./output.js";
+import { addTrain } from "./train.js";
+
+/** The whole command line, without running it. */
+export function buildProgram(): Command {
+  const program = new Command("fewlabels");
+  program
+    .description("Train image classifiers from a few labeled and many unlabeled images.")
+    .version(packageVersion(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "show help")
+    .configureHelp({ helpWidth: Math.min(120, process.stdout.columns ?? 100) })
+    .configureOutput({ outputError: () => {} })
+    .exitOverride()
+    .addHelpText("after", "\n`fewlabels COMMAND --help` shows a command's options. Start with `fewlabels demo`.");
+  // Subcommands take over what is set above.
+  for (const add of [addDemo, addTrain, addEvaluate, addList, addBench, addDoctor]) add(program);
+  return program;
+}
+
+/** Runs one command and sets the exit code. */
+export async function main(args: readonly string[]): Promise<void> {
+  surviveClosedPipes();
+  const program = buildProgram();
+  try {
+    if (args.length === 0) {
+      program.outputHelp({ error: true });
+      process.exitCode = 2;
+      return;
+    }
+    await program.parseAsync(canonicalArguments(args), { from: "user" });
+  } catch (error) {
+    process.exitCode = report(error, program, args);
+  }
+}
+
+/** Prints an error for its reader; returns the exit code. No stack trace for a user's mistake. */
+function report(error: unknown, program: Command, args: readonly string[]): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return 0;
+    printError(usageMessage(error, program, args));
+    return 2;
+  }
+  if (error instanceof FewlabelsError) {
+    printError(error.message);
+    return error.exitCode;
+  }
+  printError(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  printError("This is a fault in fewlabels; please report it with the command you gave.");
+  return 1;
+}
+
+/** Commander's complaint in our words, with the nearest neighbor. */
+function usageMessage(error: CommanderError, program: Command, args: readonly string[]): string {
+  const command = program.commands.find((candidate) => args.includes(candidate.name()));
+  const who = command ? `fewlabels ${command.name()}` : "fewlabels";
+  const got = /'([^']+)'/.exec(error.message)?.[1] ?? "";
+  if (error.code === "commander.unknownCommand") {
+    const names = program.commands.map((candidate) => candidate.name());
+    const near = nearest(got, names);
+    return `${who}: unknown command "${got}". ${near ? `Did you mean "${near}"?` : `Valid: ${names.join(", ")}`}`;
+  }
+  if (error.code === "commander.unknownOption" && got.startsWith("--")) {
+    const known = (command ?? program).options.flatMap((option) =>
+      option.long && !option.negate ? [canonicalKey(option.long.slice(2))] : [],
+    );
+    const message = unknownKey(who, got, canonicalKey(got.slice(2)), known);
+    return message.replace("`fewlabels train --help`", `\`${who} --help\``);
+  }
+  const advice = `\`${who} --help\` shows how`;
+  return `${who}: ${error.message.replace(/^error: |\.$/g, "")}. ${advice}`;
+}
+
+function packageVersion(): string {
+  return JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")).version;
+}

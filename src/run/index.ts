@@ -1,0 +1,12 @@
+/** The run folder's format. */
+export { type Checkpoint, type JsonValue, type OwnerState, readCheckpoint } from "./checkpoints.js";
+export { EventLog, type LoggedEvent, readEvents, truncateEvents } from "./event-log.js";
+export { type RunFacts, RunFolder } from "./run-folder.js";
+export {
+  decodeSafetensors,
+  type RawDType,
+  type RawTensor,
+  readSafetensors,
+  type TensorSource,
+  writeSafetensors,
+} from "./safetensors.js";

@@ -1,0 +1,115 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { binary, describeBinary, fewlabels } from "./run-cli.js";
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "fewlabels-cli-"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Exit code 2, one message on stderr, nothing on stdout, no stack trace. */
+async function wrongUsage(args: readonly string[], message: RegExp, code = 2) {
+  const { code: got, out, err } = await fewlabels(args, { cwd: folder });
+  expect(err).toMatch(message);
+  expect(err).not.toMatch(/^ {4}at /m);
+  expect(out).toBe("");
+  expect(got).toBe(code);
+}
+
+describeBinary("fewlabels", () => {
+  it("shows its commands, and nothing that does not exist yet", async () => {
+    const { code, out } = await fewlabels(["--help"]);
+    expect(code).toBe(0);
+    for (const command of ["demo", "train", "evaluate", "list", "bench", "doctor"])
+      expect(out).toMatch(new RegExp(`^  ${command} `, "m"));
+    for (const command of ["predict", "dashboard", "export", "label"])
+      expect(out).not.toMatch(new RegExp(`^  ${command} `, "m"));
+  });
+
+  it("prints its version", async () => {
+    expect((await fewlabels(["--version"])).out).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  it.each(["demo", "train", "evaluate", "list", "bench", "doctor"])("%s --help has examples", async (command) => {
+    const { code, out } = await fewlabels([command, "--help"]);
+    expect(code).toBe(0);
+    expect(out).toMatch(new RegExp(`Examples:\\n  fewlabels ${command}`));
+  });
+
+  it("train --help has every flag that scripts rely on", async () => {
+    const { out } = await fewlabels(["train", "--help"]);
+    const flags =
+      "--dataset --data --labels --label-seed --method --model --model.width --model.dropout --model.inputNoise --model.heads --model.norm --method.consistencyWeight --method.rampUpSteps --method.classReduction --method.emaDecay --optimizer.name --optimizer.lr --optimizer.warmupSteps --steps --batch --labeled-batch --seed --device --precision --threads --out --resume --eval-every --checkpoint-every --val --json";
+    for (const flag of flags.split(" "))
+      expect(out, flag).toMatch(new RegExp(`^  ${flag.replaceAll(".", "\\.")}[ \\n]`, "m"));
+  });
+
+  it("exits 2 on wrong usage and names the nearest neighbor", async () => {
+    await wrongUsage([], /Usage: fewlabels/);
+    await wrongUsage(["trian"], /unknown command "trian"\. Did you mean "train"\?/);
+    await wrongUsage(["train", "--modle", "x"], /unknown option --modle\. Did you mean --model\?/);
+    await wrongUsage(["train", "--dataset", "digits", "--model.widht", "1"], /Did you mean --model\.width\?/);
+    await wrongUsage(
+      ["train", "--dataset", "digits", "--method", "meanteacher"],
+      /unknown method.*Did you mean "mean-teacher"\?/,
+    );
+    await wrongUsage(
+      ["train", "--dataset", "digits", "--steps", "lots"],
+      /whole number of at least 1 for --steps, got "lots"/,
+    );
+    await wrongUsage(["train", "--steps", "3"], /--dataset is required: one of .*digits/);
+    await wrongUsage(["train", "--dataset", "cifar10"], /cifar10 needs --data DIR/);
+    await wrongUsage(["list", "modles"], /Allowed choices are methods/);
+    await wrongUsage(["evaluate", "nowhere"], /nowhere is not a run folder/);
+    await wrongUsage(["train", "--resume"], /--resume needs the run folder/);
+    await wrongUsage(["train", "--resume", "nowhere"], /nowhere is not a run folder/);
+  }, 60_000);
+
+  it("exits 2 on a faulty configuration file, naming file, line and column", async () => {
+    const file = join(folder, "run.yaml");
+    const given = async (text: string, message: RegExp) => {
+      writeFileSync(file, text);
+      await wrongUsage(["train", "run.yaml"], message);
+    };
+    await given(
+      "dataset: digits\nmodel:\n  name: cnn-13\n  widht: 1\n",
+      /^run\.yaml:4:3: unknown option model\.widht\. Did you mean model\.width\?/,
+    );
+    await given("dataset: digits\nsteps: [1, 2]\n", /^run\.yaml:2:1: expected one value for steps, found a list/);
+    await given("dataset: digits\n\tsteps: 3\n", /^run\.yaml:2:1: not valid YAML/);
+    await given("dataset: digits\nsteps: 3\nsteps: 4\n", /^run\.yaml:3:1: not valid YAML: Map keys must be unique/);
+    await wrongUsage(["train", "none.yaml"], /no file "none\.yaml", and no shipped experiment/);
+  }, 60_000);
+
+  it("lists methods, models and data sets as JSON with names and options", async () => {
+    for (const [what, name] of [
+      ["methods", "mean-teacher"],
+      ["models", "cnn-13"],
+      ["datasets", "cifar10"],
+      ["experiments", ""],
+    ] as const) {
+      const { code, out } = await fewlabels(["list", what, "--json"]);
+      expect(code).toBe(0);
+      const entries = JSON.parse(out) as { name: string; options: object }[];
+      for (const entry of entries)
+        expect(entry).toMatchObject({ name: expect.any(String), options: expect.any(Object) });
+      if (name) expect(entries.map((entry) => entry.name)).toContain(name);
+    }
+  });
+
+  it("ends quietly when the reader goes away", () => {
+    const { status, stderr } = spawnSync(
+      "bash",
+      ["-o", "pipefail", "-c", `"${process.execPath}" "${binary}" train --help | head -1`],
+      {
+        encoding: "utf8",
+      },
+    );
+    expect(stderr).toBe("");
+    expect(status).toBe(0);
+  });
+});

@@ -1,0 +1,35 @@
+// The option tables in docs/commands follow from the declarations. After changing one: UPDATE_DOCS=1 npx vitest run test/cli/docs.test.ts
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { benchOptions } from "../../src/cli/bench.js";
+import { optionTable } from "../../src/cli/option-table.js";
+import { buildProgram } from "../../src/cli/program.js";
+import { optimizerOptions } from "../../src/optim/index.js";
+import { runOptions } from "../../src/train/options.js";
+
+const page = (name: string) => fileURLToPath(new URL(`../../docs/commands/${name}.md`, import.meta.url));
+
+describe("docs/commands", () => {
+  it("has a page for each command, and names all its own flags", () => {
+    for (const command of buildProgram().commands) {
+      expect(existsSync(page(command.name())), command.name()).toBe(true);
+      const text = readFileSync(page(command.name()), "utf8");
+      const own = command.options.filter((option) => !option.helpGroupHeading && !option.hidden);
+      for (const option of own) expect(text, command.name()).toContain(`\`${option.long}`);
+    }
+  });
+
+  it.each([
+    ["train", "run", optionTable(runOptions)],
+    ["train", "optimizer", optionTable(optimizerOptions, "optimizer.")],
+    ["bench", "bench", optionTable(benchOptions)],
+  ])("%s.md has the declared %s options", (name, block, expected) => {
+    const text = readFileSync(page(name), "utf8");
+    const pattern = new RegExp(`(<!-- options: ${block} -->\n)[^]*?(\n<!-- end -->)`);
+    expect(text).toMatch(pattern);
+    const wanted = text.replace(pattern, (_, before: string, after: string) => `${before}\n${expected}\n${after}`);
+    if (process.env.UPDATE_DOCS) writeFileSync(page(name), wanted);
+    else expect(text).toBe(wanted);
+  });
+});
