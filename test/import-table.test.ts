@@ -1,0 +1,166 @@
+// Who may import whom under src/ (style.md, section 2), and that no two files import each other in a circle.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, posix } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+
+const src = join(dirname(fileURLToPath(import.meta.url)), "../src");
+const everything = "*";
+
+/** Unit (folder, or file directly in src/) -> units it may import, besides itself. "node" is Node's own modules. */
+const table: Readonly<Record<string, readonly string[]>> = {
+  errors: [],
+  options: ["errors"],
+  rng: ["errors"],
+  schedules: ["errors"],
+  // The only folder that loads the addon, so the only one here that needs Node's module loader.
+  torch: ["errors", "node"],
+  nn: ["torch", "errors", "rng"],
+  losses: ["torch", "errors", "rng"],
+  optim: ["torch", "errors", "rng", "schedules", "options", "nn"],
+  targets: ["torch", "nn", "rng", "errors"],
+  models: ["nn", "torch", "options", "rng", "errors"],
+  augment: ["rng", "torch", "options", "errors"],
+  data: ["rng", "torch", "options", "errors", "augment", "node"],
+  methods: ["torch", "nn", "losses", "optim", "schedules", "targets", "options", "rng", "errors"],
+  run: ["errors", "node"],
+  dashboard: ["run", "errors", "node"],
+  train: [everything],
+  cli: [everything],
+  index: [everything],
+};
+/** What the same units may import with `import type` alone: shapes, no code. */
+const typesOnly: Readonly<Record<string, readonly string[]>> = { data: ["nn"], methods: ["augment"] };
+/** What nobody but the command line may import: it is the end of every path. */
+const tops = new Set(["cli", "index"]);
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+  readonly typeOnly: boolean;
+}
+
+/** Import and re-export statements, and import() calls with a literal, of one TypeScript text. */
+function importsOf(from: string, text: string): Import[] {
+  const code = text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "");
+  const found: Import[] = [];
+  for (const match of code.matchAll(
+    /^\s*(?:import|export)\s+(type\s+)?(?:[\w*{}\s,$]+?\sfrom\s+)?["']([^"']+)["']/gm,
+  )) {
+    found.push({ from, to: match[2] ?? "", typeOnly: match[1] !== undefined });
+  }
+  for (const match of code.matchAll(/\bimport\(\s*["']([^"']+)["']\s*\)/g)) {
+    found.push({ from, to: match[1] ?? "", typeOnly: false });
+  }
+  return found;
+}
+
+const files = readdirSync(src, { recursive: true, encoding: "utf8" })
+  .map((name) => name.replaceAll("\\", "/"))
+  .filter((name) => name.endsWith(".ts"))
+  .sort();
+const imports = files.flatMap((name) => importsOf(name, readFileSync(join(src, name), "utf8")));
+
+const unitOf = (file: string) => (file.split("/")[0] ?? "").replace(/\.ts$/, "");
+const resolve = (from: string, to: string) => posix.join(posix.dirname(from), to).replace(/\.js$/, ".ts");
+
+describe("import table", () => {
+  it("has a row for every folder and file directly in src/", () => {
+    expect([...new Set(files.map(unitOf))].filter((unit) => !(unit in table))).toEqual([]);
+  });
+
+  it("every relative import names a file that exists, with .js at its end", () => {
+    const bad = imports
+      .filter(({ to }) => to.startsWith("."))
+      .filter(({ from, to }) => !to.endsWith(".js") || !existsSync(join(src, resolve(from, to))));
+    expect(bad.map(({ from, to }) => `${from} -> ${to}`)).toEqual([]);
+  });
+
+  it("no file imports what its row does not allow", () => {
+    const bad: string[] = [];
+    for (const { from, to, typeOnly } of imports) {
+      const unit = unitOf(from);
+      const target = to.startsWith(".") ? unitOf(resolve(from, to)) : to.startsWith("node:") ? "node" : `package ${to}`;
+      const allowed = [...(table[unit] ?? []), ...((typeOnly && typesOnly[unit]) || [])];
+      const all = allowed.includes(everything) && (unit === "cli" || !tops.has(target));
+      if (target !== unit && !all && !allowed.includes(target)) bad.push(`${from} imports ${target} (${to})`);
+    }
+    expect(bad).toEqual([]);
+  });
+
+  it("only torch/ names the addon", () => {
+    const naming = files.filter((name) => unitOf(name) !== "torch" && unitOf(name) !== "cli");
+    const bad = naming.filter((name) => /fewlabels\.node\b/.test(readFileSync(join(src, name), "utf8")));
+    expect(bad).toEqual([]);
+  });
+
+  it("no file imports itself through others", () => {
+    // Types vanish when compiled, so a circle of `import type` alone is not one at run time.
+    const graph = new Map<string, string[]>(files.map((name) => [name, []]));
+    for (const { from, to, typeOnly } of imports) {
+      if (to.startsWith(".") && !typeOnly) graph.get(from)?.push(resolve(from, to));
+    }
+    expect(findCycle(graph)).toEqual([]);
+  });
+
+  it("no folder imports another in a circle, types apart", () => {
+    const graph = new Map<string, string[]>(Object.keys(table).map((unit) => [unit, []]));
+    for (const { from, to, typeOnly } of imports) {
+      if (!to.startsWith(".") || typeOnly) continue;
+      const [unit, target] = [unitOf(from), unitOf(resolve(from, to))];
+      if (unit !== target) graph.get(unit)?.push(target);
+    }
+    expect(findCycle(graph)).toEqual([]);
+  });
+});
+
+describe("the check itself", () => {
+  it("sees every form of import and no comment", () => {
+    const text = [
+      'import { a } from "./a.js";',
+      'import type { b } from "./b.js";',
+      'export * from "./c.js";',
+      'import "./d.js";',
+      'import {\n  e,\n  type f,\n} from "./e.js";',
+      'const g = await import("./g.js");',
+      '// import { h } from "./h.js";',
+      '/* import { i } from "./i.js"; */',
+    ].join("\n");
+    const found = importsOf("x.ts", text);
+    expect(found.map(({ to }) => to)).toEqual(["./a.js", "./b.js", "./c.js", "./d.js", "./e.js", "./g.js"]);
+    expect(found.filter(({ typeOnly }) => typeOnly).map(({ to }) => to)).toEqual(["./b.js"]);
+  });
+
+  it("finds a circle and names it", () => {
+    const graph = new Map([
+      ["a", ["b"]],
+      ["b", ["c"]],
+      ["c", ["b"]],
+    ]);
+    expect(findCycle(graph)).toEqual(["b", "c", "b"]);
+  });
+});
+
+/** The first circle found, its first node repeated at the end; empty when there is none. */
+function findCycle(graph: ReadonlyMap<string, readonly string[]>): string[] {
+  const done = new Set<string>();
+  const path: string[] = [];
+  const visit = (node: string): string[] => {
+    if (done.has(node)) return [];
+    const at = path.indexOf(node);
+    if (at >= 0) return [...path.slice(at), node];
+    path.push(node);
+    for (const next of graph.get(node) ?? []) {
+      const cycle = visit(next);
+      if (cycle.length > 0) return cycle;
+    }
+    path.pop();
+    done.add(node);
+    return [];
+  };
+  for (const node of graph.keys()) {
+    const cycle = visit(node);
+    if (cycle.length > 0) return cycle;
+  }
+  return [];
+}

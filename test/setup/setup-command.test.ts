@@ -1,0 +1,84 @@
+// scripts/setup.mjs, the launcher and probe() as users and `fewlabels doctor` meet them.
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, symlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { probe } from "../../scripts/setup/probe.mjs";
+import { temporaryFolder } from "./helpers.js";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
+
+function node(args: string[], { cwd = root, env = {} }: { cwd?: string; env?: NodeJS.ProcessEnv } = {}) {
+  const result = spawnSync(process.execPath, args, { cwd, env: { ...process.env, ...env }, encoding: "utf8" });
+  return { status: result.status, stdout: result.stdout, stderr: result.stderr };
+}
+
+describe("setup", () => {
+  it("is one line when everything is there", () => {
+    const { status, stdout } = node(["scripts/setup.mjs", "--only=engine"]);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^fewlabels: libtorch [\d.]+\S* \([^)]+\), addon up to date \(\d+\.\d s\)\n$/);
+  });
+
+  it("an unknown argument is exit 2 with the usage", () => {
+    const { status, stderr } = node(["scripts/setup.mjs", "--wat"]);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/unknown argument --wat[\s\S]*usage:/);
+  });
+
+  it("a wrong FEWLABELS_LIBTORCH is exit 1, names it, and shows no stack", () => {
+    const { status, stderr } = node(["scripts/setup.mjs", "--only=engine"], {
+      env: { FEWLABELS_LIBTORCH: "/nowhere" },
+    });
+    expect(status).toBe(1);
+    expect(stderr).toContain("FEWLABELS_LIBTORCH=/nowhere: not there");
+    expect(stderr).not.toMatch(/\n\s+at /);
+  });
+
+  it("without permission to install says what is missing and the command that gets it", () => {
+    const env = { CXX: "", PATH: "/nonexistent", FEWLABELS_NO_INSTALL: "1", XDG_CACHE_HOME: "/nonexistent" };
+    const { status, stderr } = node(["scripts/setup.mjs", "--only=engine"], { env });
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/a C\+\+ compiler not found\n {2}- /);
+  });
+});
+
+describe("launcher", () => {
+  it("says what to run when the TypeScript is not built", () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, "bin"));
+    cpSync(join(root, "bin/fewlabels.js"), join(folder, "bin/fewlabels.mjs"));
+    const { status, stderr } = node([join(folder, "bin/fewlabels.mjs"), "demo"]);
+    expect(status).toBe(1);
+    expect(stderr).toContain("npm run setup");
+  });
+
+  it("works through a link, as npm installs it", () => {
+    const folder = temporaryFolder();
+    symlinkSync(join(root, "bin/fewlabels.js"), join(folder, "fewlabels"));
+    const { status, stdout } = node([join(folder, "fewlabels"), "--version"]);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^\d+\.\d+\.\d+/);
+  });
+});
+
+describe("probe", () => {
+  it("reports a working machine as ok, with what was found", () => {
+    const report = probe();
+    expect(report.ok).toBe(true);
+    expect(report.addon).toMatchObject({ built: true, current: true, loads: true });
+    expect(report.libtorch?.version).toMatch(/^\d/);
+    expect(report.cpu.cores).toBeGreaterThan(0);
+    expect(report.memory.availableMB).toBeLessThanOrEqual(report.memory.totalMB);
+  });
+
+  it("says of a missing libtorch where it looked and what to do, and throws nothing", () => {
+    const report = probe({ env: { ...process.env, FEWLABELS_LIBTORCH: "/nowhere" }, load: false });
+    expect(report.ok).toBe(false);
+    expect(report.libtorch).toBeNull();
+    expect(report.tried).toEqual([{ place: "FEWLABELS_LIBTORCH=/nowhere", problem: "not there" }]);
+    expect(report.problems[0]).toMatchObject({ level: "error", what: "libtorch was not found" });
+    expect(report.problems[0]?.todo.length).toBeGreaterThan(0);
+  });
+});
