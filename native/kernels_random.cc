@@ -19,26 +19,12 @@ namespace {
 constexpr int64_t kMaskGroup = 8 * kLanes;    // 16-bit draws in 16 blocks
 constexpr int64_t kNumberGroup = 4 * kLanes;  // 32-bit draws in 16 blocks
 
-FEWLABELS_INLINE float bf16_to_float(uint16_t bits) {
-  const uint32_t wide = static_cast<uint32_t>(bits) << 16;
-  float value;
-  std::memcpy(&value, &wide, 4);
-  return value;
-}
-
-FEWLABELS_INLINE uint16_t float_to_bf16(float value) {  // nearest, ties to even; NaN stays NaN
-  uint32_t bits;
-  std::memcpy(&bits, &value, 4);
-  const uint32_t rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
-  const bool nan = (bits & 0x7FFFFFFFu) > 0x7F800000u;
-  return static_cast<uint16_t>(nan ? 0x7FC0u : rounded);
-}
-
 // keep[e] = 1 where the 16-bit draw is at least the threshold.
 FEWLABELS_INLINE void keep_lanes(PhiloxKey key, uint64_t block, uint32_t threshold, uint32_t keep[kMaskGroup]) {
   uint32_t words[4][kLanes];
   philox_lanes(key, block, words);
   for (int w = 0; w < 4; w++)
+#pragma omp simd
     for (int i = 0; i < kLanes; i++) {
       keep[w * kLanes + i] = (words[w][i] & 0xFFFFu) >= threshold;
       keep[(4 + w) * kLanes + i] = (words[w][i] >> 16) >= threshold;
@@ -108,6 +94,7 @@ FEWLABELS_VECTORIZED void normal_float(const float* in, float* out, int64_t from
     philox_lanes(key, first + group * kLanes, words);
     float z[kNumberGroup];
     for (int pair = 0; pair < 2; pair++)
+#pragma omp simd
       for (int i = 0; i < kLanes; i++)
         box_muller(words[2 * pair][i], words[2 * pair + 1][i], z[(2 * pair) * kLanes + i], z[(2 * pair + 1) * kLanes + i]);
     const int64_t start = group * kNumberGroup;

@@ -1,15 +1,7 @@
 // Philox4x32-10 (Salmon et al., SC 2011), the counter-based generator of src/rng.ts, sixteen blocks at a time so that
 // the compiler can keep one lane per block.
 #pragma once
-#include <cstdint>
-
-// One copy per instruction set, chosen at load; -ffp-contract=off keeps their results equal to the bit.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define FEWLABELS_VECTORIZED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define FEWLABELS_VECTORIZED
-#endif
-#define FEWLABELS_INLINE inline __attribute__((always_inline))
+#include "bfloat16.h"
 
 namespace fewlabels {
 
@@ -22,6 +14,7 @@ struct PhiloxKey {
 // words[w][lane] = word w of block first + lane.
 FEWLABELS_INLINE void philox_lanes(PhiloxKey key, uint64_t first, uint32_t words[4][kLanes]) {
   uint32_t k0 = key.k0, k1 = key.k1;
+#pragma omp simd  // or the loops are unrolled before they can be vectorized
   for (int i = 0; i < kLanes; i++) {
     words[0][i] = static_cast<uint32_t>(first + i);
     words[1][i] = static_cast<uint32_t>((first + i) >> 32);
@@ -29,6 +22,7 @@ FEWLABELS_INLINE void philox_lanes(PhiloxKey key, uint64_t first, uint32_t words
     words[3][i] = 0;
   }
   for (int round = 0; round < 10; round++) {
+#pragma omp simd
     for (int i = 0; i < kLanes; i++) {
       const uint64_t p0 = 0xD2511F53ull * words[0][i];
       const uint64_t p1 = 0xCD9E8D57ull * words[2][i];

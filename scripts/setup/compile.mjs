@@ -89,6 +89,9 @@ export function planBuild(libtorch, compiler, { nativeDir, buildDir, output }) {
       "-O3",
       "-fPIC",
       "-ffp-contract=off",
+      // Loops with a square root or a choice become vector code; no result changes.
+      "-fno-math-errno",
+      "-fno-trapping-math",
       "-fvisibility=hidden",
       "-fno-plt",
       "-Wall",

@@ -38,8 +38,21 @@ export function addon(): Addon {
   return loaded;
 }
 
+/**
+ * Environment variables that libtorch and OpenMP read when they are loaded; what the user has set stays. In a worker thread
+ * this needs `env: SHARE_ENV`, or only the worker's copy changes.
+ */
+function prepareEnvironment(env: NodeJS.ProcessEnv): void {
+  // Debian's libtorch picks AVX2 code where AVX-512 would do; it falls back by itself where there is none.
+  env.ATEN_CPU_CAPABILITY ??= "avx512";
+  // How long idle OpenMP threads spin before they sleep. A step is hundreds of short parallel regions: sleeping at once makes
+  // it a quarter slower on a quiet machine, GNU's default of 300,000 turns several times slower on a busy one.
+  // Figures: docs/decisions/0005-waiting-threads.md.
+  if (env.OMP_WAIT_POLICY === undefined) env.GOMP_SPINCOUNT ??= "10000";
+}
+
 function load(): Addon {
-  process.env.ATEN_CPU_CAPABILITY ??= "avx512"; // Debian's build picks AVX2; libtorch falls back where there is no AVX-512
+  prepareEnvironment(process.env);
   const given = process.env.FEWLABELS_ADDON;
   const paths = given ? [given] : [fileURLToPath(new URL("../../build/fewlabels.node", import.meta.url))];
   const failures: string[] = [];

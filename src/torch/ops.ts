@@ -62,6 +62,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
   return callTensor("aten::linear", "", x, weight, bias);
 }
 export function maxPool2d(x: Tensor, kernel: number, stride = kernel, padding = 0): Tensor {
+  if (kernel === 2 && stride === 2 && padding === 0) return callTensor("fewlabels::max_pool2x2", "", x);
   return callTensor("aten::max_pool2d", "", x, [kernel, kernel], [stride, stride], [padding, padding]);
 }
 export function avgPool2d(x: Tensor, kernel: number, stride = kernel, padding = 0): Tensor {
@@ -98,9 +99,14 @@ export function leakyRelu_(x: Tensor, slope: number): Tensor {
   return x;
 }
 
-/** Batch norm followed by a leaky ReLU. */
+/**
+ * Batch norm followed by a leaky ReLU: one kernel where the channels lie side by side (`[N, C]`, or `[N, C, H, W]` in
+ * channels_last) on the CPU in float32 or bfloat16, else the two operators. Throws in training with one value a channel.
+ */
 export function batchNormLeakyRelu(x: Tensor, a: BatchNormArguments, slope: number): Tensor {
-  return leakyRelu_(batchNorm(x, a), slope);
+  const { weight, bias, runningMean, runningVar, training, momentum, eps } = a;
+  const settings = [training, momentum, eps, slope] as const;
+  return callTensor("fewlabels::batch_norm_leaky_relu", "", x, weight, bias, runningMean, runningVar, ...settings);
 }
 
 /** Multi-tensor: every `a[i] *= factor`. */

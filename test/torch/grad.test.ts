@@ -53,27 +53,14 @@ describeEngine("gradients", () => {
   });
 
   test("of a chain of methods agree with central differences", () => {
-    const data = [0.3, -1.2, 0.8, 2.1, -0.4, 0.9];
     const mismatch = gradientMismatch(
-      ([x, y]) => {
-        const h = x!.matmul(y!).sigmoid().add(x!.abs().log()).div(y!.pow(2).add(1));
-        return h.logSoftmax(1).mul(x!.exp()).sum([0]).sqrt().neg().mean();
-      },
-      [
-        { shape: [2, 2], data: data.slice(0, 4).map((v) => Math.abs(v) + 1) },
-        { shape: [2, 2], data: data.slice(2) },
-      ],
-    );
-    // sqrt of a negative sum is NaN: make sure the comparison itself is not vacuous
-    expect(mismatch ?? "equal").toMatch(/equal|NaN/);
-    const positive = gradientMismatch(
       ([x, y]) => x!.matmul(y!).softmax(1).add(x!.rsqrt()).mul(y!.sigmoid()).sum([1]).sqrt().sum(),
       [
         { shape: [2, 2], data: [0.3, 1.2, 0.8, 2.1] },
         { shape: [2, 2], data: [-0.3, 1.2, 0.4, 0.9] },
       ],
     );
-    expect(positive).toBeUndefined();
+    expect(mismatch).toBeUndefined();
   });
 });
 

@@ -1,0 +1,368 @@
+// Batch norm followed by a leaky ReLU, in one pass less each way than the two operators. The fast path wants the channel
+// axis contiguous ([N, C], or [N, C, H, W] in channels_last), on the CPU, float32 or bfloat16; all else goes to libtorch.
+// Sums are taken over fixed chunks of rows and joined in order: the bits do not depend on the number of threads.
+#include "bfloat16.h"
+#include "compat.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/batch_norm.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/leaky_relu.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace fewlabels {
+namespace {
+
+constexpr int64_t kChunkElements = 32768;  // 64 KB of bfloat16: stays in the second-level cache
+constexpr int64_t kShiftRows = 16;
+
+// What the elementwise loops need of each channel, in arrays of length C.
+struct Channels {
+  int64_t count;
+  const float *mean, *scale, *bias;  // scale = weight / standard deviation
+  float slope;
+};
+
+// sum[c], square[c] = sums of (x - shift[c]) and of its square, shift[c] being the mean of the first rows: near enough to
+// the mean for the squares not to cancel. Four rows at a time spare the accumulators' loads and stores.
+template <typename T>
+FEWLABELS_INLINE void sum_rows(const T* __restrict x, int64_t rows, int64_t channels, float* __restrict shift,
+                               float* __restrict sum, float* __restrict square) {
+  for (int64_t c = 0; c < channels; c++) shift[c] = sum[c] = square[c] = 0;
+  const int64_t first = std::min(rows, kShiftRows);
+  for (int64_t r = 0; r < first; r++)
+    for (int64_t c = 0; c < channels; c++) shift[c] += load(x[r * channels + c]);
+  const float share = 1.0f / static_cast<float>(first);
+  for (int64_t c = 0; c < channels; c++) shift[c] *= share;
+  int64_t r = 0;
+  for (; r + 4 <= rows; r += 4) {
+    const T *x0 = x + r * channels, *x1 = x0 + channels, *x2 = x1 + channels, *x3 = x2 + channels;
+    for (int64_t c = 0; c < channels; c++) {
+      const float a = load(x0[c]) - shift[c], b = load(x1[c]) - shift[c];
+      const float d = load(x2[c]) - shift[c], e = load(x3[c]) - shift[c];
+      sum[c] += (a + b) + (d + e);
+      square[c] += (a * a + b * b) + (d * d + e * e);
+    }
+  }
+  for (; r < rows; r++)
+    for (int64_t c = 0; c < channels; c++) {
+      const float a = load(x[r * channels + c]) - shift[c];
+      sum[c] += a;
+      square[c] += a * a;
+    }
+}
+
+template <typename T>
+FEWLABELS_INLINE void normalize_rows(const T* __restrict x, T* __restrict y, int64_t rows, const Channels& k) {
+  const float *__restrict mean = k.mean, *__restrict scale = k.scale, *__restrict bias = k.bias;
+  const int64_t channels = k.count;
+  const float slope = k.slope;
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t c = 0; c < channels; c++) {
+      const float z = (load(x[r * channels + c]) - mean[c]) * scale[c] + bias[c];
+      store(&y[r * channels + c], z > 0 ? z : z * slope);
+    }
+}
+
+// The gradient before the leaky ReLU; `centered` = x - mean.
+FEWLABELS_INLINE float through_relu(float grad, float centered, float scale, float bias, float slope) {
+  return centered * scale + bias > 0 ? grad : grad * slope;
+}
+
+// sum[c], product[c] = sums of g and of g (x - mean), g being the gradient before the leaky ReLU.
+template <typename T>
+FEWLABELS_INLINE void sum_gradients(const T* __restrict x, const T* __restrict grad, int64_t rows, const Channels& k,
+                                    float* __restrict sum, float* __restrict product) {
+  const float *__restrict mean = k.mean, *__restrict scale = k.scale, *__restrict bias = k.bias;
+  const int64_t channels = k.count;
+  const float slope = k.slope;
+  for (int64_t c = 0; c < channels; c++) sum[c] = product[c] = 0;
+  int64_t r = 0;
+  for (; r + 2 <= rows; r += 2) {
+    const T *x0 = x + r * channels, *x1 = x0 + channels, *g0 = grad + r * channels, *g1 = g0 + channels;
+    for (int64_t c = 0; c < channels; c++) {
+      const float a = load(x0[c]) - mean[c], b = load(x1[c]) - mean[c];
+      const float ga = through_relu(load(g0[c]), a, scale[c], bias[c], slope);
+      const float gb = through_relu(load(g1[c]), b, scale[c], bias[c], slope);
+      sum[c] += ga + gb;
+      product[c] += ga * a + gb * b;
+    }
+  }
+  for (; r < rows; r++)
+    for (int64_t c = 0; c < channels; c++) {
+      const float a = load(x[r * channels + c]) - mean[c];
+      const float g = through_relu(load(grad[r * channels + c]), a, scale[c], bias[c], slope);
+      sum[c] += g;
+      product[c] += g * a;
+    }
+}
+
+// out = scale g - level - tilt (x - mean)
+template <typename T>
+FEWLABELS_INLINE void gradient_rows(const T* __restrict x, const T* __restrict grad, T* __restrict out, int64_t rows,
+                                    const Channels& k, const float* __restrict level, const float* __restrict tilt) {
+  const float *__restrict mean = k.mean, *__restrict scale = k.scale, *__restrict bias = k.bias;
+  const int64_t channels = k.count;
+  const float slope = k.slope;
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t c = 0; c < channels; c++) {
+      const float a = load(x[r * channels + c]) - mean[c];
+      const float g = through_relu(load(grad[r * channels + c]), a, scale[c], bias[c], slope);
+      store(&out[r * channels + c], g * scale[c] - level[c] - a * tilt[c]);
+    }
+}
+
+// Instruction sets are chosen per function, and not for templates.
+#define FEWLABELS_FOR_TYPE(T)                                                                                          \
+  FEWLABELS_VECTORIZED void sums(const T* x, int64_t rows, int64_t channels, float* shift, float* sum, float* square) { \
+    sum_rows(x, rows, channels, shift, sum, square);                                                                   \
+  }                                                                                                                    \
+  FEWLABELS_VECTORIZED void normalize(const T* x, T* y, int64_t rows, const Channels& k) { normalize_rows(x, y, rows, k); } \
+  FEWLABELS_VECTORIZED void gradient_sums(const T* x, const T* grad, int64_t rows, const Channels& k, float* sum,      \
+                                          float* product) {                                                            \
+    sum_gradients(x, grad, rows, k, sum, product);                                                                     \
+  }                                                                                                                    \
+  FEWLABELS_VECTORIZED void gradients(const T* x, const T* grad, T* out, int64_t rows, const Channels& k,              \
+                                      const float* level, const float* tilt) {                                         \
+    gradient_rows(x, grad, out, rows, k, level, tilt);                                                                 \
+  }
+FEWLABELS_FOR_TYPE(float)
+FEWLABELS_FOR_TYPE(uint16_t)
+
+// A tensor as rows of channels, cut into chunks that depend on its shape alone.
+struct Rows {
+  int64_t channels, count, chunk, chunks;
+  explicit Rows(const at::Tensor& x)
+      : channels(x.size(1)),
+        count(channels > 0 ? x.numel() / channels : 0),
+        chunk(std::max<int64_t>(16, kChunkElements / std::max<int64_t>(channels, 1))),
+        chunks((count + chunk - 1) / chunk) {}
+  int64_t length(int64_t i) const { return std::min(chunk, count - i * chunk); }
+  // body(chunk, first element, rows)
+  template <typename Body>
+  void each(const Body& body) const {
+    at::parallel_for(0, chunks, 1, [&](int64_t from, int64_t to) {
+      for (int64_t i = from; i < to; i++) body(i, i * chunk * channels, length(i));
+    });
+  }
+  // A second pass goes backwards: the last chunks are still in the cache.
+  template <typename Body>
+  void each_again(const Body& body) const {
+    at::parallel_for(0, chunks, 1, [&](int64_t from, int64_t to) {
+      for (int64_t i = to - 1; i >= from; i--) body(i * chunk * channels, length(i));
+    });
+  }
+};
+
+at::Tensor floats(int64_t n) { return at::empty({n}, at::TensorOptions().dtype(at::kFloat)); }
+
+// Calls body(element pointer type) for the type that holds x's elements.
+template <typename Body>
+void with_elements(const at::Tensor& x, const Body& body) {
+  if (x.scalar_type() == at::kFloat) body(static_cast<float*>(nullptr));
+  else body(static_cast<uint16_t*>(nullptr));
+}
+
+struct Moments {
+  std::vector<double> mean, variance;  // variance: divided by the number of rows
+};
+
+Moments moments(const at::Tensor& x) {
+  const Rows rows(x);
+  const int64_t channels = rows.channels;
+  std::vector<float> parts(rows.chunks * 3 * channels);  // shift, sum, square of each chunk
+  with_elements(x, [&](auto* type) {
+    const auto* data = static_cast<const decltype(type)>(x.data_ptr());
+    rows.each([&](int64_t i, int64_t start, int64_t n) {
+      float* part = parts.data() + i * 3 * channels;
+      sums(data + start, n, channels, part, part + channels, part + 2 * channels);
+    });
+  });
+  Moments m{std::vector<double>(channels), std::vector<double>(channels)};
+  const auto count = static_cast<double>(rows.count);
+  for (int64_t i = 0; i < rows.chunks; i++) {
+    const float *shift = parts.data() + i * 3 * channels, *sum = shift + channels;
+    const auto n = static_cast<double>(rows.length(i));
+    for (int64_t c = 0; c < channels; c++) m.mean[c] += (n * shift[c] + sum[c]) / count;
+  }
+  for (int64_t i = 0; i < rows.chunks; i++) {
+    const float *shift = parts.data() + i * 3 * channels, *sum = shift + channels, *square = sum + channels;
+    const auto n = static_cast<double>(rows.length(i));
+    for (int64_t c = 0; c < channels; c++) {  // sum of (x - mean)^2 from the sums about the shift
+      const double off = shift[c] - m.mean[c];
+      m.variance[c] += (square[c] + off * (2.0 * sum[c] + n * off)) / count;
+    }
+  }
+  for (auto& v : m.variance) v = std::max(v, 0.0);
+  return m;
+}
+
+using Optional = c10::optional<at::Tensor>;
+
+bool is_float_vector(const at::Tensor& t) { return t.is_cpu() && t.scalar_type() == at::kFloat && t.is_contiguous(); }
+bool is_float_vector(const Optional& t) { return !t || !t->defined() || is_float_vector(*t); }
+
+bool channels_inside(const at::Tensor& x) {
+  if (x.dim() == 2) return x.is_contiguous();
+  return x.dim() == 4 && x.is_contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+bool is_native(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Optional& mean, const Optional& var) {
+  return x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) && channels_inside(x) &&
+         is_float_vector(weight) && is_float_vector(bias) && is_float_vector(mean) && is_float_vector(var);
+}
+
+struct Settings {
+  bool training;
+  double momentum, eps, slope;
+};
+
+// Returns y, and what the gradient needs: mean and 1 / standard deviation.
+std::tuple<at::Tensor, at::Tensor, at::Tensor> forward_native(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                                                              const Optional& running_mean, const Optional& running_var, const Settings& s) {
+  const Rows rows(x);
+  const bool running = running_mean && running_mean->defined();
+  at::Tensor mean = floats(rows.channels), inverse = floats(rows.channels), scale = floats(rows.channels);
+  float *m = mean.data_ptr<float>(), *v = inverse.data_ptr<float>(), *a = scale.data_ptr<float>();
+  if (s.training) {
+    const Moments batch = moments(x);
+    const double unbias = static_cast<double>(rows.count) / static_cast<double>(rows.count - 1);
+    for (int64_t c = 0; c < rows.channels; c++) {
+      m[c] = static_cast<float>(batch.mean[c]);
+      v[c] = static_cast<float>(1 / std::sqrt(batch.variance[c] + s.eps));
+      if (!running) continue;
+      float &old_mean = running_mean->data_ptr<float>()[c], &old_var = running_var->data_ptr<float>()[c];
+      old_mean = static_cast<float>((1 - s.momentum) * old_mean + s.momentum * batch.mean[c]);
+      old_var = static_cast<float>((1 - s.momentum) * old_var + s.momentum * batch.variance[c] * unbias);
+    }
+  } else {
+    for (int64_t c = 0; c < rows.channels; c++) {
+      m[c] = running_mean->data_ptr<float>()[c];
+      v[c] = static_cast<float>(1 / std::sqrt(running_var->data_ptr<float>()[c] + s.eps));
+    }
+  }
+  for (int64_t c = 0; c < rows.channels; c++) a[c] = v[c] * weight.data_ptr<float>()[c];
+  at::Tensor y = at::empty_like(x);
+  const Channels k{rows.channels, m, a, bias.data_ptr<float>(), static_cast<float>(s.slope)};
+  with_elements(x, [&](auto* type) {
+    using Pointer = decltype(type);
+    const auto* in = static_cast<const Pointer>(x.data_ptr());
+    auto* out = static_cast<Pointer>(y.data_ptr());
+    rows.each_again([&](int64_t start, int64_t n) { normalize(in + start, out + start, n, k); });
+  });
+  return {y, mean, inverse};
+}
+
+// Gradients of x, weight and bias.
+torch::autograd::variable_list backward_native(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                                               const at::Tensor& mean, const at::Tensor& inverse, bool training, double slope) {
+  const Rows rows(x);
+  const int64_t channels = rows.channels;
+  const at::Tensor g = grad.contiguous(x.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
+  at::Tensor scale = floats(channels), dx = at::empty_like(x), dweight = floats(channels), dbias = floats(channels);
+  const float* v = inverse.data_ptr<float>();
+  float* a = scale.data_ptr<float>();
+  for (int64_t c = 0; c < channels; c++) a[c] = v[c] * weight.data_ptr<float>()[c];
+  const Channels k{channels, mean.data_ptr<float>(), a, bias.data_ptr<float>(), static_cast<float>(slope)};
+  with_elements(x, [&](auto* type) {
+    using Pointer = decltype(type);
+    const auto* in = static_cast<const Pointer>(x.data_ptr());
+    const auto* grads = static_cast<const Pointer>(g.data_ptr());
+    auto* out = static_cast<Pointer>(dx.data_ptr());
+    std::vector<float> parts(rows.chunks * 2 * channels);  // sum, product of each chunk
+    rows.each([&](int64_t i, int64_t start, int64_t n) {
+      float* part = parts.data() + i * 2 * channels;
+      gradient_sums(in + start, grads + start, n, k, part, part + channels);
+    });
+    std::vector<double> sum(channels), product(channels);
+    for (int64_t i = 0; i < rows.chunks; i++) {
+      const float* part = parts.data() + i * 2 * channels;
+      for (int64_t c = 0; c < channels; c++) sum[c] += part[c];
+      for (int64_t c = 0; c < channels; c++) product[c] += part[channels + c];
+    }
+    std::vector<float> level(channels), tilt(channels);  // 0 with fixed statistics
+    for (int64_t c = 0; c < channels; c++) {
+      dweight.data_ptr<float>()[c] = static_cast<float>(product[c] * v[c]);
+      dbias.data_ptr<float>()[c] = static_cast<float>(sum[c]);
+      if (!training) continue;
+      const double share = a[c] / static_cast<double>(rows.count);
+      level[c] = static_cast<float>(share * sum[c]);
+      tilt[c] = static_cast<float>(share * product[c] * v[c] * v[c]);
+    }
+    rows.each_again([&](int64_t start, int64_t n) { gradients(in + start, grads + start, out + start, n, k, level.data(), tilt.data()); });
+  });
+  return {dx, dweight, dbias};
+}
+
+struct BatchNormLeakyRelu : torch::autograd::Function<BatchNormLeakyRelu> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                            const Optional& running_mean, const Optional& running_var, const Settings& s) {
+    at::AutoDispatchBelowADInplaceOrView guard;
+    auto [y, mean, inverse] = forward_native(x, weight, bias, running_mean, running_var, s);
+    context->save_for_backward({x, weight, bias, mean, inverse});
+    context->saved_data["training"] = s.training;
+    context->saved_data["slope"] = s.slope;
+    return y;
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list grads) {
+    TORCH_CHECK(!at::GradMode::is_enabled(), "batch_norm_leaky_relu has no second derivative");
+    const auto saved = context->get_saved_variables();
+    auto list = backward_native(grads[0], saved[0], saved[1], saved[2], saved[3], saved[4], context->saved_data["training"].toBool(),
+                                context->saved_data["slope"].toDouble());
+    list.resize(6);  // running statistics and settings have none
+    return list;
+  }
+};
+
+void check_arguments(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Optional& running_mean,
+                     const Optional& running_var, bool training) {
+  TORCH_CHECK(x.dim() >= 2, "expected [N, C, ...], got ", x.sizes());
+  const int64_t channels = x.size(1);
+  const auto fits = [&](const at::Tensor& t) { return t.dim() == 1 && t.size(0) == channels; };
+  const auto optional_fits = [&](const Optional& t) { return !t || !t->defined() || fits(*t); };
+  TORCH_CHECK(fits(weight) && fits(bias) && optional_fits(running_mean) && optional_fits(running_var), "expected weight, bias and statistics of ",
+              channels, " channels");
+  const bool mean = running_mean && running_mean->defined(), var = running_var && running_var->defined();
+  TORCH_CHECK(mean == var, "expected both running statistics or none");
+  TORCH_CHECK(training || mean, "expected running statistics outside training");
+  TORCH_CHECK(!training || x.numel() > channels, "training needs more than one value per channel, got ", x.sizes());
+}
+
+at::Tensor composed(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Optional& running_mean,
+                    const Optional& running_var, const Settings& s) {
+  at::Tensor y = at::batch_norm(x, weight, bias, running_mean, running_var, s.training, s.momentum, s.eps, false);
+  return at::leaky_relu_(y, s.slope);
+}
+
+at::Tensor plain(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Optional& running_mean, const Optional& running_var,
+                 bool training, double momentum, double eps, double slope) {
+  check_arguments(x, weight, bias, running_mean, running_var, training);
+  const Settings s{training, momentum, eps, slope};
+  if (!is_native(x, weight, bias, running_mean, running_var)) return composed(x, weight, bias, running_mean, running_var, s);
+  return std::get<0>(forward_native(x, weight, bias, running_mean, running_var, s));
+}
+
+at::Tensor recorded(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Optional& running_mean, const Optional& running_var,
+                    bool training, double momentum, double eps, double slope) {
+  check_arguments(x, weight, bias, running_mean, running_var, training);
+  const Settings s{training, momentum, eps, slope};
+  if (!is_native(x, weight, bias, running_mean, running_var)) return composed(x, weight, bias, running_mean, running_var, s);
+  return BatchNormLeakyRelu::apply(x, weight, bias, running_mean, running_var, s);
+}
+
+}  // namespace
+}  // namespace fewlabels
+
+TORCH_LIBRARY_FRAGMENT(fewlabels, library) {
+  library.def(
+      "batch_norm_leaky_relu(Tensor x, Tensor weight, Tensor bias, Tensor(a!)? running_mean, Tensor(b!)? running_var, "
+      "bool training, float momentum, float eps, float slope) -> Tensor");
+}
+TORCH_LIBRARY_IMPL(fewlabels, CompositeExplicitAutograd, library) { library.impl("batch_norm_leaky_relu", fewlabels::plain); }
+TORCH_LIBRARY_IMPL(fewlabels, Autograd, library) { library.impl("batch_norm_leaky_relu", fewlabels::recorded); }
