@@ -113,13 +113,14 @@ function output(program: string, args: readonly string[]): Promise<{ lastLine: s
       reject(new TrainingError(`fewlabels bench: ${program} could not be started (${error.message})`));
     });
     child.on("close", (code) => {
+      const hint = program === process.execPath ? "" : "; FEWLABELS_PYTHON names another Python";
       clearInterval(watch);
       const lastLine = out.trim().split("\n").at(-1) ?? "";
       if (code === 0 && lastLine.startsWith("{")) resolve({ lastLine, memoryMB });
       else
         reject(
           new TrainingError(
-            `fewlabels bench: ${program} ${args[0]} failed (exit code ${code}):\n${err.trim().slice(-2000)}`,
+            `fewlabels bench: ${program} ${args[0]} failed (exit code ${code}${hint}):\n${err.trim().slice(-2000)}`,
           ),
         );
     });

@@ -76,22 +76,18 @@ async function demoCommand(flags: Given, json: boolean): Promise<void> {
     folder ??= base.out.replace(/^runs\/[a-z-]+-(?=\d)/, "runs/demo-");
     const config = { ...base, out: join(folder, base.method) };
     const progress = new Progress({ stream, label: base.method });
-    const curve: [number, number][] = [];
-    let predictor = "student";
-    const onEvaluation = ({ step, test }: EvaluationEvent) => {
-      const role = test?.teacher ? "teacher" : predictor;
-      if (test?.[role]) curve.push([step, test[role].error]);
-      predictor = role;
-    };
+    const evaluations: EvaluationEvent[] = [];
     const outcome = await runTraining(config, progress, (event) => {
-      if (event.type === "evaluation") onEvaluation(event);
+      if (event.type === "evaluation") evaluations.push(event);
     });
     if (outcome.kind === "interrupted") {
       printError(`stopped; what was done so far is in ${folder}`);
       process.exitCode = interruptedExitCode;
       return;
     }
-    done.push({ method: base.method, result: outcome.result, curve });
+    const { result } = outcome;
+    const curve = evaluations.map(({ step, test }) => [step, test![result.predictor]!.error] as const);
+    done.push({ method: base.method, result, curve });
   }
   const report = join(folder!, "report.html");
   mkdirSync(folder!, { recursive: true });

@@ -2,7 +2,6 @@
 import type { Command } from "commander";
 import { engineInfo } from "../torch/index.js";
 import { resolveConfig } from "../train/config.js";
-import { prepareEngineEnvironment } from "../train/environment.js";
 
 import { measure, quantile } from "./measure.js";
 import { print } from "./output.js";
@@ -63,7 +62,6 @@ export function addDoctor(program: Command): void {
 }
 
 async function doctorCommand(json: boolean): Promise<void> {
-  prepareEngineEnvironment();
   const report = await probeSetup();
   const problems: Problem[] = [...report.problems];
   let engine: Engine | undefined;

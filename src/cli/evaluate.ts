@@ -1,6 +1,5 @@
 /** `fewlabels evaluate RUN`: errors of a trained run, per class, and the confusion matrix. */
 import { type Command, Option } from "commander";
-import { prepareEngineEnvironment } from "../train/environment.js";
 import { evaluateRun } from "../train/evaluate-run.js";
 import type { RunEvaluation } from "../train/events.js";
 import { count, digits, percent, table } from "./format.js";
@@ -20,7 +19,6 @@ export function addEvaluate(program: Command): void {
       "\nExamples:\n  fewlabels evaluate runs/mine\n  fewlabels evaluate runs/mine --split val --json",
     )
     .action(async (run: string, { split, data, json }: { split: "test" | "val"; data?: string; json?: boolean }) => {
-      prepareEngineEnvironment();
       const evaluation = await evaluateRun(run, { split, data });
       if (json) {
         const { result, perClass, confusion, classes } = evaluation;

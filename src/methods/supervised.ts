@@ -33,6 +33,10 @@ export const supervised = defineMethod({
       models: { student, teacher: teacher.model },
       state: { student, teacher: teacher.model, ema: teacher, optimizer },
       step({ labeled, unlabeled }, now) {
+        if (labeled.index.size(0) === 0) {
+          teacher.update(); // mixed sampling can draw no labeled row: nothing to learn from, and networks take no empty batch
+          return { classification: 0 };
+        }
         const logits = student.forward(labeled.x.student, "train");
         const divideBy =
           options.classReduction === "batch" ? labeled.index.size(0) + unlabeled.index.size(0) : undefined;

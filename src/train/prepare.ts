@@ -1,6 +1,6 @@
 /** From a configuration to data in memory: loaded, split, normalized, fingerprinted. */
 import { existsSync, readFileSync } from "node:fs";
-import type { DataSet } from "../data/dataset.js";
+import type { DataSet, Normalization } from "../data/dataset.js";
 import { fingerprint } from "../data/fingerprint.js";
 import { findDataSet } from "../data/index.js";
 import { parseLabelFile } from "../data/label-file.js";
@@ -21,6 +21,7 @@ export interface PreparedData {
   readonly split: Split;
   readonly translate: number;
   readonly flip: boolean;
+  readonly normalize: Normalization;
   readonly fingerprint: string;
   release(): void;
 }
@@ -43,7 +44,8 @@ export async function prepareData(config: RunConfig): Promise<PreparedData> {
     },
     Rng.fromSeed(config.labelSeed),
   );
-  const normalized = normalizeData(config.normalize ?? data.normalize, data.train, data.test);
+  const normalize = (config.normalize as Normalization | undefined) ?? data.normalize;
+  const normalized = normalizeData(normalize, data.train, data.test);
   const [train, test] = [storeImages(normalized.train), storeImages(normalized.test)];
   return {
     classes: data.classes,
@@ -52,6 +54,7 @@ export async function prepareData(config: RunConfig): Promise<PreparedData> {
     trainLabels: data.train.labels,
     testLabels: data.test.labels,
     split,
+    normalize,
     translate: config.translate ?? data.translate,
     flip: config.flip ?? data.flip,
     fingerprint: fingerprint(data),

@@ -12,6 +12,8 @@ import { type PreparedData, prepareData } from "./prepare.js";
 import { createMethod, createSetup, type Hardware } from "./setup.js";
 
 export interface Session {
+  /** The run's configuration with what only data and hardware could decide filled in. */
+  readonly config: RunConfig;
   readonly data: PreparedData;
   readonly hardware: Hardware;
   readonly method: Method<Views, Views>;
@@ -37,7 +39,17 @@ export async function openSession(config: RunConfig): Promise<Session> {
   const kind = config.sampler === "mixed" ? "mixed" : definition.usesUnlabeled ? "two-stream" : "labeled";
   const { batch, labeledBatch } = config;
   const sampler = createSampler(data.split, { kind, batch, labeledBatch }, rng.split("sampler"));
-  const { translate, flip } = data;
+  const { translate, flip, normalize } = data;
   const loader = createLoader(data.train, data.split.y, { views, translate, flip, rng: rng.split("views"), device });
-  return { data, hardware, method, optimizers, sampler, loader, owners: { ...method.state, sampler } };
+  const resolved = { ...config, ...hardware, translate, flip, normalize } as RunConfig;
+  return {
+    config: resolved,
+    data,
+    hardware,
+    method,
+    optimizers,
+    sampler,
+    loader,
+    owners: { ...method.state, sampler },
+  };
 }

@@ -8,6 +8,7 @@ const SLOW_INTERVALS = 3;
 export class StepClock {
   readonly #began = performance.now();
   readonly #spent: number;
+  readonly #medianBefore: number;
   readonly #all: number[] = [];
   #interval: number[] = [];
   #phases: Record<string, number> = {};
@@ -17,9 +18,10 @@ export class StepClock {
   #slow = 0;
   #warned = false;
 
-  /** `spentSeconds`: what earlier parts of a resumed run took. */
-  constructor(spentSeconds = 0) {
+  /** What earlier parts of a resumed run took altogether, and the median of their steps (NaN: unknown). */
+  constructor(spentSeconds = 0, medianBefore = Number.NaN) {
     this.#spent = spentSeconds;
+    this.#medianBefore = medianBefore;
   }
 
   start(): void {
@@ -42,9 +44,9 @@ export class StepClock {
   elapsed(): number {
     return this.#spent + (performance.now() - this.#began) / 1000;
   }
-  /** Median seconds of a step so far. */
+  /** Median seconds of a step so far; of the part before where a resumed run has no step left. */
   median(): number {
-    return median(this.#all);
+    return this.#all.length > 0 ? median(this.#all) : this.#medianBefore;
   }
 
   /** What a step event tells; begins a new interval. */

@@ -20,24 +20,24 @@ export interface TrainSignals {
 }
 
 /**
- * Trains `config` (see `resolveConfig`), or continues the run in `config.resume`. Yields each event after it has been logged;
+ * Trains `given` (see `resolveConfig`), or continues the run in `given.resume`. Yields each event after it has been logged;
  * returns the result, or undefined if the run was stopped. Throws TrainingError if a loss is not finite.
  */
 export async function* train(
-  config: RunConfig,
+  given: RunConfig,
   { stop }: TrainSignals = { stop: () => false },
 ): AsyncGenerator<TrainEvent, RunResult | undefined> {
-  const session = await openSession(config);
-  const { method, sampler, loader, data } = session;
-  const { folder, startStep, spentSeconds } = openFolder(config, session);
-  const clock = new StepClock(spentSeconds);
+  const session = await openSession(given);
+  const { config, method, sampler, loader, data } = session;
+  const { folder, startStep, spentSeconds, medianBefore } = openFolder(config, session);
+  const clock = new StepClock(spentSeconds, medianBefore);
   const log = <E extends TrainEvent>(event: E): E => {
     folder.append(event);
     return event;
   };
   const checkpoint = (step: number) =>
     saveCheckpoint(folder, step, session.owners, {
-      extra: { elapsedSeconds: clock.elapsed() },
+      extra: { elapsedSeconds: clock.elapsed(), stepSecondsMedian: clock.median() },
       keep: config.keepCheckpoints,
     });
 
@@ -78,7 +78,7 @@ export async function* train(
       }
       const due = (every: number) => every > 0 && done % every === 0;
       const stopping = !last && stop();
-      if (due(config.evalEvery) && !last && !stopping)
+      if (due(config.evalEvery) && !last)
         yield* evaluation(session, config, done, [config.val > 0 ? "val" : "test"], log);
       if ((due(config.checkpointEvery) || last || stopping) && done > lastCheckpoint) {
         const path = checkpoint(done);
@@ -106,7 +106,7 @@ export async function* train(
 function openFolder(config: RunConfig, session: Session) {
   const facts = { versions: versions(), dataFingerprint: session.data.fingerprint };
   if (config.resume === undefined)
-    return { folder: RunFolder.create(config.out, config, facts), startStep: 0, spentSeconds: 0 };
+    return { folder: RunFolder.create(config.out, session.config, facts), startStep: 0, spentSeconds: 0, medianBefore: Number.NaN };
   const folder = RunFolder.open(config.out);
   const before = folder.config().dataFingerprint;
   if (before !== session.data.fingerprint) {
@@ -118,7 +118,8 @@ function openFolder(config: RunConfig, session: Session) {
   if (checkpoint) restoreCheckpoint(checkpoint, session.owners);
   const startStep = checkpoint?.step ?? 0;
   folder.truncateAfter(startStep);
-  return { folder, startStep, spentSeconds: Number(checkpoint?.extra.elapsedSeconds ?? 0) };
+  const { elapsedSeconds = 0, stepSecondsMedian } = checkpoint?.extra ?? {};
+  return { folder, startStep, spentSeconds: Number(elapsedSeconds), medianBefore: Number(stepSecondsMedian) };
 }
 
 function startEvent(config: RunConfig, { data, method, hardware }: Session, startStep: number): TrainEvent {

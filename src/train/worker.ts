@@ -3,7 +3,6 @@ import { fileURLToPath } from "node:url";
 import { SHARE_ENV, Worker } from "node:worker_threads";
 import { DataError, EngineError, FewlabelsError, TrainingError, UsageError } from "../errors.js";
 import type { RunConfig } from "./config.js";
-import { prepareEngineEnvironment } from "./environment.js";
 import type { RunResult, TrainEvent } from "./events.js";
 
 /** What the worker posts. */
@@ -47,7 +46,6 @@ export function runInWorker(config: RunConfig): RunInWorker {
         "Run `npm run build` and import from dist/",
     );
   }
-  prepareEngineEnvironment();
   const stopFlag = new SharedArrayBuffer(4);
   const worker = new Worker(script, {
     workerData: { config, stopFlag } satisfies WorkerInput,

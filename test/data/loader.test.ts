@@ -90,7 +90,7 @@ describeEngine("the loader", () => {
   });
 
   it("draws each role on its own, but shares the flip where asked to", () => {
-    const still = { augment: "weak", translate: false } as const;
+    const still = { augment: "weak", translate: 0 } as const;
     scope(() => {
       const x = loaderFor({ a: still, b: still, c: { ...still, sameFlipAs: "a" } }).batch(many, 3).labeled.x;
       expect(x.b!.toNumbers()).not.toEqual(x.a!.toNumbers());
@@ -102,12 +102,12 @@ describeEngine("the loader", () => {
 
   it("leaves a view alone that is not augmented or has all switched off", () => {
     scope(() => {
-      const off = { augment: "weak", translate: false, flip: false } as const;
+      const off = { augment: "weak", translate: 0, flip: false } as const;
       const x = loaderFor({ a: { augment: "none" }, b: off }).batch(many, 3).labeled.x;
       const plain = evaluationSet(store, labels, { rows: many.labeled }).batch(0).x.toNumbers();
       expect(x.a!.toNumbers()).toEqual(plain);
       expect(x.b!.toNumbers()).toEqual(plain);
-      const noFlips = loaderFor({ a: { augment: "weak", translate: false } }, { flip: false }).batch(many, 3).labeled.x;
+      const noFlips = loaderFor({ a: { augment: "weak", translate: 0 } }, { flip: false }).batch(many, 3).labeled.x;
       expect(noFlips.a!.toNumbers()).toEqual(plain);
     });
   });
@@ -130,8 +130,19 @@ describeEngine("the loader", () => {
     expect(liveTensors()).toBe(before);
   });
 
+  it("lets a view have a translation of its own", () => {
+    scope(() => {
+      const x = loaderFor({ a: weak, b: { ...weak, translate: 2 } }, { translate: 0, flip: false }).batch(many, 3)
+        .labeled.x;
+      const plain = evaluationSet(store, labels, { rows: many.labeled }).batch(0).x.toNumbers();
+      expect(x.a!.toNumbers()).toEqual(plain);
+      expect(x.b!.toNumbers()).not.toEqual(plain);
+    });
+  });
+
   it("refuses translations that cannot be reflected and flips shared with nobody", () => {
     expect(() => loaderFor({ a: weak }, { translate: 5 })).toThrow(/0\.\.4/);
+    expect(() => loaderFor({ a: { ...weak, translate: -1 } })).toThrow(UsageError);
     expect(() => loaderFor({ a: weak, b: { ...weak, sameFlipAs: "aa" } })).toThrow(UsageError);
     const chain = { a: weak, b: { ...weak, sameFlipAs: "a" }, c: { ...weak, sameFlipAs: "b" } };
     expect(() => loaderFor(chain)).toThrow(/itself shares/);

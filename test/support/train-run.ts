@@ -1,0 +1,77 @@
+/** Whole runs through the library's loop, in this process, with every file they leave. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { registries } from "../../src/cli/registries.js";
+import { RunFolder } from "../../src/run/index.js";
+import { type RunConfig, resolveConfig } from "../../src/train/config.js";
+import type { RunResult, TrainEvent } from "../../src/train/events.js";
+import { train } from "../../src/train/train.js";
+
+/** A folder for run folders; remove it with `rmSync(folder, { recursive: true })`. */
+export function temporaryFolder(): string {
+  return mkdtempSync(join(tmpdir(), "fewlabels-test-"));
+}
+
+/** 120 generated digits, 20 labels, a tiny network: a step takes milliseconds. */
+export const smallRun: Readonly<Record<string, unknown>> = {
+  dataset: "digits",
+  "dataset.train": 120,
+  "dataset.test": 60,
+  labels: 20,
+  model: "convnet-tiny",
+  "model.width": 0.25,
+  batch: 12,
+  labeledBatch: 4,
+  threads: 1,
+  precision: "fp32",
+  logEvery: 1,
+  evalEvery: 0,
+  checkpointEvery: 0,
+};
+
+export function configure(out: string, given: Readonly<Record<string, unknown>> = {}): RunConfig {
+  return resolveConfig({ ...smallRun, ...given, out }, registries);
+}
+
+export interface Trained {
+  readonly events: TrainEvent[];
+  readonly result: RunResult | undefined;
+}
+
+/** Trains to the end, or until `stopAfter` steps are done. */
+export async function trainToEnd(config: RunConfig, stopAfter = Number.POSITIVE_INFINITY): Promise<Trained> {
+  const events: TrainEvent[] = [];
+  let done = 0;
+  const run = train(config, { stop: () => ++done >= stopAfter });
+  for (;;) {
+    const next = await run.next();
+    if (next.done) return { events, result: next.value };
+    events.push(next.value);
+  }
+}
+
+/** The configuration that continues a run folder, as `--resume` makes it. */
+export function continued(out: string): RunConfig {
+  const { versions, dataFingerprint, ...saved } = RunFolder.open(out).config<RunConfig>();
+  return { ...(saved as RunConfig), out, resume: out };
+}
+
+/** Every file of the checkpoint of `step`, byte for byte; in state.json without the time it took. */
+export function checkpointFiles(out: string, step: number): Record<string, string> {
+  const path = join(out, "checkpoints", `step-${step}`);
+  return Object.fromEntries(
+    readdirSync(path)
+      .sort()
+      .map((name) => {
+        const bytes = readFileSync(join(path, name));
+        if (name !== "state.json") return [name, bytes.toString("base64")];
+        const { extra, ...state } = JSON.parse(bytes.toString("utf8"));
+        return [name, JSON.stringify({ ...state, extra: Object.keys(extra) })];
+      }),
+  );
+}
+
+export function removeFolder(path: string): void {
+  rmSync(path, { recursive: true, force: true });
+}

@@ -1,0 +1,177 @@
+import { cpSync, existsSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { DataError, UsageError } from "../../src/errors.js";
+import { methods } from "../../src/methods/index.js";
+import { readEvents } from "../../src/run/index.js";
+import { describeEngine } from "../support/engine.js";
+import { checkpointFiles, configure, continued, removeFolder, temporaryFolder, trainToEnd } from "../support/train-run.js";
+
+let folder: string;
+beforeAll(() => {
+  folder = temporaryFolder();
+});
+afterAll(() => removeFolder(folder));
+
+const STEPS = 17;
+/** The first step, one within a pass, and the last but one. A pass over 120 images in chunks of 8 is 15 steps. */
+const CUTS = [1, 7, 16];
+
+const variants: Record<string, Record<string, unknown>> = {
+  "batch norm, adam": { steps: STEPS },
+  "sgd with momentum, weight decay and clipping": {
+    steps: STEPS,
+    "optimizer.name": "sgd",
+    "optimizer.lr": 0.05,
+    "optimizer.weightDecay": 1e-3,
+    "optimizer.clipNorm": 1,
+  },
+};
+/** Costlier: one method, one cut. */
+const rare: Record<string, Record<string, unknown>> = {
+  "weight norm": { model: "cnn-13", "model.width": 0.03, "model.norm": "weight" },
+  "bf16": { precision: "bf16" },
+  "mixed sampler": { sampler: "mixed" },
+  "two heads": { "model.heads": 2 },
+  "two moons": { dataset: "two-moons", "dataset.train": 200, "dataset.test": 50, model: "mlp", "model.width": undefined },
+};
+
+/** Interrupts after `cut` steps, continues, and compares the last checkpoint with that of `whole`. */
+async function expectExact(given: Record<string, unknown>, whole: string, name: string, cuts: readonly number[]) {
+  const steps = given.steps as number;
+  const out = join(folder, name);
+  let config = configure(out, given);
+  let before = 0;
+  for (const cut of cuts) {
+    const { events, result } = await trainToEnd(config, cut - before);
+    expect(result).toBeUndefined();
+    expect(events.at(-1)).toMatchObject({ type: "interrupted", step: cut });
+    config = continued(out);
+    before = cut;
+  }
+  const { events, result } = await trainToEnd(config);
+  expect(events[0]).toMatchObject({ type: "start", resumedFrom: before });
+  expect(result).toBeDefined();
+  const [got, expected] = [checkpointFiles(out, steps), checkpointFiles(whole, steps)];
+  expect(Object.keys(got)).toEqual(Object.keys(expected));
+  for (const file of Object.keys(expected)) expect(got[file], file).toBe(expected[file]);
+  return result!;
+}
+
+describeEngine("a run interrupted and continued equals one that was not, byte for byte", () => {
+  for (const { name: method } of methods) {
+    for (const [title, options] of Object.entries(variants)) {
+      test(`${method}, ${title}: at steps ${CUTS.join(", ")} in turn`, async () => {
+        const given = { ...options, method };
+        const name = `${method}-${Object.keys(options).length}`;
+        const { result } = await trainToEnd(configure(join(folder, name), given));
+        const resumed = await expectExact(given, join(folder, name), `${name}-resumed`, CUTS);
+        expect(resumed.test).toEqual(result!.test);
+        expect(resumed.error).toBe(result!.error);
+      });
+    }
+  }
+
+  test("mean-teacher, at any one step", async () => {
+    const whole = join(folder, "any");
+    await trainToEnd(configure(whole, { steps: STEPS }));
+    for (const cut of [2, 9, 15]) await expectExact({ steps: STEPS }, whole, `any-${cut}`, [cut]); // 15: the end of a pass
+  });
+
+  for (const [title, options] of Object.entries(rare)) {
+    test(`mean-teacher, ${title}: at step 4`, async () => {
+      const given = { ...options, steps: 8 };
+      const whole = join(folder, `rare-${title}`);
+      const { result } = await trainToEnd(configure(whole, given));
+      const resumed = await expectExact(given, whole, `rare-${title}-4`, [4]);
+      expect(resumed.test).toEqual(result!.test);
+    });
+  }
+
+  test("checkpoints hold models, optimizer, EMA and sampler; another run's differ", async () => {
+    const out = join(folder, "held");
+    await trainToEnd(configure(out, { steps: 3 }));
+    const files = checkpointFiles(out, 3);
+    expect(Object.keys(files)).toEqual(["optimizer.safetensors", "state.json", "student.safetensors", "teacher.safetensors"]);
+    const { values } = JSON.parse(files["state.json"]!);
+    expect(Object.keys(values).sort()).toEqual(["ema", "optimizer", "sampler", "student", "teacher"]);
+    const other = join(folder, "held-2");
+    await trainToEnd(configure(other, { steps: 3, seed: 2 }));
+    const others = checkpointFiles(other, 3);
+    for (const file of Object.keys(files)) expect(others[file], file).not.toBe(files[file]);
+  });
+});
+
+describeEngine("the record of a resumed run", () => {
+  const given = { steps: 12, checkpointEvery: 4, evalEvery: 3 };
+  const stepsOf = (out: string, type: string) =>
+    readEvents(join(out, "metrics.jsonl"))
+      .filter((event) => event.type === type)
+      .map((event) => event.step);
+
+  test("metrics.jsonl has each step and evaluation once, with the numbers of an uninterrupted run", async () => {
+    const [whole, out] = [join(folder, "log-whole"), join(folder, "log")];
+    await trainToEnd(configure(whole, given));
+    // A kill leaves events behind the last checkpoint: 7 steps done, the checkpoint is of step 4.
+    const run = trainToEnd(configure(out, given), 7);
+    await run;
+    removeFolder(join(out, "checkpoints/step-7"));
+    expect(stepsOf(out, "step")).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    await trainToEnd(continued(out));
+    expect(stepsOf(out, "step")).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    expect(stepsOf(out, "evaluation")).toEqual([3, 6, 9, 12]);
+    const numbersOf = (path: string, type: string) =>
+      readEvents(join(path, "metrics.jsonl"))
+        .filter((event) => event.type === type)
+        .map(({ step, metrics, epoch, learningRate, test: errors }) => ({ step, metrics, epoch, learningRate, errors }));
+    expect(numbersOf(out, "step")).toEqual(numbersOf(whole, "step"));
+    expect(numbersOf(out, "evaluation")).toEqual(numbersOf(whole, "evaluation"));
+  });
+
+  test("a torn last line and a half-written checkpoint, as a kill leaves them, do no harm", async () => {
+    const [whole, out] = [join(folder, "torn-whole"), join(folder, "torn")];
+    await trainToEnd(configure(whole, given));
+    await trainToEnd(configure(out, given), 6);
+    removeFolder(join(out, "checkpoints/step-6"));
+    writeFileSync(join(out, "metrics.jsonl"), '{"time":"2026-', { flag: "a" });
+    cpSync(join(out, "checkpoints/step-4"), join(out, "checkpoints/.tmp-step-8"), { recursive: true });
+    await trainToEnd(continued(out));
+    expect(checkpointFiles(out, 12)).toEqual(checkpointFiles(whole, 12));
+    expect(readdirSync(join(out, "checkpoints")).some((name) => name.startsWith("."))).toBe(false);
+    expect(stepsOf(out, "step")).toHaveLength(12);
+  });
+
+  test("a run killed before its first checkpoint starts over and ends the same", async () => {
+    const [whole, out] = [join(folder, "early-whole"), join(folder, "early")];
+    await trainToEnd(configure(whole, given));
+    await trainToEnd(configure(out, given), 2);
+    removeFolder(join(out, "checkpoints"));
+    await trainToEnd(continued(out));
+    expect(checkpointFiles(out, 12)).toEqual(checkpointFiles(whole, 12));
+    expect(stepsOf(out, "step")).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+  });
+
+  test("a run killed after its last step, before its result, still gets a whole result", async () => {
+    const out = join(folder, "late");
+    const { result: before } = await trainToEnd(configure(out, given));
+    removeFolder(join(out, "result.json"));
+    const { result } = await trainToEnd(continued(out));
+    expect(result!.test).toEqual(before!.test);
+    expect(result!.stepSecondsMedian).toBeGreaterThan(0);
+    expect(result!.imagesPerSecond).toBeGreaterThan(0);
+    expect(existsSync(join(out, "result.json"))).toBe(true);
+  });
+
+  test("other data are refused, and so is a damaged or foreign checkpoint, naming it", async () => {
+    const out = join(folder, "other");
+    await trainToEnd(configure(out, { ...given, steps: 6 }), 5);
+    const config = continued(out);
+    const changed = { ...config, datasetOptions: { ...config.datasetOptions, train: 130 } };
+    await expect(trainToEnd(changed)).rejects.toThrow(DataError);
+    await expect(trainToEnd(changed)).rejects.toThrow(/fingerprint/);
+    await expect(trainToEnd({ ...config, method: "supervised", methodOptions: {} })).rejects.toThrow();
+    writeFileSync(join(out, "checkpoints/step-5/student.safetensors"), "short");
+    await expect(trainToEnd(config)).rejects.toThrow(/student\.safetensors/);
+    await expect(trainToEnd({ ...config, out: join(folder, "nowhere"), resume: "x" })).rejects.toThrow(UsageError);
+  });
+});
