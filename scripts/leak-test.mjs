@@ -62,9 +62,11 @@ function judge(samples) {
   const more = samples.find(({ live }) => first && live > first.live);
   if (first && more) leaks.push(`${first.live} live tensors at step ${first.step}, ${more.live} at step ${more.step}`);
   const half = Math.ceil(samples.length / 2);
-  const median = (/** @type {typeof samples} */ part) => part.map(({ mib }) => mib).sort((a, b) => a - b)[part.length >> 1] ?? 0;
+  const median = (/** @type {typeof samples} */ part) =>
+    part.map(({ mib }) => mib).sort((a, b) => a - b)[part.length >> 1] ?? 0;
   const growth = median(samples.slice(half)) - median(samples.slice(0, half));
-  if (growth > ALLOWED_MIB) leaks.push(`resident memory grew by ${growth.toFixed(1)} MiB between the halves of the run`);
+  if (growth > ALLOWED_MIB)
+    leaks.push(`resident memory grew by ${growth.toFixed(1)} MiB between the halves of the run`);
   return leaks;
 }
 

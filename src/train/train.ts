@@ -106,7 +106,12 @@ export async function* train(
 function openFolder(config: RunConfig, session: Session) {
   const facts = { versions: versions(), dataFingerprint: session.data.fingerprint };
   if (config.resume === undefined)
-    return { folder: RunFolder.create(config.out, session.config, facts), startStep: 0, spentSeconds: 0, medianBefore: Number.NaN };
+    return {
+      folder: RunFolder.create(config.out, session.config, facts),
+      startStep: 0,
+      spentSeconds: 0,
+      medianBefore: Number.NaN,
+    };
   const folder = RunFolder.open(config.out);
   const before = folder.config().dataFingerprint;
   if (before !== session.data.fingerprint) {

@@ -37,7 +37,7 @@ async function meanError(name: string): Promise<number> {
       labels: 10,
       batch: 60,
       labeledBatch: method.usesUnlabeled ? 10 : undefined,
-      steps: 400,
+      steps: 800,
       seed,
       labelSeed: seed,
       logEvery: 100,

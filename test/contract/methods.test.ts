@@ -140,7 +140,6 @@ for (const { name, options, usesUnlabeled, paper, summary } of methods) {
         expect(Object.keys(unlabeled).sort()).toEqual(["index", "x"]);
         run.release();
       });
-
     }
 
     test("an empty labeled part works", () => {

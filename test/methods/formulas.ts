@@ -26,10 +26,14 @@ export function slowClassification(z: Tensor, batch: Batch<Views, Views>, divide
   const target = oneHot(batch.labeled.y, CLASSES)
     .mul(1 - smoothing)
     .add(smoothing / CLASSES);
-  return target.mul(logProbs).sum().mul(-1 / Math.max(1, divideBy));
+  return target
+    .mul(logProbs)
+    .sum()
+    .mul(-1 / Math.max(1, divideBy));
 }
 
-const joint = ({ labeled, unlabeled }: Batch<Views, Views>, role: string) => cat([labeled.x[role]!, unlabeled.x[role]!]);
+const joint = ({ labeled, unlabeled }: Batch<Views, Views>, role: string) =>
+  cat([labeled.x[role]!, unlabeled.x[role]!]);
 const softmax = (z: Tensor) => z.exp().div(z.exp().sum([1], true));
 const still = (pass: object): PassRequest => ({ mode: "train", ...pass, updateStatistics: false }) as PassRequest;
 
@@ -57,7 +61,12 @@ function rowsFor(t: Tensor, batch: Batch<Views, Views>, options: Options): Tenso
   return options.consistencyOnLabeled === false ? t.narrow(0, l, u) : t;
 }
 
-export function meanTeacherTerms({ method }: TinyRun, batch: Batch<Views, Views>, options: Options, weight: number): Terms {
+export function meanTeacherTerms(
+  { method }: TinyRun,
+  batch: Batch<Views, Views>,
+  options: Options,
+  weight: number,
+): Terms {
   const { student, teacher } = method.models as { student: Model; teacher: Model };
   const passOf = (dropout: unknown, inputNoise: unknown) => still({ dropout, inputNoise });
   const studentPass = passOf(options.studentDropout, options.studentNoise);
@@ -75,8 +84,17 @@ export function meanTeacherTerms({ method }: TinyRun, batch: Batch<Views, Views>
   const loss = classification.add(consistency.mul(weight));
   if (r === c) return { classification, consistency, loss };
   const perClass = options.logitDistanceClasses === "sum" ? 1 : CLASSES;
-  const logitDistance = c.sub(r).pow(2).sum().div(rows * perClass);
-  return { classification, consistency, logitDistance, loss: loss.add(logitDistance.mul(options.logitDistanceWeight ?? 0.01)) };
+  const logitDistance = c
+    .sub(r)
+    .pow(2)
+    .sum()
+    .div(rows * perClass);
+  return {
+    classification,
+    consistency,
+    logitDistance,
+    loss: loss.add(logitDistance.mul(options.logitDistanceWeight ?? 0.01)),
+  };
 }
 
 export function piTerms({ student }: TinyRun, batch: Batch<Views, Views>, options: Options, weight: number): Terms {
@@ -86,11 +104,17 @@ export function piTerms({ student }: TinyRun, batch: Batch<Views, Views>, option
   const rows = z1.size(0);
   const divideBy = options.classReduction === "labeled" ? batch.labeled.index.size(0) : rows;
   const classification = slowClassification(z1, batch, divideBy);
-  const consistency = distance(rowsFor(softmax(z1), batch, options), rowsFor(q, batch, options), { cost: "mse" }).div(rows);
+  const consistency = distance(rowsFor(softmax(z1), batch, options), rowsFor(q, batch, options), { cost: "mse" }).div(
+    rows,
+  );
   return { classification, consistency, loss: classification.add(consistency.mul(weight)) };
 }
 
-export function supervisedTerms({ student }: TinyRun, batch: Batch<Views, Views>, options: Options): { classification: Tensor; loss: Tensor } {
+export function supervisedTerms(
+  { student }: TinyRun,
+  batch: Batch<Views, Views>,
+  options: Options,
+): { classification: Tensor; loss: Tensor } {
   const z = student.forward(batch.labeled.x.student!, still({}));
   const all = batch.labeled.index.size(0) + batch.unlabeled.index.size(0);
   const divideBy = options.classReduction === "labeled" ? batch.labeled.index.size(0) : all;
@@ -108,14 +132,20 @@ function slowWeight({ consistencyWeight = 10, scaleByLabels = false, rampUpSteps
 export function bothRoutes(
   name: string,
   given: TinyRunOptions,
-  terms: (run: TinyRun, batch: Batch<Views, Views>, options: Options, weight: number) => Partial<Terms> & { loss: Tensor },
+  terms: (
+    run: TinyRun,
+    batch: Batch<Views, Views>,
+    options: Options,
+    weight: number,
+  ) => Partial<Terms> & { loss: Tensor },
   at = 3,
 ) {
   const before = tinyRun(name, given);
   before.steps(at);
   let seen: ReturnType<typeof gradients> = {};
   const run = tinyRun(name, { ...given, onStep: () => (seen = gradients(run.student)) });
-  for (const [role, model] of Object.entries(run.method.models)) model.loadStateDict(before.method.models[role]!.stateDict());
+  for (const [role, model] of Object.entries(run.method.models))
+    model.loadStateDict(before.method.models[role]!.stateDict());
   before.release();
   const options: Options = given.method ?? {};
   const routes = scope(() => {

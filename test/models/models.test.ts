@@ -11,7 +11,12 @@ import "../support/matchers.js";
 const photo: InputSpec = { channels: 3, height: 32, width: 32, numClasses: 10 };
 const digit: InputSpec = { channels: 1, height: 28, width: 28, numClasses: 10 };
 
-function build(name: string, input: InputSpec, options: Record<string, unknown> = {}, precision: Precision = "fp32"): Model {
+function build(
+  name: string,
+  input: InputSpec,
+  options: Record<string, unknown> = {},
+  precision: Precision = "fp32",
+): Model {
   const { definition, preset } = findModel(name);
   const net = definition.create(input, parseOptions(definition.options, { ...preset, ...options }, name));
   return createModel(net, { rng: Rng.fromSeed(1), precision, device: "cpu" });

@@ -164,7 +164,12 @@ describeEngine("sequential", () => {
     scope(() => {
       const same = layer((h) => h);
       const x = tensor([-1, 2], [2]);
-      const body = sequential({ one: sequential({ same }), act: layer((h) => h.mul(1)), inPlace: leakyRelu(0.1), same });
+      const body = sequential({
+        one: sequential({ same }),
+        act: layer((h) => h.mul(1)),
+        inPlace: leakyRelu(0.1),
+        same,
+      });
       expect(body.forward(x, pass("eval")).toNumbers()).toBeCloseToTensor([-0.1, 2]);
       expect(sequential({ same }).forward(x, pass("eval"))).toBe(x);
       expect(sequential({}).forward(x, pass("eval"))).toBe(x);

@@ -131,8 +131,7 @@ describeEngine("createModel", () => {
 
   test("a pass may bring its own generator and leaves the model's alone", () => {
     const [a, b] = [build(), build()];
-    const own = (model: Model) =>
-      scope(() => model.forward(images, { mode: "train", rng: Rng.fromSeed(3) }).toArray());
+    const own = (model: Model) => scope(() => model.forward(images, { mode: "train", rng: Rng.fromSeed(3) }).toArray());
     expect(own(a)).toEqual(own(b));
     expect(a.stateDict().values.generator).toMatchObject({ drawn: 0 });
   });

@@ -132,7 +132,11 @@ describeEngine("weight norm with mean-only batch norm", () => {
       for (const [key, t] of [...Object.entries(layer.parameters), ["x", x] as const]) {
         const exact = scope(() => t.grad!.toNumbers());
         for (let i = 0; i < t.numel; i += Math.ceil(t.numel / 12)) {
-          const at = (shift: number) => noGrad(() => scope(() => (nudge(t, i, shift), loss())));
+          const at = (shift: number) =>
+            noGrad(() => {
+              scope(() => nudge(t, i, shift));
+              return loss();
+            });
           const step = 1e-2;
           const numeric = (at(step) - at(-2 * step)) / (2 * step); // the second nudge undoes the first
           noGrad(() => scope(() => nudge(t, i, step)));

@@ -48,11 +48,7 @@ function pictures(): ImageStore {
   const rng = Rng.fromSeed(77);
   const labels = Int32Array.from({ length: EXAMPLES }, (_, i) => i % CLASSES);
   const pixels = Float32Array.from({ length: EXAMPLES * 3 * SIDE * SIDE }, (_, at) => {
-    const [x, y, image] = [
-      at % SIDE,
-      Math.floor(at / SIDE) % SIDE,
-      Math.floor(at / (3 * SIDE * SIDE)),
-    ];
+    const [x, y, image] = [at % SIDE, Math.floor(at / SIDE) % SIDE, Math.floor(at / (3 * SIDE * SIDE))];
     const k = labels[image]!;
     const inside = x >= 4 * (k % 2) && x < 4 * (k % 2) + 4 && y >= 4 * (k >> 1) && y < 4 * (k >> 1) + 4;
     return (inside ? 1 : -0.3) + 0.5 * rng.normal();
@@ -86,7 +82,11 @@ export function tinyRun(name: string, options: TinyRunOptions = {}): TinyRun {
     },
     buildOptimizer(role, target) {
       const given = { schedule: "constant", lr: 0.01, ...options.optimizer };
-      const optimizer = createOptimizer(target.parameters, parseOptions(optimizerOptions, given, "optimizer"), totalSteps);
+      const optimizer = createOptimizer(
+        target.parameters,
+        parseOptions(optimizerOptions, given, "optimizer"),
+        totalSteps,
+      );
       optimizers.push(optimizer);
       if (!options.onStep) return optimizer;
       return {
@@ -125,7 +125,8 @@ export function tinyRun(name: string, options: TinyRunOptions = {}): TinyRun {
       }),
     release() {
       store.release();
-      for (const { parameters, buffers } of owned) for (const { tensor } of [...parameters, ...buffers]) tensor.release();
+      for (const { parameters, buffers } of owned)
+        for (const { tensor } of [...parameters, ...buffers]) tensor.release();
       for (const optimizer of optimizers) for (const t of Object.values(optimizer.stateDict().tensors)) t.release();
     },
   };
@@ -139,7 +140,9 @@ export function numbers(metrics: Metrics): Record<string, number> {
 
 /** All values of a model, parameters then buffers, as bytes-exact arrays by name. */
 export function snapshot(model: Model): Record<string, unknown> {
-  return Object.fromEntries([...model.parameters, ...model.buffers].map(({ name, tensor }) => [name, tensor.toArray()]));
+  return Object.fromEntries(
+    [...model.parameters, ...model.buffers].map(({ name, tensor }) => [name, tensor.toArray()]),
+  );
 }
 
 /** Every state of a method, copied out of the engine. */

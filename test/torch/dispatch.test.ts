@@ -1,6 +1,16 @@
 import { expect, test } from "vitest";
 import { EngineError } from "../../src/errors.js";
-import { call, callNumber, callTensor, liveTensors, ones, scope, Tensor, tensor, zeros } from "../../src/torch/index.js";
+import {
+  call,
+  callNumber,
+  callTensor,
+  liveTensors,
+  ones,
+  scope,
+  Tensor,
+  tensor,
+  zeros,
+} from "../../src/torch/index.js";
 import { describeEngine } from "../support/engine.js";
 
 /** The error of `body`, which must be an EngineError. */

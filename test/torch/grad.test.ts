@@ -138,7 +138,11 @@ describeEngine("autocast", () => {
   test("sends float32 gradients into float32 weights", () => {
     scope(() => {
       const weight = ones([1, 4]).requiresGrad_();
-      const loss = autocast("bf16", "cpu", () => linear(ones([3, 4]), weight).float().sum());
+      const loss = autocast("bf16", "cpu", () =>
+        linear(ones([3, 4]), weight)
+          .float()
+          .sum(),
+      );
       loss.backward();
       expect([weight.grad!.dtype, weight.grad!.toNumbers()]).toEqual(["float32", [3, 3, 3, 3]]);
     });

@@ -17,10 +17,9 @@ async function written(path: string): Promise<void> {
 }
 
 const STEPS = 120;
-const flags = Object.entries({ ...smallRun, steps: STEPS, checkpointEvery: 5, evalEvery: 20 }).flatMap(([key, value]) => [
-  `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
-  String(value),
-]);
+const flags = Object.entries({ ...smallRun, steps: STEPS, checkpointEvery: 5, evalEvery: 20 }).flatMap(
+  ([key, value]) => [`--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`, String(value)],
+);
 
 describeTraining("the program, killed in mid-run", () => {
   test("kill -9 at whatever moment, then --resume: the same weights, errors and steps as without", async () => {

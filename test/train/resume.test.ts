@@ -5,7 +5,14 @@ import { DataError, UsageError } from "../../src/errors.js";
 import { methods } from "../../src/methods/index.js";
 import { readEvents } from "../../src/run/index.js";
 import { describeEngine } from "../support/engine.js";
-import { checkpointFiles, configure, continued, removeFolder, temporaryFolder, trainToEnd } from "../support/train-run.js";
+import {
+  checkpointFiles,
+  configure,
+  continued,
+  removeFolder,
+  temporaryFolder,
+  trainToEnd,
+} from "../support/train-run.js";
 
 let folder: string;
 beforeAll(() => {
@@ -30,10 +37,17 @@ const variants: Record<string, Record<string, unknown>> = {
 /** Costlier: one method, one cut. */
 const rare: Record<string, Record<string, unknown>> = {
   "weight norm": { model: "cnn-13", "model.width": 0.03, "model.norm": "weight" },
-  "bf16": { precision: "bf16" },
+  bf16: { precision: "bf16" },
   "mixed sampler": { sampler: "mixed" },
+  "mixed sampler, supervised, batches without any label": { sampler: "mixed", method: "supervised", labels: 10 },
   "two heads": { "model.heads": 2 },
-  "two moons": { dataset: "two-moons", "dataset.train": 200, "dataset.test": 50, model: "mlp", "model.width": undefined },
+  "two moons": {
+    dataset: "two-moons",
+    "dataset.train": 200,
+    "dataset.test": 50,
+    model: "mlp",
+    "model.width": undefined,
+  },
 };
 
 /** Interrupts after `cut` steps, continues, and compares the last checkpoint with that of `whole`. */
@@ -79,7 +93,7 @@ describeEngine("a run interrupted and continued equals one that was not, byte fo
   });
 
   for (const [title, options] of Object.entries(rare)) {
-    test(`mean-teacher, ${title}: at step 4`, async () => {
+    test(`${title}: at step 4`, async () => {
       const given = { ...options, steps: 8 };
       const whole = join(folder, `rare-${title}`);
       const { result } = await trainToEnd(configure(whole, given));
@@ -92,7 +106,12 @@ describeEngine("a run interrupted and continued equals one that was not, byte fo
     const out = join(folder, "held");
     await trainToEnd(configure(out, { steps: 3 }));
     const files = checkpointFiles(out, 3);
-    expect(Object.keys(files)).toEqual(["optimizer.safetensors", "state.json", "student.safetensors", "teacher.safetensors"]);
+    expect(Object.keys(files)).toEqual([
+      "optimizer.safetensors",
+      "state.json",
+      "student.safetensors",
+      "teacher.safetensors",
+    ]);
     const { values } = JSON.parse(files["state.json"]!);
     expect(Object.keys(values).sort()).toEqual(["ema", "optimizer", "sampler", "student", "teacher"]);
     const other = join(folder, "held-2");
@@ -123,7 +142,13 @@ describeEngine("the record of a resumed run", () => {
     const numbersOf = (path: string, type: string) =>
       readEvents(join(path, "metrics.jsonl"))
         .filter((event) => event.type === type)
-        .map(({ step, metrics, epoch, learningRate, test: errors }) => ({ step, metrics, epoch, learningRate, errors }));
+        .map(({ step, metrics, epoch, learningRate, test: errors }) => ({
+          step,
+          metrics,
+          epoch,
+          learningRate,
+          errors,
+        }));
     expect(numbersOf(out, "step")).toEqual(numbersOf(whole, "step"));
     expect(numbersOf(out, "evaluation")).toEqual(numbersOf(whole, "evaluation"));
   });

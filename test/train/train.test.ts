@@ -9,7 +9,14 @@ import { evaluateRun } from "../../src/train/evaluate-run.js";
 import type { EvaluationEvent, StepEvent } from "../../src/train/events.js";
 import { train } from "../../src/train/train.js";
 import { describeEngine } from "../support/engine.js";
-import { checkpointFiles, configure, continued, removeFolder, temporaryFolder, trainToEnd } from "../support/train-run.js";
+import {
+  checkpointFiles,
+  configure,
+  continued,
+  removeFolder,
+  temporaryFolder,
+  trainToEnd,
+} from "../support/train-run.js";
 
 let folder: string;
 beforeAll(() => {
@@ -41,7 +48,9 @@ describeEngine("train", () => {
   test("yields start, steps, evaluations, checkpoints and done in order, and logs each as it yields it", async () => {
     const out = join(folder, "order");
     const { events, result } = await trainToEnd(configure(out, { steps: 6, evalEvery: 2, checkpointEvery: 3 }));
-    const story = events.filter(({ type }) => type !== "warning").map((e) => `${e.type} ${"step" in e ? e.step : ""}`.trim());
+    const story = events
+      .filter(({ type }) => type !== "warning")
+      .map((e) => `${e.type} ${"step" in e ? e.step : ""}`.trim());
     expect(story).toEqual([
       "start",
       "step 1",
@@ -160,7 +169,9 @@ describeEngine("train", () => {
       (thrown: unknown) => thrown as Error,
     );
     expect(error).toBeInstanceOf(TrainingError);
-    expect(error!.message).toMatch(/step (\d+): the loss is not finite \(.*classification (NaN|Infinity).*learning rate 1e\+30/);
+    expect(error!.message).toMatch(
+      /step (\d+): the loss is not finite \(.*classification (NaN|Infinity).*learning rate 1e\+30/,
+    );
     const step = Number(/step (\d+)/.exec(error!.message)![1]);
     expect(existsSync(join(out, "result.json"))).toBe(false);
     expect(readdirSync(join(out, "checkpoints")).every((name) => /^step-\d+$/.test(name))).toBe(true);
@@ -197,12 +208,16 @@ describeEngine("train", () => {
     const outs = [1, 2].map((threads) => ({ threads, out: join(folder, `threads-${threads}`) }));
     const losses: number[] = [];
     for (const { threads, out } of outs) {
-      const { events } = await trainToEnd(configure(out, { steps: 10, threads, "model.width": 1, batch: 40, labeledBatch: 10 }));
+      const { events } = await trainToEnd(
+        configure(out, { steps: 10, threads, "model.width": 1, batch: 40, labeledBatch: 10 }),
+      );
       losses.push(events.filter((e): e is StepEvent => e.type === "step").at(-1)!.metrics.classification!);
     }
     const [one, two] = outs.map(({ out }) => checkpointFiles(out, 10));
     const equal = JSON.stringify(one) === JSON.stringify(two);
-    console.info(`convnet-tiny, 10 steps, 1 and 2 threads: the checkpoints are ${equal ? "" : "not "}bit for bit the same`);
+    console.info(
+      `convnet-tiny, 10 steps, 1 and 2 threads: the checkpoints are ${equal ? "" : "not "}bit for bit the same`,
+    );
     expect(losses[1]).toBeCloseTo(losses[0]!, 3);
   });
 });
