@@ -13,7 +13,7 @@ export function addEvaluate(program: Command): void {
     .description("Evaluate the latest checkpoint of a run: error of student and teacher, per class, confusion matrix.")
     .addOption(new Option("--split <split>", "which images").choices(["test", "val"]).default("test"))
     .option("--data <dir>", "folder with the data set's files, where it is not the one of the training run")
-    .option("--json", "print the result object as the last line")
+    .option("--json", "print details (per class, confusion) as one JSON line, then the result object as the last line")
     .addHelpText(
       "after",
       "\nExamples:\n  fewlabels evaluate runs/mine\n  fewlabels evaluate runs/mine --split val --json",
@@ -21,8 +21,8 @@ export function addEvaluate(program: Command): void {
     .action(async (run: string, { split, data, json }: { split: "test" | "val"; data?: string; json?: boolean }) => {
       const evaluation = await evaluateRun(run, { split, data });
       if (json) {
-        const { result, perClass, confusion, classes } = evaluation;
-        print(JSON.stringify({ ...result, split, classes, perClass, confusion }));
+        const { result, ...details } = evaluation;
+        print(JSON.stringify(details), JSON.stringify(result));
       } else {
         print(...evaluationLines(evaluation));
       }

@@ -29,7 +29,7 @@ export const digits = defineDataSet({
       test: drawDigits(rng.split("test"), options.test, options.difficulty),
       flip: false,
       translate: 2,
-      normalize: "channel",
+      normalize: "image", // colors and contrast differ from picture to picture
     };
   },
 });

@@ -12,6 +12,7 @@
 import { CONSISTENCY_COSTS, consistencyCost, crossEntropy, logitDistance } from "../losses/index.js";
 import { minimize } from "../optim/index.js";
 import { boolean, choice, integer, number } from "../options.js";
+import type { Rng } from "../rng.js";
 import { EmaTeacher } from "../targets/index.js";
 import { cat, noGrad } from "../torch/index.js";
 import { defineMethod } from "./method.js";
@@ -92,7 +93,8 @@ export const meanTeacher = defineMethod({
         const second = cat([labeled.x.teacher, unlabeled.x.teacher]);
         // Always forwarded, so that its running statistics follow its weights.
         const byTeacher = noGrad(() => teacher.forward(second, teacherPass).softmax(1));
-        const byStudent = () => student.forward(second, { ...studentPass, updateStatistics: false }).softmax(1);
+        const byStudent = (rng?: Rng) =>
+          student.forward(second, { ...studentPass, updateStatistics: false, ...(rng && { rng }) }).softmax(1);
 
         const { select, divideBy } = consistencyRows(options, counts);
         const costOf = (probs: typeof r, gradToTarget = false) =>
@@ -114,7 +116,10 @@ export const meanTeacher = defineMethod({
           loss = loss.add(metrics.logitDistance.mul(options.logitDistanceWeight));
         }
         if (options.logBothCosts)
-          metrics[other] = noGrad(() => costOf(options.target === "teacher" ? byStudent() : byTeacher));
+          // The extra pass has draws of its own, so that looking does not change what is trained.
+          metrics[other] = noGrad(() =>
+            costOf(options.target === "teacher" ? byStudent(setup.rng.split(`log:${now.step}`)) : byTeacher),
+          );
         minimize(loss, optimizer, now);
         ema.update();
         return metrics;

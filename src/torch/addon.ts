@@ -38,6 +38,22 @@ export function addon(): Addon {
   return loaded;
 }
 
+/** The addon throws plain errors; these become EngineErrors that name the function. `call` is worded by its only caller. */
+function withErrorClass(native: Addon): Addon {
+  const wrapped = Object.entries(native).map(([name, method]: [string, (...args: unknown[]) => unknown]) => {
+    if (name === "call" || name === "find") return [name, method];
+    const guarded = (...args: unknown[]) => {
+      try {
+        return method(...args);
+      } catch (error) {
+        throw new EngineError(`${name}: ${(error as Error).message}`, { cause: error });
+      }
+    };
+    return [name, guarded];
+  });
+  return Object.fromEntries(wrapped) as Addon;
+}
+
 /**
  * Environment variables that libtorch and OpenMP read when they are loaded; what the user has set stays. In a worker thread
  * this needs `env: SHARE_ENV`, or only the worker's copy changes.
@@ -62,7 +78,7 @@ function load(): Addon {
       continue;
     }
     try {
-      return createRequire(import.meta.url)(path) as Addon;
+      return withErrorClass(createRequire(import.meta.url)(path) as Addon);
     } catch (error) {
       failures.push(`${path}: ${(error as Error).message}`);
     }

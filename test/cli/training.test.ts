@@ -128,7 +128,12 @@ describeTraining("fewlabels evaluate", () => {
     const result = JSON.parse(readFileSync(join(run, "result.json"), "utf8"));
     const json = await fewlabels(["evaluate", run, "--json"]);
     expect(json.code).toBe(0);
-    expect(lastJson(json.out)).toMatchObject({ error: result.error, test: result.test, split: "test" });
+    expect(lastJson(json.out)).toEqual(result); // exactly the object of result.json
+    expect(JSON.parse(json.out.trim().split("\n").at(-2)!)).toMatchObject({
+      split: "test",
+      perClass: {},
+      confusion: {},
+    });
     const text = await fewlabels(["evaluate", run]);
     expect(text.out).toMatch(/teacher \(the result\)/);
     expect(text.out).toMatch(/confusion of the teacher/);

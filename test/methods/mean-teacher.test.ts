@@ -320,6 +320,11 @@ describeEngine("mean-teacher: every option changes something", () => {
     }
   });
 
+  test("logBothCosts does not change what is trained", () => {
+    const modelOptions = { dropout: 0.3, inputNoise: 0.2 };
+    expect(end({ modelOptions, method: { logBothCosts: true } })).toEqual(end({ modelOptions }));
+  });
+
   test("emaDecay 1 holds the teacher's weights still, 0 makes them the student's", () => {
     for (const emaDecay of [0, 1]) {
       const run = tinyRun("mean-teacher", { method: { emaDecay, emaWarmup: "none" } });
