@@ -43,6 +43,13 @@ napi_value shape(napi_env env, napi_callback_info info) {
   });
 }
 
+napi_value bytes(napi_env env, napi_callback_info info) {
+  return guard(env, [&] {
+    const Arguments<1> args(env, info);
+    return from_double(env, static_cast<double>(tensor_argument(env, args[0]).nbytes()));
+  });
+}
+
 napi_value dtype(napi_env env, napi_callback_info info) {
   return guard(env, [&] {
     const Arguments<1> args(env, info);
@@ -149,6 +156,7 @@ void export_tensor(std::vector<napi_property_descriptor>& out) {
   out.push_back(method("release", release));
   out.push_back(method("liveTensors", live_tensors));
   out.push_back(method("adjustExternalMemory", adjust_external_memory));
+  out.push_back(method("bytes", bytes));
   out.push_back(method("shape", shape));
   out.push_back(method("dtype", dtype));
   out.push_back(method("device", device));

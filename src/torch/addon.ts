@@ -13,6 +13,7 @@ export interface Addon {
   adjustExternalMemory(bytes: number): void;
   fromData(data: NodeJS.TypedArray, shape: readonly number[], dtype: string, borrow: boolean): number;
   toData(handle: number): NodeJS.TypedArray;
+  bytes(handle: number): number;
   shape(handle: number): number[];
   dtype(handle: number): string;
   device(handle: number): string;

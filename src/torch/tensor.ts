@@ -64,12 +64,13 @@ export class Tensor {
   /** Frees the handle now. The memory goes once nothing else (views, the autograd graph) needs it. */
   release(): void {
     if (this.#handle !== 0) addon().release([this.#handle]);
-    this.#handle = 0;
+    this.surrender();
   }
   /** Hands the handle over without freeing it: `releaseAll` frees many in one call. */
   surrender(): number {
     const handle = this.#handle;
     this.#handle = 0;
+    unguard(this);
     return handle;
   }
 
@@ -233,10 +234,10 @@ export class Tensor {
   toDevice_(device: string): this {
     if (this.device === device) return this;
     const flag = this.requiresGrad;
-    const moved = this.detach().toDevice(device);
-    const old = this.surrender();
-    this.#handle = moved.surrender();
-    addon().release([old]);
+    const moved = this.detach().toDevice(device).surrender();
+    this.release();
+    this.#handle = moved;
+    guardByFinalizer(this, moved);
     return this.requiresGrad_(flag);
   }
   contiguous(format: "contiguous" | "channelsLast" = "contiguous"): Tensor {
@@ -376,11 +377,33 @@ export function liveTensors(): number {
   return addon().liveTensors();
 }
 
-/** A backstop, not the rule: frees what was made outside every scope and then forgotten. */
-const finalizers = new FinalizationRegistry<number>((handle) => addon().release([handle]));
+interface Guarded {
+  readonly handle: number;
+  readonly bytes: number;
+}
 
+/** A backstop, not the rule: frees what was made outside every scope and then forgotten. */
+const finalizers = new FinalizationRegistry<Guarded>(({ handle, bytes }) => {
+  addon().release([handle]);
+  addon().adjustExternalMemory(-bytes);
+});
+const guarded = new WeakMap<Tensor, Guarded>();
+
+/** Tells V8 how much memory hangs on the object, or it would see no reason to collect it. */
 function guardByFinalizer(t: Tensor, handle: number): void {
-  finalizers.register(t, handle);
+  if (guarded.has(t)) return;
+  const held = { handle, bytes: addon().bytes(handle) };
+  guarded.set(t, held);
+  finalizers.register(t, held, t);
+  addon().adjustExternalMemory(held.bytes);
+}
+
+function unguard(t: Tensor): void {
+  const held = guarded.get(t);
+  if (!held) return;
+  guarded.delete(t);
+  finalizers.unregister(t);
+  addon().adjustExternalMemory(-held.bytes);
 }
 
 function tensorsIn(value: unknown, found = new Set<Tensor>()): Set<Tensor> {
