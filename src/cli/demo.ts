@@ -29,8 +29,8 @@ const demoOptions = {
 const shared = {
   dataset: { name: "digits", train: 6000, test: 2000 },
   labels: 100,
-  model: { name: "cnn-13", width: 0.25, dropout: 0.3, inputNoise: 0.2 },
-  steps: 1000,
+  model: { name: "cnn-13", width: 0.25, dropout: 0.3, inputNoise: 0.3 },
+  steps: 800,
   evalEvery: 100,
   checkpointEvery: 0,
   optimizer: { name: "adam", lr: 0.003, warmupSteps: 50 },
@@ -41,13 +41,14 @@ const shared = {
  * docs/presets.md, in fewer steps.
  */
 const runs = [
-  { method: { name: "supervised", emaDecay: 0.99 }, batch: 50 },
+  { method: { name: "supervised", emaDecay: 0.95 }, batch: 50 },
   {
     method: {
       name: "mean-teacher",
-      consistencyWeight: 30,
-      rampUpSteps: 400,
-      emaDecay: 0.99,
+      consistencyWeight: 10,
+      classReduction: "labeled",
+      rampUpSteps: 500,
+      emaDecay: 0.95,
       teacherDropout: 0,
       teacherNoise: 0,
     },

@@ -12,6 +12,7 @@ export {
 } from "./kernels.js";
 export * from "./ops.js";
 export { engineInfo, setThreads, threads } from "./runtime.js";
+export { scope } from "./scope.js";
 export {
   borrowTensor,
   call,
@@ -21,7 +22,6 @@ export {
   type DType,
   liveTensors,
   type Result,
-  scope,
   Tensor,
   tensor,
 } from "./tensor.js";

@@ -3,6 +3,7 @@
  */
 import { EngineError } from "../errors.js";
 import { addon } from "./addon.js";
+import { adopt, guardByFinalizer, type Owned, unguard } from "./scope.js";
 
 export type DType = "float32" | "float64" | "bfloat16" | "float16" | "int64" | "int32" | "uint8" | "int8" | "bool";
 
@@ -11,15 +12,14 @@ export type Data = Float32Array | Float64Array | Int32Array | BigInt64Array | Ui
 
 type Scalar = number;
 
-export class Tensor {
+export class Tensor implements Owned {
   /** Slot and generation in the addon's table; 0 after release. */
   #handle: number;
   #kept = false;
 
   constructor(handle: number) {
     this.#handle = handle;
-    if (scopes.length > 0) scopes[scopes.length - 1]!.push(this);
-    else guardByFinalizer(this, handle);
+    adopt(this);
   }
 
   /** For the operator layer only. */
@@ -237,7 +237,7 @@ export class Tensor {
     const moved = this.detach().toDevice(device).surrender();
     this.release();
     this.#handle = moved;
-    guardByFinalizer(this, moved);
+    guardByFinalizer(this);
     return this.requiresGrad_(flag);
   }
   contiguous(format: "contiguous" | "channelsLast" = "contiguous"): Tensor {
@@ -343,77 +343,9 @@ export function borrowTensor(data: Data, shape: readonly number[]): Tensor {
   return new Tensor(addon().fromData(data, shape, dtypeOf(data), true));
 }
 
-const scopes: Tensor[][] = [];
-
-/**
- * Runs `body` and releases every tensor made inside, on a throw too, except those it returns (in arrays or records as
- * well) and those marked by `keep()`. What it returns belongs to the outer scope, if there is one. `body` must be synchronous.
- */
-export function scope<T>(body: () => T): T {
-  const made: Tensor[] = [];
-  scopes.push(made);
-  let survivors: ReadonlySet<Tensor> = new Set();
-  try {
-    const result = body();
-    if (result instanceof Promise) throw new EngineError("scope: the function must be synchronous, got a promise");
-    survivors = tensorsIn(result);
-    return result;
-  } finally {
-    scopes.pop();
-    const outer = scopes.at(-1);
-    const dead: number[] = [];
-    for (const t of made) {
-      if (t.released) continue;
-      if (!t.isKept && !survivors.has(t)) dead.push(t.surrender());
-      else if (outer && !t.isKept) outer.push(t);
-      else guardByFinalizer(t, t.handle);
-    }
-    addon().release(dead);
-  }
-}
-
 /** Number of tensors alive in this process, for leak tests. */
 export function liveTensors(): number {
   return addon().liveTensors();
-}
-
-interface Guarded {
-  readonly handle: number;
-  readonly bytes: number;
-}
-
-/** A backstop, not the rule: frees what was made outside every scope and then forgotten. */
-const finalizers = new FinalizationRegistry<Guarded>(({ handle, bytes }) => {
-  addon().release([handle]);
-  addon().adjustExternalMemory(-bytes);
-});
-const guarded = new WeakMap<Tensor, Guarded>();
-
-/** Tells V8 how much memory hangs on the object, or it would see no reason to collect it. */
-function guardByFinalizer(t: Tensor, handle: number): void {
-  if (guarded.has(t)) return;
-  const held = { handle, bytes: addon().bytes(handle) };
-  guarded.set(t, held);
-  finalizers.register(t, held, t);
-  addon().adjustExternalMemory(held.bytes);
-}
-
-function unguard(t: Tensor): void {
-  const held = guarded.get(t);
-  if (!held) return;
-  guarded.delete(t);
-  finalizers.unregister(t);
-  addon().adjustExternalMemory(-held.bytes);
-}
-
-function tensorsIn(value: unknown, found = new Set<Tensor>()): Set<Tensor> {
-  if (value instanceof Tensor) found.add(value);
-  else if (Array.isArray(value)) for (const item of value) tensorsIn(item, found);
-  else if (typeof value === "object" && value !== null && !ArrayBuffer.isView(value)) {
-    if (Object.getPrototypeOf(value) === Object.prototype)
-      for (const item of Object.values(value)) tensorsIn(item, found);
-  }
-  return found;
 }
 
 function unwrap(value: unknown): unknown {
