@@ -134,7 +134,7 @@ function find<T extends Named>(
 }
 
 function checkBatch(
-  { batch, labeledBatch, sampler }: RunOptionValues,
+  { batch, labels, labeledBatch, sampler }: RunOptionValues,
   method: { name: string; usesUnlabeled: boolean },
   describe: Describe,
   warn: (message: string) => void,
@@ -149,7 +149,8 @@ function checkBatch(
     }
     return batch;
   }
-  const count = labeledBatch ?? Math.max(1, Math.round(batch / 4));
+  const all = /^\d+$/.test(labels) ? Number(labels) : Number.POSITIVE_INFINITY;
+  const count = labeledBatch ?? Math.min(all, Math.max(1, Math.round(batch / 4)));
   if (sampler === "two-stream" && count >= batch) {
     throw new UsageError(
       `${who}: ${name} ${count} leaves no room for unlabeled rows in ${batchName} ${batch}, and ${method.name} learns from them. ` +

@@ -24,7 +24,7 @@ export const runOptions = {
   batch: integer(100, { min: 1, doc: "rows a step, labeled and unlabeled together" }),
   labeledBatch: integer(undefined, {
     min: 0,
-    doc: "labeled rows of the batch (default: a quarter; all of it where the method reads no unlabeled rows)",
+    doc: "labeled rows of the batch (default: a quarter, or all labels if they are fewer; all of it where the method reads no unlabeled rows)",
   }),
   sampler: choice(["two-stream", "mixed"], "two-stream", {
     doc: "two streams with fixed counts, or one pass over all images in which labeled ones turn up by chance",

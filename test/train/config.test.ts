@@ -108,6 +108,11 @@ describe("resolveConfig", () => {
     expect(JSON.parse(JSON.stringify(first))).toEqual(JSON.parse(JSON.stringify({ ...first })));
   });
 
+  it("asks for no more labeled rows than there are labels, unless told to", () => {
+    expect(config({ labels: 8 }).labeledBatch).toBe(8);
+    expect(config({ labels: 8, labeledBatch: 12 }).labeledBatch).toBe(12);
+  });
+
   it("labels the whole batch where the method reads no unlabeled rows", () => {
     expect(config({ method: "supervised" }).labeledBatch).toBe(100);
     const warnings: string[] = [];
