@@ -30,7 +30,7 @@ const shared = {
   dataset: { name: "digits", train: 6000, test: 2000 },
   labels: 100,
   model: { name: "cnn-13", width: 0.25, dropout: 0.3, inputNoise: 0.3 },
-  steps: 800,
+  steps: 1000,
   evalEvery: 100,
   checkpointEvery: 0,
   optimizer: { name: "adam", lr: 0.003, warmupSteps: 50 },
