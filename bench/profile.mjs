@@ -6,9 +6,24 @@ import { fileURLToPath } from "node:url";
 
 const [width = "0.25", steps = "30"] = process.argv.slice(2);
 const cli = fileURLToPath(new URL("../bin/fewlabels.js", import.meta.url));
-const flags = ["--dataset", "digits", "--normalize", "channel", "--model.width", width, "--precision", "bf16", "--steps", steps];
+const flags = [
+  "--dataset",
+  "digits",
+  "--normalize",
+  "channel",
+  "--model.width",
+  width,
+  "--precision",
+  "bf16",
+  "--steps",
+  steps,
+];
 const args = [cli, "bench", ...flags, "--warmup", "0", "--json"];
-const options = { encoding: "utf8", maxBuffer: 2 ** 30, env: { ...process.env, ONEDNN_VERBOSE: "1", DNNL_VERBOSE: "1" } };
+const options = {
+  encoding: "utf8",
+  maxBuffer: 2 ** 30,
+  env: { ...process.env, ONEDNN_VERBOSE: "1", DNNL_VERBOSE: "1" },
+};
 const { stdout, status, stderr } = spawnSync(process.execPath, args, options);
 if (status !== 0) throw new Error(stderr);
 
