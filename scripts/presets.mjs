@@ -8,21 +8,24 @@ import { availableParallelism, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const [out, dataRoot, seeds, ...names] = process.argv.slice(2);
+const [out = "", dataRoot = "", seeds = "", ...names] = process.argv.slice(2);
 if (!names.length) {
   console.error("usage: node scripts/presets.mjs OUT.json DATA_ROOT SEEDS(1,2,3) EXPERIMENT...");
   process.exit(2);
 }
 const cli = fileURLToPath(new URL("../bin/fewlabels.js", import.meta.url));
+/** @type {Record<string, string>} */
 const folders = { cifar10: "cifar-10-batches-bin", mnist: "mnist" };
 const scratch = mkdtempSync(join(tmpdir(), "presets-"));
 const jobs = seeds.split(",").flatMap((seed) => names.map((name) => ({ name, seed: Number(seed) })));
+/** @typedef {{ name: string, seed: number, elapsedSeconds: number, test: Record<string, { error: number }> }} Result */
+/** @type {Result[]} */
 const results = [];
 
 async function worker() {
   for (let job = jobs.shift(); job; job = jobs.shift()) {
     const { name, seed } = job;
-    const folder = folders[name.split("/")[0]];
+    const folder = folders[name.split("/")[0] ?? ""];
     const data = folder ? ["--data", join(dataRoot, folder)] : [];
     const flags = ["--seed", seed, "--label-seed", seed, "--threads", 1, "--eval-every", 0, "--checkpoint-every", 0];
     const run = join(scratch, `${name.replace("/", "-")}-${seed}`);
@@ -37,15 +40,17 @@ async function worker() {
     console.log(
       `${name} seed ${seed}: student ${result.test.student.error} teacher ${result.test.teacher.error} (${result.elapsedSeconds.toFixed(0)} s)`,
     );
+    /** @type {(a: Result, b: Result) => number} */
     const order = (a, b) => a.name.localeCompare(b.name) || a.seed - b.seed;
     writeFileSync(
       out,
-      `${JSON.stringify({ date: new Date().toISOString(), load: loadavg(), results: results.toSorted(order) }, null, 1)}\n`,
+      `${JSON.stringify({ date: new Date().toISOString(), load: loadavg(), results: [...results].sort(order) }, null, 1)}\n`,
     );
   }
 }
 await Promise.all(Array.from({ length: availableParallelism() }, worker));
 
+/** @param {number[]} values */
 const spread = (values) => {
   const mean = values.reduce((a, b) => a + b, 0) / values.length;
   const variance = values.reduce((a, b) => a + (b - mean) ** 2, 0) / Math.max(1, values.length - 1);
@@ -54,6 +59,6 @@ const spread = (values) => {
 console.log("| experiment | student | teacher | runs |\n| --- | --- | --- | --- |");
 for (const name of names) {
   const mine = results.filter((result) => result.name === name);
-  const column = (role) => spread(mine.map((result) => result.test[role].error));
+  const column = (/** @type {string} */ role) => spread(mine.map((result) => result.test[role]?.error ?? Number.NaN));
   console.log(`| ${name} | ${column("student")} | ${column("teacher")} | ${mine.length} |`);
 }
