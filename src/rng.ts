@@ -11,13 +11,16 @@ export interface RngState {
 
 export class Rng {
   readonly key: readonly [number, number];
-  #drawn: number;
-  #block: Uint32Array = new Uint32Array(4);
-  #blockIndex = -1;
+  /** The block drawn from, and how many of its four words are used up. */
+  readonly #block = new Uint32Array(4);
+  #used = 4;
+  /** Index of the block after that. */
+  #next: number;
 
   constructor(state: RngState) {
     this.key = [state.key[0] >>> 0, state.key[1] >>> 0];
-    this.#drawn = state.drawn;
+    this.#next = 0;
+    this.#seek(state.drawn);
   }
 
   /** The root generator of a seed (a whole number below 2^53). */
@@ -39,12 +42,12 @@ export class Rng {
 
   /** Uniform in 0 .. 2^32 - 1. */
   uint32(): number {
-    const block = Math.floor(this.#drawn / 4);
-    if (block !== this.#blockIndex) {
-      this.#block = philox(this.key[0], this.key[1], block >>> 0, Math.floor(block / 2 ** 32) >>> 0, 0, 0);
-      this.#blockIndex = block;
+    if (this.#used === 4) {
+      const index = this.#next++;
+      philoxInto(this.#block, this.key[0], this.key[1], index >>> 0, Math.floor(index / 2 ** 32) >>> 0, 0, 0);
+      this.#used = 0;
     }
-    return this.#block[this.#drawn++ % 4]!;
+    return this.#block[this.#used++]!;
   }
 
   /** Uniform in [0, 1), 53 bits. */
@@ -52,12 +55,12 @@ export class Rng {
     return ((this.uint32() >>> 5) * 2 ** 26 + (this.uint32() >>> 6)) / 2 ** 53;
   }
 
-  /** Uniform whole number in 0 .. n - 1, without bias. */
+  /** Uniform whole number in 0 .. n - 1, without bias; n below 2^32. */
   integer(n: number): number {
-    const limit = 2 ** 32 - (2 ** 32 % n);
     for (;;) {
       const word = this.uint32();
-      if (word < limit) return word % n;
+      // Words from the largest multiple of n on are drawn again; below 2^32 - n there can be none.
+      if (word < 2 ** 32 - n || word < 2 ** 32 - (2 ** 32 % n)) return (word >>> 0) % (n >>> 0);
     }
   }
 
@@ -84,13 +87,14 @@ export class Rng {
 
   /** Takes whole blocks of four words for a native kernel; returns the index of the first block. */
   reserveBlocks(blocks: number): number {
-    const first = Math.ceil(this.#drawn / 4);
-    this.#drawn = (first + blocks) * 4;
+    const first = this.#next;
+    this.#next += blocks;
+    this.#used = 4;
     return first;
   }
 
   state(): RngState {
-    return { key: this.key, drawn: this.#drawn };
+    return { key: this.key, drawn: this.#next * 4 - (4 - this.#used) };
   }
 
   /** Continues where `state` was taken; the key must be this generator's own. */
@@ -98,32 +102,59 @@ export class Rng {
     if (state.key[0] !== this.key[0] || state.key[1] !== this.key[1]) {
       throw new Error("Rng.restore: the saved state belongs to another seed or another stream");
     }
-    this.#drawn = state.drawn;
+    this.#seek(state.drawn);
+  }
+
+  #seek(drawn: number): void {
+    this.#next = Math.floor(drawn / 4);
+    this.#used = 4;
+    for (let word = drawn % 4; word > 0; word--) this.uint32();
   }
 }
-
-const M0 = 0xd2511f53;
-const M1 = 0xcd9e8d57;
 
 /** One block of Philox4x32-10: key (k0, k1), counter (c0, c1, c2, c3) -> four words. */
 export function philox(k0: number, k1: number, c0: number, c1: number, c2: number, c3: number): Uint32Array {
+  return philoxInto(new Uint32Array(4), k0, k1, c0, c1, c2, c3);
+}
+
+/** The multipliers, and their halves of 16 bits for `multiplyHigh`. */
+const [M0, M0_LOW, M0_HIGH] = [0xd2511f53, 0x1f53, 0xd251];
+const [M1, M1_LOW, M1_HIGH] = [0xcd9e8d57, 0x8d57, 0xcd9e];
+
+/** The same into `out`, without allocating: a permutation of the training set draws tens of thousands of words. */
+function philoxInto(
+  out: Uint32Array,
+  k0: number,
+  k1: number,
+  c0: number,
+  c1: number,
+  c2: number,
+  c3: number,
+): Uint32Array {
   for (let round = 0; round < 10; round++) {
-    const high0 = multiplyHigh(M0, c0);
     const low0 = Math.imul(M0, c0);
-    const high1 = multiplyHigh(M1, c2);
     const low1 = Math.imul(M1, c2);
-    [c0, c1, c2, c3] = [high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0];
+    const high0 = multiplyHigh(M0_LOW, M0_HIGH, c0);
+    const high1 = multiplyHigh(M1_LOW, M1_HIGH, c2);
+    c0 = high1 ^ c1 ^ k0;
+    c1 = low1;
+    c2 = high0 ^ c3 ^ k1;
+    c3 = low0;
     k0 = (k0 + 0x9e3779b9) | 0;
     k1 = (k1 + 0xbb67ae85) | 0;
   }
-  return Uint32Array.of(c0, c1, c2, c3);
+  out[0] = c0;
+  out[1] = c1;
+  out[2] = c2;
+  out[3] = c3;
+  return out;
 }
 
-/** The upper 32 bits of an unsigned 32 x 32 bit product. */
-function multiplyHigh(a: number, b: number): number {
-  const [a0, a1] = [a & 0xffff, a >>> 16];
-  const [b0, b1] = [b & 0xffff, b >>> 16];
-  const middle = a1 * b0 + ((a0 * b0) >>> 16);
-  const middle2 = a0 * b1 + (middle & 0xffff);
-  return (a1 * b1 + Math.floor(middle / 65536) + (middle2 >>> 16)) | 0;
+/** The upper 32 bits of the unsigned product of a1 * 65536 + a0 and b, in 32-bit steps that cannot overflow. */
+function multiplyHigh(a0: number, a1: number, b: number): number {
+  const b0 = b & 0xffff;
+  const b1 = b >>> 16;
+  const middle = (Math.imul(a1, b0) + (Math.imul(a0, b0) >>> 16)) >>> 0;
+  const middle2 = (Math.imul(a0, b1) + (middle & 0xffff)) >>> 0;
+  return (Math.imul(a1, b1) + (middle >>> 16) + (middle2 >>> 16)) | 0;
 }
