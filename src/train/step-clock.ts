@@ -15,6 +15,8 @@ export class StepClock {
   #started = 0;
   #marked = 0;
   #best = Number.POSITIVE_INFINITY;
+  /** Last interval's median step over the best one's. */
+  #ratio = 0;
   #slow = 0;
   #warned = false;
 
@@ -55,7 +57,8 @@ export class StepClock {
     const count = this.#interval.length;
     const phases = Object.fromEntries(Object.entries(this.#phases).map(([name, total]) => [name, total / count]));
     const perStep = (performance.now() - this.#began) / 1000 / this.#all.length; // with evaluations, for the time to go
-    this.#slow = seconds > SLOW_FACTOR * this.#best ? this.#slow + 1 : 0;
+    this.#ratio = seconds / this.#best;
+    this.#slow = this.#ratio > SLOW_FACTOR ? this.#slow + 1 : 0;
     this.#best = Math.min(this.#best, seconds);
     [this.#interval, this.#phases] = [[], {}];
     return { imagesPerSecond: batch / seconds, stepSeconds: seconds, etaSeconds: stepsToGo * perStep, phases };
@@ -65,7 +68,7 @@ export class StepClock {
   slowdown(): number | undefined {
     if (this.#warned || this.#slow < SLOW_INTERVALS) return undefined;
     this.#warned = true;
-    return SLOW_FACTOR;
+    return this.#ratio;
   }
 }
 

@@ -1,0 +1,44 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { StepClock } from "../../src/train/step-clock.js";
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ["performance"] }));
+afterEach(() => void vi.useRealTimers());
+
+/** One log interval of two steps of `ms`, half of each spent on data. */
+function interval(clock: StepClock, ms: number) {
+  for (let step = 0; step < 2; step++) {
+    clock.start();
+    vi.advanceTimersByTime(ms / 2);
+    clock.mark("data");
+    vi.advanceTimersByTime(ms / 2);
+    clock.stop();
+  }
+  return clock.report(10, 100);
+}
+
+describe("StepClock", () => {
+  it("reports the interval's median, rate, phases a step and the time to go", () => {
+    const report = interval(new StepClock(), 40);
+    expect(report.stepSeconds).toBeCloseTo(0.04);
+    expect(report.imagesPerSecond).toBeCloseTo(250);
+    expect(report.etaSeconds).toBeCloseTo(4);
+    expect(report.phases.data).toBeCloseTo(0.02);
+  });
+
+  it("tells once by how much steps have slowed down, after three slow intervals in a row", () => {
+    const clock = new StepClock();
+    const told = [40, 40, 400, 40, 400, 400, 320, 320].map((ms) => {
+      interval(clock, ms);
+      return clock.slowdown();
+    });
+    expect(told.slice(0, 6)).toEqual(new Array(6).fill(undefined));
+    expect(told[6]).toBeCloseTo(8); // the ratio measured, not the threshold
+    expect(told[7]).toBeUndefined();
+  });
+
+  it("counts what earlier parts of a resumed run took", () => {
+    const clock = new StepClock(100);
+    vi.advanceTimersByTime(2000);
+    expect(clock.elapsed()).toBeCloseTo(102);
+  });
+});
