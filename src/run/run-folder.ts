@@ -34,8 +34,8 @@ export class RunFolder {
     this.log = new EventLog(join(path, "metrics.jsonl"));
   }
 
-  /** Makes the folder and writes config.json. Throws UsageError where the folder already holds a run or anything else. */
-  static create(path: string, config: object, facts: RunFacts): RunFolder {
+  /** Throws UsageError where the folder already holds a run or anything else: a run asks before it loads its data. */
+  static assertFree(path: string): void {
     if (existsSync(path) && readdirSync(path).length > 0) {
       const what = existsSync(join(path, "config.json")) ? "already holds a run" : "is not empty";
       throw new UsageError(
@@ -43,6 +43,11 @@ export class RunFolder {
           (what === "is not empty" ? "" : `, or continue that run: fewlabels train --resume ${path}`),
       );
     }
+  }
+
+  /** Makes the folder and writes config.json. Throws UsageError where it is not free. */
+  static create(path: string, config: object, facts: RunFacts): RunFolder {
+    RunFolder.assertFree(path);
     mkdirSync(join(path, "checkpoints"), { recursive: true });
     const folder = new RunFolder(path);
     folder.#writeWhole("config.json", { ...config, ...facts });

@@ -27,6 +27,7 @@ export async function* train(
   given: RunConfig,
   { stop }: TrainSignals = { stop: () => false },
 ): AsyncGenerator<TrainEvent, RunResult | undefined> {
+  if (given.resume === undefined) RunFolder.assertFree(given.out);
   const session = await openSession(given);
   const { config, method, sampler, loader, data } = session;
   const { folder, startStep, spentSeconds, medianBefore } = openFolder(config, session);
