@@ -48,6 +48,14 @@ export function unknownName(who: string, kind: string, got: string, valid: reado
   return `${who}: unknown ${kind} "${got}". ${hint}`;
 }
 
+/** The item of that name from a registry. Throws UsageError with `unknownName`'s wording. */
+export function findByName<T extends { readonly name: string }>(items: readonly T[], kind: string, name: string): T {
+  const found = items.find((item) => item.name === name);
+  if (found) return found;
+  const valid = items.map((item) => item.name);
+  throw new UsageError(unknownName("fewlabels", kind, name, valid));
+}
+
 /** The candidate with the smallest edit distance to `word`, if that is close enough to be a slip of the hand. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const limit = Math.max(2, Math.floor(word.length / 3));

@@ -1,5 +1,5 @@
 /** The data sets, by name. */
-import { UsageError, unknownName } from "../errors.js";
+import { findByName } from "../errors.js";
 import { cifar10 } from "./cifar10.js";
 import { cifar100 } from "./cifar100.js";
 import type { DataSetDefinition } from "./dataset.js";
@@ -19,15 +19,5 @@ export const dataSets: readonly DataSetDefinition[] = [
 
 /** The data set of that name. Throws UsageError naming the nearest one. */
 export function findDataSet(name: string): DataSetDefinition {
-  const found = dataSets.find((set) => set.name === name);
-  if (!found)
-    throw new UsageError(
-      unknownName(
-        "fewlabels",
-        "data set",
-        name,
-        dataSets.map((set) => set.name),
-      ),
-    );
-  return found;
+  return findByName(dataSets, "data set", name);
 }

@@ -1,5 +1,5 @@
 /** The registry of methods: one row each. */
-import { UsageError, unknownName } from "../errors.js";
+import { findByName } from "../errors.js";
 import { meanTeacher } from "./mean-teacher.js";
 import type { MethodDefinition } from "./method.js";
 import { piModel } from "./pi-model.js";
@@ -27,15 +27,5 @@ export const methods: readonly MethodDefinition[] = [
 
 /** The method of that name. Throws UsageError naming the nearest one. */
 export function findMethod(name: string): MethodDefinition {
-  const found = methods.find((method) => method.name === name);
-  if (!found)
-    throw new UsageError(
-      unknownName(
-        "fewlabels",
-        "method",
-        name,
-        methods.map((m) => m.name),
-      ),
-    );
-  return found;
+  return findByName(methods, "method", name);
 }

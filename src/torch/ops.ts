@@ -65,9 +65,6 @@ export function maxPool2d(x: Tensor, kernel: number, stride = kernel, padding = 
   if (kernel === 2 && stride === 2 && padding === 0) return callTensor("fewlabels::max_pool2x2", "", x);
   return callTensor("aten::max_pool2d", "", x, [kernel, kernel], [stride, stride], [padding, padding]);
 }
-export function avgPool2d(x: Tensor, kernel: number, stride = kernel, padding = 0): Tensor {
-  return callTensor("aten::avg_pool2d", "", x, [kernel, kernel], [stride, stride], [padding, padding]);
-}
 /** Mean over height and width: `[N, C, H, W]` -> `[N, C]`. */
 export function globalAvgPool(x: Tensor): Tensor {
   return x.mean([2, 3]);

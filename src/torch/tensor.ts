@@ -200,18 +200,12 @@ export class Tensor implements Owned {
   squeeze(axis: number): Tensor {
     return callTensor("aten::squeeze", "dim", this, axis);
   }
-  expand(shape: readonly number[]): Tensor {
-    return callTensor("aten::expand", "", this, shape);
-  }
   /** Rows (or slices along `axis`) start .. start + length - 1, as a view. */
   narrow(axis: number, start: number, length: number): Tensor {
     return callTensor("aten::narrow", "", this, axis, start, length);
   }
   select(axis: number, index: number): Tensor {
     return callTensor("aten::select", "int", this, axis, index);
-  }
-  indexSelect(axis: number, index: Tensor): Tensor {
-    return callTensor("aten::index_select", "", this, axis, index);
   }
   gather(axis: number, index: Tensor): Tensor {
     return callTensor("aten::gather", "", this, axis, index);

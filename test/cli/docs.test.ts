@@ -3,10 +3,10 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { benchOptions } from "../../src/cli/bench.js";
-import { optionTable } from "../../src/cli/option-table.js";
 import { buildProgram } from "../../src/cli/program.js";
 import { optimizerOptions } from "../../src/optim/index.js";
 import { runOptions } from "../../src/train/options.js";
+import { optionTable } from "../support/option-table.js";
 
 const page = (name: string) => fileURLToPath(new URL(`../../docs/commands/${name}.md`, import.meta.url));
 
