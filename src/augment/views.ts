@@ -1,8 +1,11 @@
 /** The images of a batch in all their views: what methods declare, loaders make and steps read. */
 import type { Tensor } from "../torch/index.js";
 
-/** A named augmentation family: what "weak" means (translation, flip) is the data set's and the run's business. */
-export type AugmentName = "none" | "weak";
+/**
+ * A named augmentation family: what "weak" (translation, flip) and "strong" (`--strong`, a RandAugment recipe) mean is the
+ * data set's and the run's business.
+ */
+export type AugmentName = "none" | "weak" | "strong";
 
 /** How one view of an image is made. Each role is an independent draw unless `sameFlipAs` names another role. */
 export interface ViewSpec {

@@ -123,6 +123,11 @@ function planDraws(
   };
 }
 
+/** The images `rows` of a store, not augmented, normalized: `[rows.length, C, H, W]` float32. */
+export function plainImages(store: ImageStore, rows: Int32Array, device = "cpu"): Tensor {
+  return place(gatherImages(store.images, rows, undefined, store.scaling), device);
+}
+
 /** Images to be judged: without augmentation, in order, in batches. */
 export interface EvaluationSet {
   /** Number of images. */
@@ -144,7 +149,7 @@ export function evaluationSet(
     batches: Math.ceil(order.length / batch),
     batch(k) {
       const index = order.slice(k * batch, (k + 1) * batch);
-      const x = place(gatherImages(store.images, index, undefined, store.scaling), device);
+      const x = plainImages(store, index, device);
       return { x, y: index.map((i) => labels[i]!), index };
     },
   };

@@ -7,6 +7,7 @@ import type { Batch, Views } from "../augment/views.js";
 import type { Model } from "../nn/model.js";
 import type { Stateful } from "../nn/stateful.js";
 import type { Optimizer } from "../optim/optimizer.js";
+import type { OptimizerOptions } from "../optim/options.js";
 import type { OptionSpec, OptionsOf } from "../options.js";
 import type { Rng } from "../rng.js";
 import type { Tensor } from "../torch/index.js";
@@ -44,10 +45,35 @@ export interface Setup {
   readonly numLabeled: number;
   readonly totalSteps: number;
   readonly rng: Rng;
+  /** Names the training images: what was stored for them by index (a prediction table) is checked against it. */
+  readonly dataFingerprint: string;
+  /** Positions of the images in the unlabeled stream, for methods that label the whole pool between two steps. */
+  readonly unlabeledRows: Int32Array;
+  /** Training images as evaluation sees them, `[rows.length, C, H, W]`, not augmented, on the run's device. */
+  trainingImages(rows: Int32Array): Tensor;
   /** Fresh weights (data-dependent initialization done) on the run's device. Each role has its own stream of draws. */
   buildModel(role: string): Model;
-  /** The run's optimizer, with its own learning-rate schedule, over `model.parameters`. */
-  buildOptimizer(role: string, model: Model): Optimizer;
+  /**
+   * The run's optimizer, with its own learning-rate schedule, over `model.parameters`. `changes` replaces what this role
+   * has otherwise than the run: options, or the number of steps its schedule spans.
+   */
+  buildOptimizer(role: string, model: Model, changes?: OptimizerChanges): Optimizer;
+}
+
+export interface OptimizerChanges {
+  /** Length of the learning-rate schedule; default `totalSteps`. */
+  readonly totalSteps?: number;
+  readonly options?: Partial<OptimizerOptions>;
+}
+
+/** A stretch of the run whose batches have another make-up. */
+export interface Phase {
+  readonly name: string;
+  readonly steps: number;
+  /** `both`: as the run says (`--batch`, `--labeled-batch`, `--sampler`); `labeled`: labeled rows alone. */
+  readonly rows: "both" | "labeled";
+  /** Rows of a `labeled` batch; default the run's `--batch`. Rows repeat where there are fewer labels. */
+  readonly batch?: number;
 }
 
 export interface MethodDefinition<L extends Views = Views, U extends Views = Views, S extends OptionSpec = OptionSpec> {
@@ -62,6 +88,8 @@ export interface MethodDefinition<L extends Views = Views, U extends Views = Vie
   readonly usesUnlabeled: boolean;
   /** The views the loader must make; reading one that is not declared is a compile error. */
   views(options: OptionsOf<S>): { readonly labeled: L; readonly unlabeled: U };
+  /** Stretches of the run, in order; their steps add up to `totalSteps`. Default: one, `both` (or `labeled`, without `usesUnlabeled`). */
+  phases?(options: OptionsOf<S>, totalSteps: number): readonly Phase[];
   create(setup: Setup, options: OptionsOf<S>): Method<L, U>;
 }
 

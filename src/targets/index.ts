@@ -8,3 +8,12 @@ export {
   EmaTeacher,
   emaDecay,
 } from "./ema-teacher.js";
+export {
+  alignDistribution,
+  type ConfidenceOptions,
+  confidenceMask,
+  hardLabels,
+  sampleLabels,
+  sharpen,
+} from "./pseudo-label.js";
+export { RunningMean, type RunningMeanOptions } from "./running-mean.js";

@@ -210,6 +210,13 @@ export class Tensor implements Owned {
   gather(axis: number, index: Tensor): Tensor {
     return callTensor("aten::gather", "", this, axis, index);
   }
+  /** Slices along `axis` at the positions `index` `[n]` int64. */
+  indexSelect(axis: number, index: Tensor): Tensor {
+    return callTensor("aten::index_select", "", this, axis, index);
+  }
+  cumsum(axis: number): Tensor {
+    return callTensor("aten::cumsum", "", this, axis, undefined);
+  }
   flip(axes: readonly number[]): Tensor {
     return callTensor("aten::flip", "", this, axes);
   }
@@ -283,6 +290,11 @@ export class Tensor implements Owned {
   }
   fill_(value: Scalar): this {
     call("aten::fill_", "Scalar", this, value);
+    return this;
+  }
+  /** Slices along `axis` at the positions `index` `[n]` int64 become those of `source`. */
+  indexCopy_(axis: number, index: Tensor, source: Tensor): this {
+    call("aten::index_copy_", "", this, axis, index, source);
     return this;
   }
   zero_(): this {

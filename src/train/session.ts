@@ -1,7 +1,8 @@
 /** A run put together: data, method, sampler, loader; the same for training and for evaluating a finished run. */
 import { createLoader, type Loader } from "../data/loader.js";
+import { phased } from "../data/phased-sampler.js";
 import { createSampler, type Sampler } from "../data/sampler.js";
-import { findMethod, type Method, type Views } from "../methods/index.js";
+import { findMethod, type Method, type MethodDefinition, type Phase, type Views } from "../methods/index.js";
 import type { Optimizer } from "../optim/index.js";
 import { Rng } from "../rng.js";
 import { setThreads } from "../torch/index.js";
@@ -36,9 +37,7 @@ export async function openSession(config: RunConfig): Promise<Session> {
   const rng = Rng.fromSeed(config.seed);
   const { setup, optimizers } = createSetup(config, data, hardware, rng);
   const { views, method } = createMethod(definition, setup, config.methodOptions);
-  const kind = config.sampler === "mixed" ? "mixed" : definition.usesUnlabeled ? "two-stream" : "labeled";
-  const { batch, labeledBatch } = config;
-  const sampler = createSampler(data.split, { kind, batch, labeledBatch }, rng.split("sampler"));
+  const sampler = runSampler(config, definition, data, rng.split("sampler"));
   const { translate, flip, normalize } = data;
   const loader = createLoader(data.train, data.split.y, { views, translate, flip, rng: rng.split("views"), device });
   const resolved = { ...config, ...hardware, translate, flip, normalize } as RunConfig;
@@ -52,4 +51,20 @@ export async function openSession(config: RunConfig): Promise<Session> {
     loader,
     owners: { ...method.state, sampler },
   };
+}
+
+/** One sampler for each phase of the method. */
+function runSampler(config: RunConfig, definition: MethodDefinition, { split }: PreparedData, rng: Rng): Sampler {
+  const { batch, labeledBatch, steps, methodOptions } = config;
+  const both = config.sampler === "mixed" ? "mixed" : "two-stream";
+  const phases = definition.phases?.(methodOptions, steps) ?? [
+    { name: "all", steps, rows: definition.usesUnlabeled || config.sampler === "mixed" ? "both" : "labeled" } as const,
+  ];
+  if (phases.length === 1) return phaseSampler(phases[0]!, rng);
+  return phased(phases.map((phase) => [phase.steps, phaseSampler(phase, rng.split(phase.name))]));
+
+  function phaseSampler(phase: Phase, rng: Rng): Sampler {
+    const size = phase.rows === "labeled" ? (phase.batch ?? batch) : batch;
+    return createSampler(split, { kind: phase.rows === "labeled" ? "labeled" : both, batch: size, labeledBatch }, rng);
+  }
 }

@@ -1,5 +1,5 @@
 /** What a method is given: models and optimizers as the configuration describes them. */
-import { createLoader } from "../data/loader.js";
+import { createLoader, plainImages } from "../data/loader.js";
 import type { MethodDefinition, Setup } from "../methods/index.js";
 import { findModel } from "../models/index.js";
 import { createModel, type Model } from "../nn/index.js";
@@ -50,9 +50,13 @@ export function createSetup(
     numLabeled: data.split.labeled.length,
     totalSteps: config.steps,
     rng: rng.split("method"),
+    dataFingerprint: data.fingerprint,
+    unlabeledRows: data.split.unlabeled,
+    trainingImages: (rows) => plainImages(data.train, rows, device),
     buildModel,
-    buildOptimizer(role, model) {
-      const optimizer = createOptimizer(model.parameters, config.optimizerOptions as OptimizerOptions, config.steps);
+    buildOptimizer(role, model, { options, totalSteps = config.steps } = {}) {
+      const chosen = { ...(config.optimizerOptions as OptimizerOptions), ...options };
+      const optimizer = createOptimizer(model.parameters, chosen, totalSteps);
       optimizers.set(role, optimizer);
       return optimizer;
     },

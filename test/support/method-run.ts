@@ -1,6 +1,6 @@
 /** One method on a tiny model and made-up pictures, without files or the training loop. */
 import type { Batch, Views } from "../../src/augment/views.js";
-import { createLoader, type ImageStore, storeImages } from "../../src/data/loader.js";
+import { createLoader, type ImageStore, plainImages, storeImages } from "../../src/data/loader.js";
 import type { Rows } from "../../src/data/sampler.js";
 import { findMethod, type Method, type Metrics, type Progress, type Setup } from "../../src/methods/index.js";
 import { findModel } from "../../src/models/index.js";
@@ -66,6 +66,7 @@ export function tinyRun(name: string, options: TinyRunOptions = {}): TinyRun {
   const { definition: architecture } = findModel(model);
   const chosen = model === "convnet-tiny" ? { width: 0.25, ...options.modelOptions } : (options.modelOptions ?? {});
   const modelOptions = parseOptions(architecture.options, chosen, model);
+  const store = pictures();
   const owned: Model[] = [];
   const optimizers: Optimizer[] = [];
   const setup: Setup = {
@@ -74,18 +75,21 @@ export function tinyRun(name: string, options: TinyRunOptions = {}): TinyRun {
     numLabeled: 8,
     totalSteps,
     rng: rng.split("method"),
+    dataFingerprint: "tiny",
+    unlabeledRows: Int32Array.from({ length: EXAMPLES }, (_, i) => i),
+    trainingImages: (rows) => plainImages(store, rows),
     buildModel(role) {
       const net = architecture.create({ channels: 3, height: SIDE, width: SIDE, numClasses: CLASSES }, modelOptions);
       const built = createModel(net, { rng: rng.split(`model:${role}`), precision: "fp32", device: "cpu" });
       owned.push(built);
       return built;
     },
-    buildOptimizer(role, target) {
-      const given = { schedule: "constant", lr: 0.01, ...options.optimizer };
+    buildOptimizer(role, target, changes = {}) {
+      const given = { schedule: "constant", lr: 0.01, ...options.optimizer, ...changes.options };
       const optimizer = createOptimizer(
         target.parameters,
         parseOptions(optimizerOptions, given, "optimizer"),
-        totalSteps,
+        changes.totalSteps ?? totalSteps,
       );
       optimizers.push(optimizer);
       if (!options.onStep) return optimizer;
@@ -103,7 +107,6 @@ export function tinyRun(name: string, options: TinyRunOptions = {}): TinyRun {
   };
   const parsed = parseOptions(definition.options, options.method ?? {}, name);
   const method = definition.create(setup, parsed);
-  const store = pictures();
   const y = Int32Array.from({ length: EXAMPLES }, (_, i) => i % CLASSES);
   const loader = createLoader(store, y, { views: definition.views(parsed), translate, flip, rng: rng.split("views") });
 
