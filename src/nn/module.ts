@@ -24,9 +24,15 @@ export interface Pass {
   readonly inputNoise?: number;
   /** false: batch statistics are used but running statistics stay untouched. Default true in mode `train`. */
   readonly updateStatistics?: boolean;
+  /** Segments of the network keep no activations: they are made again for the backward pass. Set by the model. */
+  readonly recompute?: boolean | undefined;
+  /** What must surround a pass that is made again (autocast). Set by the model. */
+  readonly around?: <T>(body: () => T) => T;
 }
 
 export interface Module {
+  /** What a layer is, in a few words, for layer tables: "conv 3x3 / 2". Not set on modules that only join others. */
+  readonly type?: string;
   /** Parts by name; names are joined by dots, as PyTorch does. */
   readonly children: Readonly<Record<string, Module>>;
   /** This module's own trainable tensors (not the children's). Allocated at creation, values set by `reset`. */

@@ -11,6 +11,23 @@ export function noGrad<T>(body: () => T): T {
   }
 }
 
+/** Runs `body` recording a graph, also inside `noGrad`. */
+export function withGrad<T>(body: () => T): T {
+  const before = addon().setGradMode(true);
+  try {
+    return body();
+  } finally {
+    addon().setGradMode(before);
+  }
+}
+
+/** Whether operators record a graph here. */
+export function gradEnabled(): boolean {
+  const before = addon().setGradMode(false);
+  addon().setGradMode(before);
+  return before;
+}
+
 export type Precision = "fp32" | "bf16";
 
 /** Runs `body` with libtorch's autocast: convolutions and products in bfloat16, losses in float32. "fp32" does nothing. */

@@ -22,6 +22,12 @@ export function adopt(t: Owned): void {
 
 /** Scopes under way in this thread, the innermost last. */
 const scopes: Owned[][] = [];
+const atOutermostEnd: (() => void)[] = [];
+
+/** Has `listener` called whenever an outermost scope ends: a step is over, and what waited in it is in vain. */
+export function onOutermostEnd(listener: () => void): void {
+  atOutermostEnd.push(listener);
+}
 
 /**
  * Runs `body` and releases every tensor made inside, on a throw too, except those it returns (in arrays or records as
@@ -39,6 +45,7 @@ export function scope<T>(body: () => T): T {
   } finally {
     scopes.pop();
     const outer = scopes.at(-1);
+    if (!outer) for (const listener of atOutermostEnd) listener();
     const dead: number[] = [];
     for (const t of made) {
       if (t.released) continue;
