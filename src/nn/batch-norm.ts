@@ -6,22 +6,29 @@ export interface BatchNormSpec {
   /** Share of the old running statistics kept at each update (PyTorch's momentum is 1 minus this). Default 0.9. */
   readonly keep?: number;
   readonly eps?: number;
-  /** A leaky ReLU of this slope follows, fused into one kernel. */
+  /** A leaky ReLU of this slope follows, fused into one kernel; 0 is ReLU. */
   readonly leakySlope?: number;
+  /** Fresh value of the gain, default 1. */
+  readonly gain?: number;
 }
 
 /** Batch normalization over N, H, W (or N), with gain and offset; running variance is the unbiased one, as in PyTorch. */
-export function batchNorm2d(channels: number, { keep = 0.9, eps = 1e-5, leakySlope }: BatchNormSpec = {}): Module {
+export function batchNorm2d(
+  channels: number,
+  { keep = 0.9, eps = 1e-5, leakySlope, gain = 1 }: BatchNormSpec = {},
+): Module {
   const weight = parameter([channels]);
   const bias = parameter([channels]);
   const runningMean = buffer([channels]);
   const runningVar = buffer([channels]);
+  const act = leakySlope === undefined ? "" : leakySlope === 0 ? " + relu" : ` + leaky relu ${leakySlope}`;
   return {
+    type: `batch norm${act}`,
     children: {},
     parameters: { weight, bias },
     buffers: { running_mean: runningMean, running_var: runningVar },
     reset() {
-      weight.fill_(1);
+      weight.fill_(gain);
       bias.zero_();
       runningMean.zero_();
       runningVar.fill_(1);

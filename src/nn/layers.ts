@@ -8,20 +8,22 @@ import {
   type Tensor,
 } from "../torch/index.js";
 import type { Module, Pass } from "./module.js";
+import { padSame } from "./same-padding.js";
 
-/** A module without parts or weights. */
-export function layer(forward: (x: Tensor, pass: Pass) => Tensor): Module {
-  return { children: {}, parameters: {}, buffers: {}, forward };
+/** A module without parts or weights; `type` names it in layer tables. */
+export function layer(forward: (x: Tensor, pass: Pass) => Tensor, type?: string): Module {
+  return { ...(type === undefined ? {} : { type }), children: {}, parameters: {}, buffers: {}, forward };
 }
 
-const noisy = (pass: Pass) => pass.mode === "train" || pass.mode === "init";
+/** Whether dropout and noise act in this pass. */
+export const noisy = (pass: Pass) => pass.mode === "train" || pass.mode === "init";
 
 /** Inverted dropout per element; `pass.dropout` replaces `p`. */
 export function dropout(p: number): Module {
   return layer((x, pass) => {
     const probability = pass.dropout ?? p;
     return noisy(pass) && probability > 0 ? drop(x, probability, pass.rng) : x;
-  });
+  }, `dropout ${p}`);
 }
 
 /** x + N(0, sigma^2) per element, in the units of the normalized input; `pass.inputNoise` replaces `sigma`. */
@@ -29,23 +31,43 @@ export function gaussianNoise(sigma: number): Module {
   return layer((x, pass) => {
     const std = pass.inputNoise ?? sigma;
     return noisy(pass) && std > 0 ? addGaussianNoise(x, std, pass.rng) : x;
-  });
+  }, `noise ${sigma}`);
 }
 
 /** In place: only behind layers whose gradient does not need their own output (normalization, convolution). */
 export function leakyRelu(slope: number): Module {
-  return layer((x) => leakyRelu_(x, slope));
+  return layer((x) => leakyRelu_(x, slope), slope === 0 ? "relu" : `leaky relu ${slope}`);
 }
 
-export function maxPool2d(kernel: number): Module {
-  return layer((x) => max(x, kernel));
+/** ReLU in place: see `leakyRelu`. */
+export function relu(): Module {
+  return leakyRelu(0);
+}
+
+export interface PoolSpec {
+  /** Default: the kernel. */
+  readonly stride?: number;
+  /** On every side, never the largest; or `same`, TensorFlow's rule (see `samePadding`). Default 0. */
+  readonly padding?: number | "same";
+}
+
+/** `[N, C, H, W]` -> `[N, C, H', W']`, the largest of each window. */
+export function maxPool2d(kernel: number, { stride = kernel, padding = 0 }: PoolSpec = {}): Module {
+  const type = `max pool ${kernel}x${kernel} / ${stride}`;
+  if (padding !== "same") return layer((x) => max(x, kernel, stride, padding), type);
+  return layer((x) => max(padSame(x, kernel, stride, Number.NEGATIVE_INFINITY), kernel, stride), type);
 }
 
 /** `[N, C, H, W]` -> `[N, C]`, mean over height and width. */
 export function globalAvgPool(): Module {
-  return layer((x) => pool(x));
+  return layer((x) => pool(x), "global average");
+}
+
+/** x sigmoid(x), also called swish. */
+export function silu(): Module {
+  return layer((x) => x.silu(), "silu");
 }
 
 export function sigmoid(): Module {
-  return layer((x) => x.sigmoid());
+  return layer((x) => x.sigmoid(), "sigmoid");
 }

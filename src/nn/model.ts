@@ -17,6 +17,8 @@ export type PassRequest = Mode | (Omit<Pass, "rng"> & { readonly rng?: Pass["rng
 export interface NamedTensor {
   readonly name: string;
   readonly tensor: Tensor;
+  /** Whether it belongs to a head or to what lies before; models say it of their parameters. */
+  readonly part?: "backbone" | "head";
 }
 
 export interface Model extends Stateful {

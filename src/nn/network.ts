@@ -4,27 +4,48 @@ import type { Rng } from "../rng.js";
 import { autocast, cat, noGrad, type Precision, scope, type Tensor } from "../torch/index.js";
 import type { Heads, Model, NamedTensor, PassRequest } from "./model.js";
 import type { Module, Pass } from "./module.js";
+import { inChunks } from "./recomputed.js";
 import type { State } from "./stateful.js";
 import { initialize, namedBuffers, namedParameters } from "./walk.js";
 
 /** What an architecture's `create` returns: a feature extractor and one or two heads on it. */
 export interface Network extends Module {
-  forwardHeads(x: Tensor, pass: Pass): Heads;
+  /** `featuresPass` is the pass of what lies before the heads, where it is another one. */
+  forwardHeads(x: Tensor, pass: Pass, featuresPass?: Pass): Heads;
+  /** The children that are heads, by name. */
+  readonly heads: readonly string[];
 }
 
-/** `features` `[N, C, H, W]` -> `[N, D]`; `fc` (and `fc2`, the consistency head) `[N, D]` -> `[N, K]`. */
-export function network(children: { readonly features: Module; readonly fc: Module; readonly fc2?: Module }): Network {
-  const { features, fc, fc2 } = children;
-  const forwardHeads = (x: Tensor, pass: Pass): Heads => {
-    const h = features.forward(x, pass);
+export interface NetworkParts {
+  /** `[N, C, H, W]` -> `[N, D]` */
+  readonly features: Module;
+  /** `[N, D]` -> `[N, K]` */
+  readonly fc: Module;
+  /** The consistency head, `[N, D]` -> `[N, K]`. */
+  readonly fc2?: Module;
+}
+
+/** What the parts are called in the names of tensors, where published weights call them otherwise. */
+export interface PartNames {
+  /** "" leaves the name out: the children of `features` (a module without tensors of its own) move to the top. */
+  readonly features?: string;
+  readonly fc?: string;
+  readonly fc2?: string;
+}
+
+export function network({ features, fc, fc2 }: NetworkParts, names: PartNames = {}): Network {
+  const { features: prefix = "features", fc: first = "fc", fc2: second = "fc2" } = names;
+  const forwardHeads = (x: Tensor, pass: Pass, featuresPass = pass): Heads => {
+    const h = features.forward(x, featuresPass);
     const logits = fc.forward(h, pass).float();
     return { logits, consistency: fc2 ? fc2.forward(h, pass).float() : logits };
   };
-  const parts: Record<string, Module> = fc2 ? { features, fc, fc2 } : { features, fc };
+  const body = prefix === "" ? features.children : { [prefix]: features };
   return {
-    children: parts,
+    children: { ...body, [first]: fc, ...(fc2 ? { [second]: fc2 } : {}) },
     parameters: {},
     buffers: {},
+    heads: fc2 ? [first, second] : [first],
     forwardHeads,
     forward: (x, pass) => forwardHeads(x, pass).logits,
   };
@@ -35,23 +56,53 @@ export interface ModelSettings {
   readonly rng: Rng;
   readonly precision: Precision;
   readonly device: string;
+  /**
+   * `backbone`: only the heads are trained. What lies before them gets no gradient and always runs in mode `eval`: no
+   * dropout, no noise, running statistics untouched. Default `none`.
+   */
+  readonly freeze?: (typeof FREEZES)[number];
+  /**
+   * Passes that train go through the network in this many groups of rows, one group's activations in memory at a time;
+   * each is computed twice. Equal to the whole batch except that batch norm sees a group. Default 1.
+   */
+  readonly accumulate?: number;
+  /** Activation checkpointing: segments (residual blocks, mostly) keep their input alone and are computed twice. Default false. */
+  readonly recompute?: boolean;
 }
 
+export const FREEZES = ["none", "backbone"] as const;
+
 /** Initializes `net` and wraps it as a model. */
-export function createModel(net: Network, { rng, precision, device }: ModelSettings): Model {
+export function createModel(net: Network, settings: ModelSettings): Model {
+  const { rng, precision, device, freeze = "none", accumulate = 1, recompute = false } = settings;
   initialize(net, rng);
-  const parameters = namedParameters(net);
-  const buffers = namedBuffers(net);
+  const isHead = (name: string) => net.heads.some((head) => name.startsWith(`${head}.`));
+  const inPart = ({ name, tensor }: NamedTensor): NamedTensor => ({
+    name,
+    tensor,
+    part: isHead(name) ? "head" : "backbone",
+  });
+  const parameters = namedParameters(net).map(inPart);
+  const buffers = namedBuffers(net).map(inPart);
   noGrad(() =>
     scope(() => {
       for (const { tensor } of [...parameters, ...buffers]) tensor.toDevice_(device);
     }),
   );
   const passRng = rng.split("passes");
+  const around = <T>(body: () => T): T => autocast(precision, device, body);
+  const memory = { recompute, around };
   const complete = (request: PassRequest): Pass =>
-    typeof request === "string" ? { mode: request, rng: passRng } : { rng: passRng, ...request };
-  const forwardHeads = (x: Tensor, request: PassRequest): Heads =>
-    autocast(precision, device, () => scope(() => net.forwardHeads(x, complete(request))));
+    typeof request === "string" ? { mode: request, rng: passRng, ...memory } : { rng: passRng, ...memory, ...request };
+  const frozen = freeze === "backbone";
+  if (frozen) for (const { part, tensor } of parameters) tensor.requiresGrad_(part === "head");
+  const forwardHeads = (x: Tensor, request: PassRequest): Heads => {
+    const pass = complete(request);
+    const whole = (rows: Tensor, now: Pass) =>
+      net.forwardHeads(rows, now, frozen ? { ...now, mode: "eval", updateStatistics: false, recompute: false } : now);
+    const grouped = accumulate > 1 && (pass.mode === "train" || pass.mode === "probe");
+    return around(() => scope(() => (grouped ? inChunks(x, pass, accumulate, whole) : whole(x, pass))));
+  };
   return {
     parameters,
     buffers,

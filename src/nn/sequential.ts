@@ -2,13 +2,13 @@ import type { Tensor } from "../torch/index.js";
 import type { Module, Pass } from "./module.js";
 
 /**
- * Modules one after another, named by their keys. Each intermediate result is released as soon as the next module has
+ * Modules one after another, named by their keys (a list: "0", "1", ..., as PyTorch does). Each intermediate result is released as soon as the next module has
  * used it (what the gradient needs, the graph keeps): without that the allocator fragments and resident memory grows.
  */
-export function sequential(children: Readonly<Record<string, Module>>): Module {
+export function sequential(children: Readonly<Record<string, Module>> | readonly Module[]): Module {
   const parts = Object.values(children);
   return {
-    children,
+    children: { ...children } as Readonly<Record<string, Module>>,
     parameters: {},
     buffers: {},
     forward(x: Tensor, pass: Pass) {

@@ -19,7 +19,12 @@ interface WeightNormSpec {
 }
 
 /** Convolution; V `[out, in, k, k]`, g and b `[out]`, running mean `[out]` starting at 0, never bias-corrected. */
-export function weightNormConv2d(inChannels: number, outChannels: number, spec: ConvSpec, keep = 0.999): Module {
+export function weightNormConv2d(
+  inChannels: number,
+  outChannels: number,
+  spec: ConvSpec & { readonly padding?: number },
+  keep = 0.999,
+): Module {
   const { kernel, stride = 1, padding = (kernel - 1) / 2 } = spec;
   const shape = [outChannels, inChannels, kernel, kernel];
   return weightNorm(shape, { keep, initEps: 1e-8 }, (x, weight) => convolve(x, weight, { stride, padding }));
@@ -51,7 +56,9 @@ function weightNorm(
   const statisticsAxes = (u: Tensor) => u.shape.map((_, axis) => axis).filter((axis) => axis !== 1);
   const perChannel = (t: Tensor, u: Tensor) => t.reshape(u.shape.map((n, axis) => (axis === 1 ? n : 1)));
 
+  const kernel = shape.length === 4 ? `conv ${shape[2]}x${shape[3]}` : "linear";
   return {
+    type: `${kernel}, weight norm`,
     children: {},
     parameters: { weight_v: direction, weight_g: gain, bias },
     buffers: { running_mean: runningMean },

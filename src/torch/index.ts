@@ -1,9 +1,15 @@
 /** The engine's public surface; the only folder that loads the addon. */
-export { autocast, noGrad, type Precision } from "./grad.js";
+export { autocast, gradEnabled, noGrad, type Precision, withGrad } from "./grad.js";
 export {
+  type AugmentDraws,
+  type AugmentRules,
   addGaussianNoise,
+  augmentImages,
   dropout,
   gatherImages,
+  IMAGE_OP_ARGUMENTS,
+  type ImageProgram,
+  imageOps,
   type KernelRng,
   normal,
   type Scaling,
@@ -11,6 +17,7 @@ export {
   type ViewDraws,
 } from "./kernels.js";
 export * from "./ops.js";
+export { recompute } from "./recompute.js";
 export { engineInfo, setThreads, threads } from "./runtime.js";
 export { scope } from "./scope.js";
 export {

@@ -28,6 +28,14 @@ export function oneHot(index: Tensor, numClasses: number): Tensor {
   return callTensor("aten::one_hot", "", index, numClasses).float();
 }
 
+/**
+ * How often 0, 1, ... n - 1 occur in `index` `[N]` int64 (all below n), or the sum of their weights `[N]`: `[n]` float32. A
+ * synchronization point on CUDA.
+ */
+export function countsOf(index: Tensor, n: number, weights?: Tensor): Tensor {
+  return callTensor("aten::bincount", "", index, weights, n).float();
+}
+
 export function cat(tensors: readonly Tensor[], axis = 0): Tensor {
   return callTensor("aten::cat", "", tensors, axis);
 }
@@ -37,6 +45,14 @@ export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
 /** Elementwise choice: `condition` bool, `a` where true, `b` where false. */
 export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
   return callTensor("aten::where", "self", condition, a, b);
+}
+/** a + weight (b - a) with broadcasting. */
+export function lerp(a: Tensor, b: Tensor, weight: Tensor): Tensor {
+  return callTensor("aten::lerp", "Tensor", a, b, weight);
+}
+/** The same written over `out`, without recording: `out` must have the result's shape and dtype. */
+export function lerpInto(out: Tensor, a: Tensor, b: Tensor, weight: Tensor): void {
+  call("aten::lerp", "Tensor_out", a, b, weight, out);
 }
 export function maximum(a: Tensor, b: Tensor): Tensor {
   return callTensor("aten::maximum", "", a, b);
@@ -64,6 +80,16 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
 export function maxPool2d(x: Tensor, kernel: number, stride = kernel, padding = 0): Tensor {
   if (kernel === 2 && stride === 2 && padding === 0) return callTensor("fewlabels::max_pool2x2", "", x);
   return callTensor("aten::max_pool2d", "", x, [kernel, kernel], [stride, stride], [padding, padding]);
+}
+export interface Margins {
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+  readonly bottom: number;
+}
+/** `[..., H, W]` with `value` around it. */
+export function constantPad2d(x: Tensor, { left, right, top, bottom }: Margins, value: number): Tensor {
+  return callTensor("aten::constant_pad_nd", "", x, [left, right, top, bottom], value);
 }
 /** Mean over height and width: `[N, C, H, W]` -> `[N, C]`. */
 export function globalAvgPool(x: Tensor): Tensor {

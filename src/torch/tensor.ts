@@ -12,6 +12,13 @@ export type Data = Float32Array | Float64Array | Int32Array | BigInt64Array | Ui
 
 type Scalar = number;
 
+const backwardListeners: (() => void)[] = [];
+
+/** Has `listener` called after every backward pass: for gradients that go on from where the graph ended. */
+export function onBackward(listener: () => void): void {
+  backwardListeners.push(listener);
+}
+
 export class Tensor implements Owned {
   /** Slot and generation in the addon's table; 0 after release. */
   #handle: number;
@@ -124,6 +131,10 @@ export class Tensor implements Owned {
   sigmoid(): Tensor {
     return callTensor("aten::sigmoid", "", this);
   }
+  /** x sigmoid(x), also called swish. */
+  silu(): Tensor {
+    return callTensor("aten::silu", "", this);
+  }
   relu(): Tensor {
     return callTensor("aten::relu", "", this);
   }
@@ -204,6 +215,10 @@ export class Tensor implements Owned {
   narrow(axis: number, start: number, length: number): Tensor {
     return callTensor("aten::narrow", "", this, axis, start, length);
   }
+  /** Every `step`-th slice along `axis` from `start` on, as a view. */
+  everyNth(axis: number, start: number, step: number): Tensor {
+    return callTensor("aten::slice", "Tensor", this, axis, start, undefined, step);
+  }
   select(axis: number, index: number): Tensor {
     return callTensor("aten::select", "int", this, axis, index);
   }
@@ -227,6 +242,10 @@ export class Tensor implements Owned {
   }
   float(): Tensor {
     return this.to("float32");
+  }
+  /** The same memory read as another type; the last axis grows or shrinks with the size of an element. */
+  viewAs(dtype: DType): Tensor {
+    return callTensor("aten::view", "dtype", this, dtype);
   }
   toDevice(device: string): Tensor {
     return callTensor("aten::to", "dtype_layout", this, undefined, undefined, device);
@@ -261,6 +280,7 @@ export class Tensor implements Owned {
   /** Adds the gradients of this scalar to every leaf that requires them; frees the graph. */
   backward(): void {
     addon().backward(this.handle);
+    for (const listener of backwardListeners) listener();
   }
   /** The accumulated gradient of a leaf, or undefined. */
   get grad(): Tensor | undefined {

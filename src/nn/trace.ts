@@ -1,0 +1,65 @@
+import { Rng } from "../rng.js";
+import { noGrad, scope, type Tensor, zeros } from "../torch/index.js";
+import type { Module } from "./module.js";
+
+/** One layer as a pass found it. */
+export interface TracedLayer {
+  /** Dotted, as in the names of its tensors. */
+  readonly name: string;
+  readonly type: string;
+  /** Shape for one image, without the batch axis. */
+  readonly output: readonly number[];
+  readonly parameters: number;
+  /** Products that convolutions and dense layers form for one image; everything else counts 0. */
+  readonly multiplyAccumulates: number;
+}
+
+/**
+ * Runs one image of zeros through the network in mode `eval` and lists its layers in the order they were called: modules
+ * that say their `type`, or have tensors of their own. `shape` is `[C, H, W]`. The weights need no values.
+ */
+export function trace(network: Module, shape: readonly number[]): TracedLayer[] {
+  const layers: TracedLayer[] = [];
+  const watched = modulesOf(network).filter(
+    ({ module }) => module.type !== undefined || Object.keys(module.parameters).length > 0,
+  );
+  // Layers are called through the objects in the tree, so a watch on the object sees every call.
+  const originals = watched.map(({ name, module }) => {
+    const { forward } = module;
+    const watch: Module["forward"] = (x, pass) => {
+      const y = forward(x, pass);
+      layers.push(describe(name, module, y));
+      return y;
+    };
+    Object.assign(module, { forward: watch });
+    return { module, forward };
+  });
+  try {
+    noGrad(() => scope(() => void network.forward(zeros([1, ...shape]), { mode: "eval", rng: Rng.fromSeed(0) })));
+  } finally {
+    for (const { module, forward } of originals) Object.assign(module, { forward });
+  }
+  return layers;
+}
+
+function describe(name: string, module: Module, y: Tensor): TracedLayer {
+  const output = y.shape.slice(1);
+  const tensors = Object.values(module.parameters);
+  // A kernel [O, ...] forms numel / O products for each output; gains and offsets have one axis.
+  const kernels = tensors.filter((t) => t.shape.length >= 2);
+  const outputs = output.reduce((a, b) => a * b, 1);
+  return {
+    name,
+    type: module.type ?? "layer",
+    output,
+    parameters: tensors.reduce((sum, t) => sum + t.numel, 0),
+    multiplyAccumulates: kernels.reduce((sum, t) => sum + (t.numel / t.size(0)) * outputs, 0),
+  };
+}
+
+function modulesOf(module: Module, name = ""): { readonly name: string; readonly module: Module }[] {
+  const inner = Object.entries(module.children).flatMap(([key, child]) =>
+    modulesOf(child, name === "" ? key : `${name}.${key}`),
+  );
+  return [{ name, module }, ...inner];
+}
