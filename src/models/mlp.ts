@@ -16,12 +16,13 @@ export const mlp = defineModel({
     heads: integer(1, { min: 1, max: 2, doc: "2 adds a consistency head" }),
   },
   presets: { "mlp-two-moons": { hidden: 8, depth: 2, activation: "sigmoid", init: 0.1 } },
+  input: { channels: 2, height: 1, width: 1, numClasses: 2 },
   create({ channels, height, width, numClasses }, { hidden, depth, activation, init, inputNoise, heads }) {
-    const act = () => (activation === "sigmoid" ? sigmoid() : layer((x) => x.relu()));
+    const act = () => (activation === "sigmoid" ? sigmoid() : layer((x) => x.relu(), "relu"));
     const inputs = channels * height * width;
     const stack: Record<string, Module> = {
       noise: gaussianNoise(inputNoise),
-      flatten: layer((x) => x.flatten(1)), // [N, C H W]
+      flatten: layer((x) => x.flatten(1), "flatten"), // [N, C H W]
     };
     for (let i = 0; i < depth; i++) {
       stack[`fc${i + 1}`] = linear(i === 0 ? inputs : hidden, hidden, { init });

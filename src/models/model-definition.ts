@@ -10,6 +10,8 @@ export interface InputSpec {
   readonly numClasses: number;
 }
 
+export const CIFAR_INPUT: InputSpec = { channels: 3, height: 32, width: 32, numClasses: 10 };
+
 export interface ModelDefinition<S extends OptionSpec = OptionSpec> {
   readonly name: string;
   readonly paper: string;
@@ -17,6 +19,8 @@ export interface ModelDefinition<S extends OptionSpec = OptionSpec> {
   readonly options: S;
   /** Usual names for option values, also accepted by `--model`. */
   readonly presets: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** What the papers train it on, for `fewlabels model` and `list models`; default `CIFAR_INPUT`. */
+  readonly input?: InputSpec;
   /** Throws UsageError where the input does not fit. */
   create(input: InputSpec, options: OptionsOf<S>): Network;
 }

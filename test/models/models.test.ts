@@ -75,7 +75,16 @@ describeEngine("cnn-13", () => {
 });
 
 describeEngine("every registered model", () => {
-  const small = (name: string) => (name === "cnn-13" ? { width: 0.05 } : name === "convnet-tiny" ? { width: 0.5 } : {});
+  const smaller: Readonly<Record<string, Record<string, unknown>>> = {
+    "cnn-13": { width: 0.05 },
+    "convnet-tiny": { width: 0.5 },
+    efficientnet: { width: 0.25, depth: 0.34 },
+    "wide-resnet": { depth: 10, width: 1 },
+    "shake-shake-26": { width: 4 },
+    resnet: { depth: "18", width: 0.125 },
+    resnext: { groups: 4, groupWidth: 2, width: 0.125 },
+  };
+  const small = (name: string) => smaller[name] ?? {};
   const variants = models.flatMap(({ name, options }) => {
     const heads = "heads" in options ? [1, 2] : [1];
     const norms = "norm" in options ? (options.norm!.choices ?? []) : [undefined];
@@ -114,7 +123,7 @@ describeEngine("every registered model", () => {
         const weights = normal(logits.shape, 0, 1, Rng.fromSeed(4));
         logits.mul(weights).sum().add(consistency.mul(consistency).sum()).backward();
         for (const { name: parameter, tensor } of model.parameters) {
-          const norm = Math.hypot(...(tensor.grad?.toNumbers() ?? [0]));
+          const norm = tensor.grad?.mul(tensor.grad).sum().sqrt().item() ?? 0;
           expect(norm, parameter).toBeGreaterThan(0);
           expect(Number.isFinite(norm), parameter).toBe(true);
         }
@@ -131,7 +140,7 @@ describeEngine("every registered model", () => {
           consistency.mul(consistency).sum().backward();
           for (const { name: parameter, tensor } of model.parameters) {
             const reached = (tensor.grad?.toNumbers() ?? []).some((v) => v !== 0);
-            expect(reached, parameter).toBe(!parameter.startsWith("fc."));
+            expect(reached, parameter).toBe(!/^(fc|classifier)\./.test(parameter));
           }
         });
         release(model);
@@ -143,7 +152,9 @@ describeEngine("every registered model", () => {
       scope(() => {
         const x = batch(photo, 8);
         for (const model of [exact, rough]) model.forward(x, "init");
-        const [a, b] = [exact, rough].map((model) => model.forward(x, "probe"));
+        // At 1 x 1 pixels 8 rows leave batch norm 8 values a channel, which magnifies rounding.
+        const mode = /^resne/.test(name) ? "eval" : "probe";
+        const [a, b] = [exact, rough].map((model) => model.forward(x, mode));
         expect(b!.dtype).toBe("float32");
         const size = Math.max(...a!.toNumbers().map(Math.abs));
         const apart = Math.max(...a!.sub(b!).toNumbers().map(Math.abs));
