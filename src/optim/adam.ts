@@ -14,9 +14,10 @@ import {
 } from "../torch/index.js";
 import { decays, type GradientOptions, gatherGradients, prepareGradients } from "./gradients.js";
 import type { Optimizer, StepInfo, StepProgress } from "./optimizer.js";
+import { forEachRate, type RateOptions, rateFactors } from "./rates.js";
 import { nameSlots, restoreNumber, restoreTensors, zeroSlots } from "./state.js";
 
-export interface AdamOptions extends GradientOptions {
+export interface AdamOptions extends GradientOptions, RateOptions {
   readonly learningRate: Schedule;
   readonly beta1: Schedule;
   readonly beta2: Schedule;
@@ -44,6 +45,7 @@ export class Adam implements Optimizer {
   readonly #parameters: readonly NamedTensor[];
   readonly #options: AdamOptions;
   readonly #decayed: readonly boolean[];
+  readonly #factors: readonly number[];
   readonly #m: readonly Tensor[];
   readonly #v: readonly Tensor[];
   #beta1Product = 1;
@@ -54,6 +56,7 @@ export class Adam implements Optimizer {
     this.#parameters = parameters;
     this.#options = options;
     this.#decayed = decays(parameters, options.decayScope);
+    this.#factors = rateFactors(parameters, options);
     this.#m = zeroSlots(parameters);
     this.#v = zeroSlots(parameters);
   }
@@ -81,7 +84,10 @@ export class Adam implements Optimizer {
         const root = Math.sqrt(1 - this.#beta2Product);
         const denominator = foreachSqrt(v);
         foreachAddScalar_(denominator, epsPlacement === "torch" ? eps * root : eps);
-        foreachAddcdiv_(params, m, denominator, (-rate * root) / (1 - this.#beta1Product));
+        const whole = (-rate * root) / (1 - this.#beta1Product);
+        forEachRate(this.#factors, indices, (factor, pick) => {
+          foreachAddcdiv_(pick(params), pick(m), pick(denominator), whole * factor);
+        });
         return { gradNorm };
       }),
     );

@@ -15,17 +15,28 @@ import {
 import { Adam } from "./adam.js";
 import type { Optimizer } from "./optimizer.js";
 import type { OptimizerOptions } from "./options.js";
+import type { RateFactor } from "./rates.js";
 import { Sgd } from "./sgd.js";
 
-/** The run's optimizer over `parameters`; what the options leave open follows from `totalSteps`. */
+/**
+ * The run's optimizer over `parameters`; what the options leave open follows from `totalSteps`. Its schedules begin at
+ * `startStep` of the run and span `totalSteps`: a method may train in stages.
+ */
 export function createOptimizer(
   parameters: readonly NamedTensor[],
   options: OptimizerOptions,
   totalSteps: number,
+  startStep = 0,
 ): Optimizer {
-  const learningRate = learningRateOf(options, totalSteps);
-  if (options.name === "sgd") return new Sgd(parameters, { ...options, learningRate });
-  return new Adam(parameters, { ...options, learningRate, ...betasOf(options, totalSteps) });
+  const from =
+    (schedule: Schedule): Schedule =>
+    (step) =>
+      schedule(step - startStep);
+  const learningRate = from(learningRateOf(options, totalSteps));
+  const rateFactor: RateFactor = ({ part }) => (part === "backbone" ? options.backboneLrFactor : 1);
+  if (options.name === "sgd") return new Sgd(parameters, { ...options, learningRate, rateFactor });
+  const { beta1, beta2 } = betasOf(options, totalSteps);
+  return new Adam(parameters, { ...options, learningRate, rateFactor, beta1: from(beta1), beta2: from(beta2) });
 }
 
 /** Options with every length of time filled in. */

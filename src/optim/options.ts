@@ -15,6 +15,10 @@ export const LEARNING_RATE_SCHEDULES = [
 export const optimizerOptions = {
   name: choice(["adam", "sgd"], "adam", { doc: "adam, or sgd with momentum" }),
   lr: number(0.003, { min: 0, doc: "largest learning rate; 0.003 suits adam, sgd usually wants 0.03 to 0.1" }),
+  backboneLrFactor: number(1, {
+    min: 0,
+    doc: "factor on the learning rate of all but the heads, below 1 to fine-tune loaded weights (0 leaves them as they are)",
+  }),
   schedule: choice(LEARNING_RATE_SCHEDULES, "sigmoid", {
     doc: "learning rate over time: sigmoid (Mean Teacher's ConvNet), te (Temporal Ensembling), linear-cosine (Mean Teacher's residual networks), kek and gmpl (Meta Pseudo Labels), cosine-7-16 (UDA, FixMatch), constant",
   }),

@@ -4,9 +4,10 @@ import type { Schedule } from "../schedules/index.js";
 import { foreachAdd_, foreachMul_, noGrad, scope, type Tensor } from "../torch/index.js";
 import { decays, type GradientOptions, gatherGradients, prepareGradients } from "./gradients.js";
 import type { Optimizer, StepInfo, StepProgress } from "./optimizer.js";
+import { forEachRate, type RateOptions, rateFactors } from "./rates.js";
 import { nameSlots, restoreTensors, zeroSlots } from "./state.js";
 
-export interface SgdOptions extends GradientOptions {
+export interface SgdOptions extends GradientOptions, RateOptions {
   readonly learningRate: Schedule;
   /** mu in 0..1; 0 needs no state. */
   readonly momentum: number;
@@ -27,6 +28,7 @@ export class Sgd implements Optimizer {
   readonly #parameters: readonly NamedTensor[];
   readonly #options: SgdOptions;
   readonly #decayed: readonly boolean[];
+  readonly #factors: readonly number[];
   readonly #velocity: readonly Tensor[];
 
   constructor(parameters: readonly NamedTensor[], options: SgdOptions) {
@@ -34,6 +36,7 @@ export class Sgd implements Optimizer {
     this.#parameters = parameters;
     this.#options = options;
     this.#decayed = decays(parameters, options.decayScope);
+    this.#factors = rateFactors(parameters, options);
     this.#velocity = options.momentum === 0 ? [] : zeroSlots(parameters);
   }
 
@@ -46,15 +49,17 @@ export class Sgd implements Optimizer {
         const { indices, params, grads } = gathered;
         if (params.length === 0) return {};
         const gradNorm = prepareGradients(gathered, this.#decayed, this.#options);
-        if (momentum === 0) {
-          foreachAdd_(params, grads, -rate);
-        } else {
-          const velocity = indices.map((i) => this.#velocity[i]!);
+        const velocity = momentum === 0 ? [] : indices.map((i) => this.#velocity[i]!);
+        if (momentum !== 0) {
           foreachMul_(velocity, momentum);
           foreachAdd_(velocity, grads);
-          if (nesterov) foreachAdd_(params, grads, -rate);
-          foreachAdd_(params, velocity, nesterov ? -rate * momentum : -rate);
         }
+        forEachRate(this.#factors, indices, (factor, pick) => {
+          const own = rate * factor;
+          const [w, g] = [pick(params), pick(grads)];
+          if (momentum === 0 || nesterov) foreachAdd_(w, g, -own);
+          if (momentum !== 0) foreachAdd_(w, pick(velocity), nesterov ? -own * momentum : -own);
+        });
         return { gradNorm };
       }),
     );

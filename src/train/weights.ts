@@ -1,0 +1,85 @@
+/** Weights from elsewhere: a safetensors file with PyTorch's names, or a model of one of our own checkpoints. */
+import { DataError } from "../errors.js";
+import type { Model, NamedTensor } from "../nn/index.js";
+import { type RawTensor, readSafetensors } from "../run/index.js";
+import { noGrad, scope } from "../torch/index.js";
+import { fromRaw } from "./checkpoint.js";
+
+/** How many names of one kind an error lists. */
+const LISTED = 20;
+
+/**
+ * Copies the file's tensors into `model`, converted to its types; `num_batches_tracked` is ignored. A head that has
+ * another number of classes in the file, or a second head that is not there, stays fresh. Returns a remark for each such
+ * head. Throws DataError that lists missing, unexpected and mis-shaped names; the model is then as before.
+ */
+export function loadWeights(model: Model, path: string): string[] {
+  const file = new Map([...readSafetensors(path)].filter(([name]) => !name.endsWith("num_batches_tracked")));
+  const own = [...model.parameters, ...model.buffers];
+  const fresh = freshHeads(own, file);
+  const kept = own.filter(({ name }) => !fresh.has(layerOf(name)));
+  const names = new Set(own.map(({ name }) => name));
+
+  const missing = kept.filter(({ name }) => !file.has(name)).map(({ name }) => name);
+  const unexpected = [...file.keys()].filter((name) => !names.has(name));
+  const misshaped = kept.flatMap(({ name, tensor }) => {
+    const found = file.get(name);
+    return found && !sameShape(found.shape, tensor.shape)
+      ? [`${name} (${shown(found.shape)} there, ${shown(tensor.shape)} here)`]
+      : [];
+  });
+  const problems = [
+    ...listed("missing in the file", missing),
+    ...listed("not part of the model", unexpected),
+    ...listed("of another shape", misshaped),
+  ];
+  if (problems.length > 0) {
+    throw new DataError(
+      `${path}: these weights do not fit the model. ${problems.join("; ")}. ` +
+        "Is it the same network, with the same options and the same number of input channels?",
+    );
+  }
+  noGrad(() => {
+    for (const { name, tensor } of kept) scope(() => tensor.copy_(fromRaw(file.get(name)!)));
+  });
+  return [...fresh].map(([layer, why]) => `${path}: ${layer} ${why}, so this head starts with fresh weights`);
+}
+
+/** Heads that stay as they are, by layer, with the reason. */
+function freshHeads(own: readonly NamedTensor[], file: ReadonlyMap<string, RawTensor>): Map<string, string> {
+  const heads = new Map<string, NamedTensor[]>();
+  for (const p of own) {
+    if (p.part === "head") heads.set(layerOf(p.name), [...(heads.get(layerOf(p.name)) ?? []), p]);
+  }
+  const known = [...heads.values()].filter((list) => list.some(({ name }) => file.has(name)));
+  const fresh = new Map<string, string>();
+  for (const [layer, list] of heads) {
+    const found = list.map(({ name }) => file.get(name)?.shape);
+    if (known.length > 0 && found.every((shape) => shape === undefined)) fresh.set(layer, "is not in the file");
+    const [there, here] = [found[0]?.[0], list[0]!.tensor.shape[0]];
+    const onlyClassesDiffer = list.every(({ tensor: { shape } }, i) => {
+      return found[i] && sameShape([there!, ...shape.slice(1)], found[i]);
+    });
+    if (onlyClassesDiffer && there !== here) fresh.set(layer, `has ${there} classes there and ${here} here`);
+  }
+  return fresh;
+}
+
+/** "classifier.1.weight" -> "classifier.1" */
+function layerOf(name: string): string {
+  return name.slice(0, name.lastIndexOf("."));
+}
+
+function listed(what: string, names: readonly string[]): string[] {
+  if (names.length === 0) return [];
+  const rest = names.length > LISTED ? ` and ${names.length - LISTED} more` : "";
+  return [`${names.length} ${what}: ${names.slice(0, LISTED).join(", ")}${rest}`];
+}
+
+function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((n, i) => n === b[i]);
+}
+
+function shown(shape: readonly number[]): string {
+  return `[${shape.join(", ")}]`;
+}
