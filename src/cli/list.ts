@@ -1,5 +1,8 @@
 /** `fewlabels list methods|models|datasets|experiments`: what exists, with options and papers. */
 import { Argument, type Command } from "commander";
+import { EngineError } from "../errors.js";
+import { findModel } from "../models/index.js";
+import { modelFacts } from "../models/model-facts.js";
 import type { OptionSpec } from "../options.js";
 import { experimentNames, readConfigFile } from "./config-file.js";
 import { describeOption } from "./flags.js";
@@ -31,15 +34,34 @@ export function addList(program: Command): void {
     .addHelpText("after", "\nExamples:\n  fewlabels list methods\n  fewlabels list models --json")
     .action((what: Kind, { json }: { json?: boolean }) => {
       const entries = list(what);
-      if (json) print(JSON.stringify(entries.map(({ lines, ...entry }) => entry)));
+      if (json)
+        print(JSON.stringify(entries.map(({ lines, ...entry }) => ({ ...entry, ...factsOf(what, entry.name) }))));
       else print(...entries.flatMap(entryLines));
     });
+}
+
+/** Presets and size of a network with its default options, for the papers' input; null without the engine. */
+function factsOf(what: Kind, name: string): object {
+  if (what !== "models") return {};
+  const { presets } = findModel(name).definition;
+  try {
+    const { layers, ...facts } = modelFacts(name);
+    return { presets, ...facts };
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    return { presets, input: null, parameters: null, multiplyAccumulates: null, memoryMB: null };
+  }
 }
 
 function list(what: Kind): Entry[] {
   if (what === "methods")
     return methods.map((item) => entry(item.name, item.summary, item.paper, item.options, "method"));
-  if (what === "models") return models.map((item) => entry(item.name, item.summary, item.paper, item.options, "model"));
+  if (what === "models")
+    return models.map((item) => {
+      const presets = Object.keys(item.presets);
+      const found = entry(item.name, item.summary, item.paper, item.options, "model");
+      return presets.length === 0 ? found : { ...found, lines: [`presets: ${presets.join(", ")}`, ...found.lines] };
+    });
   if (what === "datasets")
     return dataSets.map((item) => entry(item.name, item.summary, item.source, item.options, "dataset"));
   return experimentNames().map((name) => {
