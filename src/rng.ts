@@ -3,6 +3,8 @@
  * generator runs inside the native kernels, so a state is two key words and one count, whatever drew from it.
  */
 
+import { UsageError } from "./errors.js";
+
 /** All there is to save: the key and how many 32-bit words have been drawn. */
 export interface RngState {
   readonly key: readonly [number, number];
@@ -68,6 +70,26 @@ export class Rng {
   normal(): number {
     const radius = Math.sqrt(-2 * Math.log(1 - this.float()));
     return radius * Math.cos(2 * Math.PI * this.float());
+  }
+
+  /**
+   * Logarithm of a gamma number with this shape and scale 1 (Marsaglia & Tsang 2000; below shape 1 by
+   * G(a) = G(a + 1) U^(1/a)). The logarithm, as small shapes give numbers below the smallest float.
+   */
+  logGamma(shape: number): number {
+    if (shape < 1) return this.logGamma(shape + 1) + Math.log(1 - this.float()) / shape;
+    const d = shape - 1 / 3;
+    for (;;) {
+      const z = this.normal();
+      const v = (1 + z / Math.sqrt(9 * d)) ** 3;
+      if (v > 0 && Math.log(1 - this.float()) < (z * z) / 2 + d - d * v + d * Math.log(v)) return Math.log(d * v);
+    }
+  }
+
+  /** Beta(a, b) in [0, 1]: mean a / (a + b), variance a b / ((a + b)^2 (a + b + 1)). Throws unless both are above 0. */
+  beta(a: number, b: number): number {
+    if (!(a > 0 && b > 0)) throw new UsageError(`Rng.beta: expected two numbers above 0, got ${a} and ${b}`);
+    return 1 / (1 + Math.exp(this.logGamma(b) - this.logGamma(a)));
   }
 
   /** Shuffles in place (Fisher-Yates) and returns its argument. */

@@ -62,6 +62,42 @@ describe("Rng", () => {
     expect(Math.abs(variance - 1)).toBeLessThan(0.04);
   });
 
+  it.each([
+    [0.5, 0.5],
+    [0.75, 0.75],
+    [2, 5],
+    [1, 1],
+    [0.01, 0.01],
+  ])("draws Beta(%d, %d) with the right mean and variance, in 0 .. 1", (a, b) => {
+    const rng = Rng.fromSeed(11);
+    const n = 20_000;
+    const draws = Array.from({ length: n }, () => rng.beta(a, b));
+    expect(draws.every((x) => x >= 0 && x <= 1)).toBe(true);
+    const mean = draws.reduce((sum, x) => sum + x, 0) / n;
+    const square = draws.reduce((sum, x) => sum + (x - a / (a + b)) ** 2, 0) / n;
+    const variance = (a * b) / ((a + b) ** 2 * (a + b + 1));
+    expect(Math.abs(mean - a / (a + b))).toBeLessThan(4 * Math.sqrt(variance / n));
+    // The fourth central moment of a number in 0 .. 1 is at most its variance: a bound on the error of the estimate.
+    expect(Math.abs(square - variance)).toBeLessThan(4 * Math.sqrt(variance / n) * Math.sqrt(0.25));
+  });
+
+  it("draws gamma numbers with mean and variance equal to the shape", () => {
+    for (const shape of [0.3, 1, 4.5]) {
+      const rng = Rng.fromSeed(12);
+      const n = 20_000;
+      const draws = Array.from({ length: n }, () => Math.exp(rng.logGamma(shape)));
+      const mean = draws.reduce((sum, x) => sum + x, 0) / n;
+      const variance = draws.reduce((sum, x) => sum + (x - mean) ** 2, 0) / n;
+      expect(Math.abs(mean - shape)).toBeLessThan(4 * Math.sqrt(shape / n));
+      // Var of the sample variance: (mu4 - sigma^4) / n, with mu4 = 3 a^2 + 6 a.
+      expect(Math.abs(variance - shape)).toBeLessThan(4 * Math.sqrt((2 * shape ** 2 + 6 * shape) / n));
+    }
+  });
+
+  it("refuses a Beta distribution that there is none of", () => {
+    expect(() => Rng.fromSeed(1).beta(0, 1)).toThrow(/above 0, got 0 and 1/);
+  });
+
   it("draws whole numbers evenly, also where 2^32 does not divide", () => {
     const rng = Rng.fromSeed(6);
     const counts = new Array<number>(7).fill(0);

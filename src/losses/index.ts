@@ -9,6 +9,7 @@ export {
   tauScale,
 } from "./consistency-cost.js";
 export { type CrossEntropyOptions, crossEntropy } from "./cross-entropy.js";
+export { entropy } from "./entropy.js";
 export { klDivergence } from "./kl.js";
 export { type LogitDistanceOptions, logitDistance } from "./logit-distance.js";
 export type { Reduction } from "./reduce.js";

@@ -13,4 +13,5 @@ export {
   type WaitingRate,
 } from "./learning-rate.js";
 export { sigmoidDown, teDown } from "./ramp-down.js";
-export { linearUp, sigmoidUp, stepUp } from "./ramp-up.js";
+export { cosineUp, linearBetween, linearUp, sigmoidUp, stepUp } from "./ramp-up.js";
+export { TSA_SCHEDULES, type TsaSchedule, tsaThreshold } from "./signal-annealing.js";

@@ -21,3 +21,13 @@ export function linearUp(x: number, length: number): number {
 export function stepUp(x: number, length: number): number {
   return x < length ? 0 : 1;
 }
+
+/** 0.5 (1 - cos(pi x / length)): 0 at x = 0 (and before), 1 from `length` on; `length` 0 is 1 everywhere. AdaMatch. */
+export function cosineUp(x: number, length: number): number {
+  return length === 0 ? 1 : 0.5 * (1 - Math.cos((Math.PI * Math.min(Math.max(x, 0), length)) / length));
+}
+
+/** 0 before `start`, then linear, 1 from `end` on; where the two are equal, a step. Lee's alpha(t). */
+export function linearBetween(x: number, start: number, end: number): number {
+  return x < start ? 0 : linearUp(x - start, Math.max(0, end - start));
+}

@@ -1,5 +1,14 @@
 import { describe, expect, test } from "vitest";
-import { cos7_16, cosHalf, linearUp, sigmoidDown, sigmoidUp, stepUp, teDown } from "../../src/schedules/index.js";
+import {
+  cos7_16,
+  cosHalf,
+  linearBetween,
+  linearUp,
+  sigmoidDown,
+  sigmoidUp,
+  stepUp,
+  teDown,
+} from "../../src/schedules/index.js";
 
 const close = (got: number, expected: number, relative = 1e-4) =>
   expect(Math.abs(got - expected)).toBeLessThanOrEqual(relative * Math.abs(expected));
@@ -35,6 +44,11 @@ describe("sigmoidUp", () => {
 test("linearUp goes from 0 to 1 and stays; length 0 is 1", () => {
   expect([-1, 0, 1, 2, 4, 9].map((x) => linearUp(x, 4))).toEqual([0, 0, 0.25, 0.5, 1, 1]);
   expect(linearUp(0, 0)).toBe(1);
+});
+
+test("linearBetween is 0 before its start, linear, and 1 from its end on: Lee's alpha(t)", () => {
+  expect([0, 99, 100, 350, 600, 900].map((t) => 3 * linearBetween(t, 100, 600))).toEqual([0, 0, 0, 1.5, 3, 3]);
+  expect([3, 4, 5].map((t) => linearBetween(t, 4, 4))).toEqual([0, 1, 1]);
 });
 
 test("stepUp is 0 before its length and 1 from there on", () => {
