@@ -1,0 +1,171 @@
+/**
+ * Self-training in stages, with a teacher that is fixed while its student learns ("Pseudo Labels" in Meta Pseudo Labels,
+ * arXiv:2003.10580, Section 1; with strong views the loop of Noisy Student, arXiv:1911.04252).
+ *
+ *   teacher    T on L alone:                L = (1/Bl) sum H(y, p(x))
+ *   student-r  T labels the pool, q_u, once, in mode eval, and a filter sets m_u; then a fresh S on both:
+ *              L = labeledWeight (1/Bl) sum H(y, p(x)) + pseudoWeight (1/Bu) sum m_u H(q_u, p(u));   T <- S, again
+ *   fine-tune  S on L alone, from where it is (optional)
+ *
+ * The mean is over all unlabeled rows, those filtered out too. Every stage starts its learning rate and optimizer anew. T
+ * is the moving average of the weights of the stage before, the model that is evaluated; once the labels are in the
+ * table no network of it is kept. Labeled images in the unlabeled stream (`--unlabeled all`) are labeled by T there.
+ */
+import { UsageError } from "../errors.js";
+import { crossEntropy } from "../losses/index.js";
+import { splitRows } from "../nn/index.js";
+import { minimize, StagedOptimizer } from "../optim/index.js";
+import { choice, integer, number } from "../options.js";
+import { EmaTeacher, PseudoLabelTable } from "../targets/index.js";
+import { cat, type Tensor } from "../torch/index.js";
+import { labelPool, POOL_LABELS } from "./label-pool.js";
+import { defineMethod } from "./method.js";
+import { emaFrom, evaluationEmaOptions, rampUpLength } from "./shared-options.js";
+
+export const selfTraining = defineMethod({
+  name: "self-training",
+  paper: "arXiv:2003.10580 (Pseudo Labels), arXiv:1911.04252 (with strong views)",
+  summary: "a teacher trained on the labels labels the pool, a fresh student learns from both, and so on",
+  usesUnlabeled: true,
+  needsWholePool: true,
+  options: {
+    rounds: integer(1, { min: 1, doc: "students after the first teacher; each one labels the pool for the next" }),
+    teacherShare: number(undefined, {
+      min: 0,
+      max: 1,
+      doc: "share of the steps for the first teacher; if not given, as many as each student gets",
+    }),
+    fineTuneShare: number(0, { min: 0, max: 1, doc: "share of the steps, at the end, on labeled images alone" }),
+    fineTuneLr: number(undefined, { min: 0, doc: "largest learning rate there; if not given, the run's" }),
+    labels: choice(POOL_LABELS, "argmax", {
+      doc: "the teacher's labels: most probable class, a class drawn by its probabilities, or the probabilities",
+    }),
+    confidenceThreshold: number(0, { min: 0, max: 1, doc: "least largest probability of an image that is kept" }),
+    topPerClass: integer(0, { min: 0, doc: "keep only so many images a class, the most confident; 0: no limit" }),
+    view: choice(["weak", "strong"], "weak", {
+      doc: "augmentation of the pseudo-labeled images the student sees; strong: Noisy Student",
+    }),
+    pseudoWeight: number(1, { min: 0, doc: "weight of the pseudo-labeled term" }),
+    labeledWeight: number(1, { min: 0, doc: "weight of the labeled term beside it; 0: pseudo-labels alone" }),
+    labelSmoothing: number(0, { min: 0, max: 1, doc: "share of labeled targets spread evenly over all classes" }),
+    ...evaluationEmaOptions,
+  },
+  views: ({ view }) => ({
+    labeled: { image: { augment: "weak" } },
+    unlabeled: { image: { augment: view } },
+  }),
+  phases: (options, totalSteps) =>
+    stagesOf(options, totalSteps).map(({ name, steps, both }) => ({ name, steps, rows: both ? "both" : "labeled" })),
+  create(setup, options) {
+    const stages = stagesOf(options, setup.totalSteps);
+    const student = setup.buildModel("student");
+    const longest = Math.max(...stages.map(({ steps }) => steps));
+    const ema = new EmaTeacher(
+      student,
+      setup.buildModel("teacher"),
+      emaFrom(options, rampUpLength(undefined, longest)),
+    );
+    const optimizer = new StagedOptimizer((stage) => {
+      const { start, steps, name } = stages[stage]!;
+      const lr = name === "fine-tune" && options.fineTuneLr !== undefined ? { lr: options.fineTuneLr } : {};
+      return setup.buildOptimizer("student", student, { startStep: start, totalSteps: steps, options: lr });
+    });
+    const table = new PseudoLabelTable({
+      numExamples: setup.numExamples,
+      numClasses: setup.numClasses,
+      soft: options.labels === "soft",
+      device: student.parameters[0]!.tensor.device,
+      dataFingerprint: setup.dataFingerprint,
+    });
+
+    /** T labels the pool and makes room for a fresh S; fine-tuning goes on with the weights there are. */
+    const enter = (stage: number) => {
+      const { both } = stages[stage]!;
+      if (both) {
+        const rng = setup.rng.split(`labels:${stage}`);
+        labelPool(setup, ema.model, table, {
+          labels: options.labels,
+          threshold: options.confidenceThreshold,
+          topPerClass: options.topPerClass,
+          rng,
+        });
+        const fresh = setup.buildModel(`student:${stage}`);
+        const { tensors } = fresh.stateDict();
+        for (const model of [student, ema.model]) model.loadStateDict({ tensors, values: {} }); // their draws go on
+        for (const t of Object.values(tensors)) t.release();
+        ema.loadStateDict({ tensors: {}, values: { updates: 0 } });
+      }
+      optimizer.enter(stage);
+    };
+
+    return {
+      predictor: "teacher",
+      models: { student, teacher: ema.model },
+      state: { student, teacher: ema.model, ema, optimizer, table },
+      step({ labeled, unlabeled }, now) {
+        const wanted = stages.findLastIndex(({ start }) => now.step >= start);
+        while (optimizer.stage < wanted) enter(optimizer.stage + 1);
+        const { both } = stages[wanted]!;
+        const parts = both ? [labeled, unlabeled] : [labeled];
+        const counts = parts.map(({ index }) => index.size(0));
+        const metrics: Record<string, Tensor | number> = { classification: 0, pseudo: 0, kept: 0, stage: wanted };
+        // Mixed sampling can draw no labeled row: the first stage then has nothing to learn from.
+        if (counts.some((rows) => rows > 0)) {
+          const logits = student.forward(cat(parts.map(({ x }) => x.image)), "train");
+          const [zl, zu] = splitRows(logits, counts);
+          const classification = crossEntropy(zl!, labeled.y, { smoothing: options.labelSmoothing });
+          let loss = classification.mul(both ? options.labeledWeight : 1);
+          metrics.classification = classification;
+          if (zu) {
+            const { target, rowMask } = table.of(unlabeled.index);
+            const pseudo = crossEntropy(zu, target, { rowMask });
+            loss = loss.add(pseudo.mul(options.pseudoWeight));
+            metrics.pseudo = pseudo;
+            metrics.kept = rowMask.sum().div(Math.max(1, rowMask.size(0)));
+          }
+          minimize(loss, optimizer, now);
+        }
+        ema.update();
+        return metrics;
+      },
+    };
+  },
+});
+
+interface Stage {
+  readonly name: string;
+  /** First step of the run that belongs to it. */
+  readonly start: number;
+  readonly steps: number;
+  /** Whether it learns from pseudo-labels too. */
+  readonly both: boolean;
+}
+
+interface StageOptions {
+  readonly rounds: number;
+  readonly teacherShare: number | undefined;
+  readonly fineTuneShare: number;
+}
+
+/** The run cut into stages; students get equal parts of what teacher and fine-tuning leave. */
+function stagesOf({ rounds, teacherShare, fineTuneShare }: StageOptions, totalSteps: number): Stage[] {
+  const first = teacherShare ?? (1 - fineTuneShare) / (rounds + 1);
+  if (first + fineTuneShare >= 1) {
+    throw new UsageError(
+      `self-training: expected teacherShare and fineTuneShare to leave steps for the student, got ${first} and ${fineTuneShare}`,
+    );
+  }
+  const each = (1 - first - fineTuneShare) / rounds;
+  const students = Array.from({ length: rounds }, (_, i) => ({ name: `student-${i + 1}`, share: each, both: true }));
+  const plan = [
+    { name: "teacher", share: first, both: false },
+    ...students,
+    ...(fineTuneShare > 0 ? [{ name: "fine-tune", share: fineTuneShare, both: false }] : []),
+  ];
+  let end = 0;
+  return plan.map(({ name, share, both }, i) => {
+    const start = Math.round(totalSteps * end);
+    end = i === plan.length - 1 ? 1 : end + share;
+    return { name, start, steps: Math.round(totalSteps * end) - start, both };
+  });
+}
