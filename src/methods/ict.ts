@@ -1,0 +1,85 @@
+/**
+ * Interpolation consistency training (Verma et al., arXiv:1903.03825): at a point between two unlabeled images the student
+ * should predict what lies between the teacher's predictions for the two.
+ *
+ *   beta ~ Beta(b, b), beta = max(beta, 1 - beta), one for each row (`mixPer`);  rev: the rows in reverse order
+ *   L   = CE(x, y) + w(t) mean_u msq(S(beta u + (1 - beta) rev u), beta T(u) + (1 - beta) rev T(u))
+ *   th' <- a th' + (1 - a) th
+ *
+ * S and T are softmax outputs, msq the mean over classes. T is forwarded in train mode, once. Only the pass over the
+ * labeled rows updates running statistics; the teacher takes the student's over, as in FixMatch's code, unless
+ * `emaBuffers` is `own`. Deviation: the authors' code draws one beta a batch, FixMatch's one a row, as here by default.
+ */
+import { crossEntropy, softmaxMse } from "../losses/index.js";
+import { minimize } from "../optim/index.js";
+import { drawMixUp, EmaTeacher, mixRows } from "../targets/index.js";
+import { noGrad } from "../torch/index.js";
+import { defineMethod } from "./method.js";
+import { forwardRows } from "./rows.js";
+import {
+  emaFrom,
+  evaluationEmaOptions,
+  labeledReductionOption,
+  linearRampOptions,
+  linearRampWeight,
+  mixUpOptions,
+} from "./shared-options.js";
+
+/** Share of the run in which the weight ramps up (FixMatch's code). */
+const RAMP = 0.4;
+
+export const ict = defineMethod({
+  name: "ict",
+  paper: "arXiv:1903.03825",
+  summary: "predictions between two unlabeled images lie between the teacher's predictions for the two",
+  usesUnlabeled: true,
+  options: {
+    ...labeledReductionOption,
+    ...linearRampOptions(
+      50,
+      "the squared error between student and mixed teacher predictions",
+      RAMP,
+      "FixMatch's code",
+    ),
+    ...mixUpOptions,
+    ...evaluationEmaOptions,
+  },
+  views: () => ({ labeled: { image: { augment: "weak" } }, unlabeled: { image: { augment: "weak" } } }),
+  create(setup, options) {
+    const { numClasses } = setup;
+    const student = setup.buildModel("student");
+    const ema = new EmaTeacher(student, setup.buildModel("teacher"), emaFrom(options, 0));
+    const teacher = ema.model;
+    const optimizer = setup.buildOptimizer("student", student);
+    const rampedWeight = linearRampWeight(options, setup.totalSteps, RAMP);
+    const teacherPass = { mode: "train", updateStatistics: options.emaBuffers === "own" } as const;
+    return {
+      predictor: "teacher",
+      models: { student, teacher },
+      state: { student, teacher, ema, optimizer },
+      step({ labeled, unlabeled }, now) {
+        const weight = rampedWeight(now.step);
+        const u = unlabeled.x.image;
+        const zl = forwardRows(student, labeled.x.image, "train", numClasses);
+        const mixture = drawMixUp(
+          setup.rng.split(`mix-up:${now.step}`),
+          u.size(0),
+          { alpha: options.mixAlpha, per: options.mixPer, partner: "reversed" },
+          u.device,
+        );
+        const probs = noGrad(() => forwardRows(teacher, u, teacherPass, numClasses).softmax(1));
+        const target = mixRows(probs, mixture);
+        const still = { mode: "train", updateStatistics: false } as const;
+        const zu = forwardRows(student, mixRows(u, mixture), still, numClasses);
+
+        const classification = crossEntropy(zl, labeled.y, {
+          divideBy: options.classReduction === "batch" ? zl.size(0) + zu.size(0) : undefined,
+        });
+        const consistency = softmaxMse(zu, target);
+        minimize(classification.add(consistency.mul(weight)), optimizer, now);
+        ema.update();
+        return { classification, consistency, weight };
+      },
+    };
+  },
+});

@@ -1,0 +1,105 @@
+/**
+ * MixMatch (Berthelot et al., arXiv:1905.02249): labels guessed from two views of each unlabeled image, sharpened, and
+ * everything mixed with everything.
+ *
+ *   q = sharpen((p(u1) + p(u2)) / 2, T), q_k^(1/T) made to sum to 1, no gradient
+ *   (x', p') = MixUp of the union [(x, y), (u1, q), (u2, q)] with a permutation of itself, share max(beta, 1 - beta)
+ *   L = mean_x' H(p', p(x')) + w(t) mean_u' msq(p(u'), p')
+ *
+ * The rows x' and u' are those that were labeled and unlabeled before mixing. As in the papers' code they go through the
+ * network in 1 + 2 interleaved sub-batches, of which the first alone updates running statistics, as do no guesses.
+ * Deviation: every third row makes a sub-batch, so that all three are mixed alike and the labeled and unlabeled counts
+ * may differ; the authors' interleaving leaves the later ones mostly unlabeled, and needs equal counts.
+ */
+import { crossEntropy, softmaxMse } from "../losses/index.js";
+import { type Model, splitRows } from "../nn/index.js";
+import { number } from "../options.js";
+import { drawMixUp, mixRows, sharpen } from "../targets/index.js";
+import { cat, noGrad, oneHot, type Tensor, tensor } from "../torch/index.js";
+import { averagedStudent } from "./averaged-student.js";
+import { defineMethod } from "./method.js";
+import { forwardRows } from "./rows.js";
+import {
+  evaluationEmaOptions,
+  labeledReductionOption,
+  linearRampOptions,
+  linearRampWeight,
+  mixUpOptions,
+} from "./shared-options.js";
+
+/** Share of the run in which the weight ramps up: 2^20 of 2^26 images (FixMatch's code). */
+const RAMP = 1 / 64;
+/** The labeled rows and the views of the unlabeled ones. */
+const SUB_BATCHES = 3;
+
+export const mixmatch = defineMethod({
+  name: "mixmatch",
+  paper: "arXiv:1905.02249",
+  summary: "sharpened guesses from two views, and MixUp of labeled and unlabeled images",
+  usesUnlabeled: true,
+  options: {
+    ...labeledReductionOption,
+    ...linearRampOptions(100, "the squared error to the guessed labels", RAMP, "2^20 of 2^26 images"),
+    temperature: number(0.5, { min: 1e-3, max: 1, doc: "sharpening temperature T of the guesses; 1: not sharpened" }),
+    ...mixUpOptions,
+    ...evaluationEmaOptions,
+  },
+  views: () => ({
+    labeled: { image: { augment: "weak" } },
+    unlabeled: { first: { augment: "weak" }, second: { augment: "weak" } },
+  }),
+  create(setup, options) {
+    const { numClasses } = setup;
+    const { student, owned, learn } = averagedStudent(setup, options);
+    const rampedWeight = linearRampWeight(options, setup.totalSteps, RAMP);
+    return {
+      ...owned,
+      step({ labeled, unlabeled }, now) {
+        const weight = rampedWeight(now.step);
+        const { first, second } = unlabeled.x;
+        const counts = [labeled.index.size(0), 2 * unlabeled.index.size(0)] as const;
+        const probs = (u: Tensor) =>
+          forwardRows(student, u, { mode: "train", updateStatistics: false }, numClasses).softmax(1);
+        const guess = noGrad(() => sharpen(probs(first).add(probs(second)).div(2), options.temperature));
+
+        const x = cat([labeled.x.image, first, second]);
+        const y = cat([oneHot(labeled.y, numClasses), guess, guess]);
+        const mixture = drawMixUp(
+          setup.rng.split(`mix-up:${now.step}`),
+          x.size(0),
+          { alpha: options.mixAlpha, per: options.mixPer, partner: "shuffled" },
+          x.device,
+        );
+        const [zl, zu] = splitRows(interleavedForward(student, mixRows(x, mixture)), counts) as [Tensor, Tensor];
+        const [yl, yu] = splitRows(mixRows(y, mixture), counts) as [Tensor, Tensor];
+
+        const classification = crossEntropy(zl, yl, {
+          divideBy: options.classReduction === "batch" ? counts[0] + counts[1] / 2 : undefined,
+        });
+        const consistency = softmaxMse(zu, yu);
+        learn(classification.add(consistency.mul(weight)), now);
+        return { classification, consistency, weight };
+      },
+    };
+  },
+});
+
+/** Logits `[N, K]` in the order of `x`, from passes over rows s, s + 3, s + 6, ... for s = 0, 1, 2. */
+function interleavedForward(student: Model, x: Tensor): Tensor {
+  const n = x.size(0);
+  const rowsOf = (s: number) => Array.from({ length: Math.ceil((n - s) / SUB_BATCHES) }, (_, i) => s + i * SUB_BATCHES);
+  const groups = [0, 1, 2].map(rowsOf).filter((rows) => rows.length > 0);
+  const select = (t: Tensor, rows: readonly number[]) => {
+    const chosen = t.indexSelect(0, tensor(Int32Array.from(rows), [rows.length]).toDevice(t.device));
+    return t.isChannelsLast ? chosen.contiguous("channelsLast") : chosen; // the selection forgets the layout
+  };
+  const logits = groups.map((rows, s) =>
+    student.forward(select(x, rows), { mode: "train", updateStatistics: s === 0 }),
+  );
+  const order = groups.flat();
+  const place = new Array<number>(n);
+  order.forEach((row, at) => {
+    place[row] = at;
+  });
+  return select(cat(logits), place);
+}
