@@ -1,0 +1,96 @@
+/**
+ * Reduced Meta Pseudo Labels (Pham et al., arXiv:2003.10580, Appendix E): the feedback loop without two large networks in
+ * memory. A large teacher was trained before and its predictions qBig stored (`fewlabels predictions`); here only the
+ * student and a small perceptron R are resident, which corrects them.
+ *
+ *   q = R(qBig(u));  yhat ~ q;   thS <- optimizer(thS, grad CE(yhat, S(us)));   h = L_l(thS) - L_l(thS'), less its average
+ *   thR <- optimizer(thR, grad [ h H(yhat, q) + CE(yl, R(qBig(xl))) ])
+ *
+ * The update of R is our reconstruction from the full method; the paper gives the stages and the role of R. R is residual,
+ * softmax(log qBig + MLP(qBig)) starting at the identity, because qBig is already accurate. There is no soft label:
+ * H(q, q) has no gradient. Feedback and the fine-tuning at the end are those of meta-pseudo-labels.ts.
+ */
+import { UsageError } from "../errors.js";
+import { crossEntropy } from "../losses/index.js";
+import { minimize } from "../optim/index.js";
+import { boolean, choice, integer, number, text } from "../options.js";
+import { createCalibrator, hardLabels, PredictionTable, sampleLabels } from "../targets/index.js";
+import type { Tensor } from "../torch/index.js";
+import { createStudent, studentOptions } from "./feedback-student.js";
+import { finetunePhases } from "./finetune.js";
+import { defineMethod, type Metrics } from "./method.js";
+
+export const reducedMetaPseudoLabels = defineMethod({
+  name: "reduced-meta-pseudo-labels",
+  paper: "arXiv:2003.10580, Appendix E",
+  summary: "Meta Pseudo Labels with a large teacher's stored predictions and a small perceptron that corrects them",
+  usesUnlabeled: true,
+  needsWholePool: true, // the table of predictions
+  options: {
+    table: text(undefined, {
+      doc: "the large teacher's predictions, a file made by `fewlabels predictions`; required",
+    }),
+    labelMode: choice(["sample", "argmax"], "sample", {
+      doc: "the student's label: drawn from the corrected prediction, or its most probable class",
+    }),
+    ...studentOptions,
+    supervisedWeight: number(1, { min: 0, doc: "weight of the perceptron's cross-entropy on labeled images" }),
+    calibratorHidden: integer(128, { min: 1, doc: "units of the perceptron's hidden layers (ImageNet: 512)" }),
+    calibratorResidual: boolean(true, {
+      doc: "the perceptron adds to log q and starts as the identity; false: it replaces q",
+    }),
+    calibratorInput: choice(["probs", "logProbs"], "probs", { doc: "what the perceptron sees of the prediction" }),
+    calibratorLr: number(1e-3, { min: 0, doc: "the perceptron's learning rate; its schedule is the run's" }),
+  },
+  views: () => ({ labeled: { image: { augment: "weak" } }, unlabeled: { strong: { augment: "strong" } } }),
+  phases: finetunePhases,
+  create(setup, options) {
+    if (options.table === undefined) {
+      throw new UsageError(
+        "reduced-meta-pseudo-labels: needs --method.table TABLE, made with `fewlabels predictions RUN --out TABLE` from a trained run",
+      );
+    }
+    const { numClasses, numExamples: rows, dataFingerprint } = setup;
+    const table = PredictionTable.open(options.table, { rows, numClasses, dataFingerprint });
+    const kept = createStudent(setup, options);
+    const { student, average, steps } = kept;
+    const device = student.parameters[0]!.tensor.device;
+    const calibrator = createCalibrator({
+      numClasses,
+      hidden: options.calibratorHidden,
+      residual: options.calibratorResidual,
+      input: options.calibratorInput,
+      rng: setup.rng.split("calibrator"),
+      device,
+    });
+    const calibratorOptimizer = setup.buildOptimizer("calibrator", calibrator, {
+      totalSteps: steps,
+      options: { lr: options.calibratorLr },
+    });
+    const corrected = (index: Tensor) => calibrator.forward(table.read(index.toNumbers()).toDevice(device), "train");
+    return {
+      predictor: "studentAverage",
+      models: { student, studentAverage: average },
+      state: { ...kept.state, calibrator, calibratorOptimizer },
+      step({ labeled, unlabeled }, now) {
+        const [xl, yl] = [labeled.x.image, labeled.y];
+        if (now.step >= steps) return kept.finetune(xl, yl, now);
+
+        const classification = crossEntropy(corrected(labeled.index), yl);
+        let loss = classification.mul(options.supervisedWeight);
+        let metrics: Metrics = { classification };
+        if (!kept.waits(now)) {
+          const zu = corrected(unlabeled.index); // log of q, up to a constant
+          const q = zu.detach().softmax(1);
+          const rng = setup.rng.split(`labels:${now.step}`);
+          const label = options.labelMode === "sample" ? sampleLabels(q, rng) : hardLabels(q);
+          const lesson = kept.learn({ images: unlabeled.x.strong, label, xl, yl }, now);
+          metrics = { ...metrics, ...lesson.metrics };
+          if (lesson.h) loss = loss.add(crossEntropy(zu, label).mul(lesson.h).mul(options.feedbackWeight));
+        }
+        minimize(loss, calibratorOptimizer, now);
+        return metrics;
+      },
+    };
+  },
+});
