@@ -1,9 +1,23 @@
 /** The registry of methods: one row each. */
 import { findByName } from "../errors.js";
+import { adamatch } from "./adamatch.js";
+import { fixmatch } from "./fixmatch.js";
+import { flexmatch } from "./flexmatch.js";
+import { freematch } from "./freematch.js";
+import { ict } from "./ict.js";
 import { meanTeacher } from "./mean-teacher.js";
+import { metaPseudoLabels } from "./meta-pseudo-labels.js";
 import type { MethodDefinition } from "./method.js";
+import { mixmatch } from "./mixmatch.js";
 import { piModel } from "./pi-model.js";
+import { pseudoLabel } from "./pseudo-label.js";
+import { reducedMetaPseudoLabels } from "./reduced-meta-pseudo-labels.js";
+import { selfTraining } from "./self-training.js";
+import { softmatch } from "./softmatch.js";
 import { supervised } from "./supervised.js";
+import { temporalEnsembling } from "./temporal-ensembling.js";
+import { uda } from "./uda.js";
+import { vat } from "./vat.js";
 
 export {
   type AugmentName,
@@ -24,7 +38,21 @@ export {
 export const methods: readonly MethodDefinition[] = [
   supervised,
   piModel,
+  temporalEnsembling,
   meanTeacher,
+  pseudoLabel,
+  selfTraining,
+  vat,
+  ict,
+  mixmatch,
+  metaPseudoLabels,
+  reducedMetaPseudoLabels,
+  uda,
+  fixmatch,
+  flexmatch,
+  freematch,
+  softmatch,
+  adamatch,
 ] as unknown as readonly MethodDefinition[];
 
 /** The method of that name. Throws UsageError naming the nearest one. */

@@ -14,7 +14,10 @@ import type { Tensor } from "../torch/index.js";
 
 export type { AugmentName, Batch, Part, ViewSpec, Views } from "../augment/views.js";
 
-/** Where the run is. `step` counts from 0; `epoch` is the fractional pass over the unlabeled (or only) stream. */
+/**
+ * Where the run is. `step` counts from 0; `epoch` is how many passes over the unlabeled (or only) stream had been made
+ * before this batch, so its whole part is the pass the batch belongs to, and grows at the first batch of each pass.
+ */
 export interface Progress {
   readonly step: number;
   readonly epoch: number;
@@ -63,6 +66,8 @@ export interface Setup {
 export interface OptimizerChanges {
   /** Length of the learning-rate schedule; default `totalSteps`. */
   readonly totalSteps?: number;
+  /** Step of the run at which that schedule starts; default 0. */
+  readonly startStep?: number;
   readonly options?: Partial<OptimizerOptions>;
 }
 
@@ -72,7 +77,7 @@ export interface Phase {
   readonly steps: number;
   /** `both`: as the run says (`--batch`, `--labeled-batch`, `--sampler`); `labeled`: labeled rows alone. */
   readonly rows: "both" | "labeled";
-  /** Rows of a `labeled` batch; default the run's `--batch`. Rows repeat where there are fewer labels. */
+  /** Rows of a `labeled` batch; default the run's `--labeled-batch`. Rows repeat where there are fewer labels. */
   readonly batch?: number;
 }
 
@@ -86,6 +91,13 @@ export interface MethodDefinition<L extends Views = Views, U extends Views = Vie
   readonly options: S;
   /** Whether the method reads unlabeled rows at all; false makes every row of the batch labeled. */
   readonly usesUnlabeled: boolean;
+  /** Whether a term of the loss reads the second head of a network that has two; default false. */
+  readonly usesSecondHead?: boolean;
+  /**
+   * Whether it looks at any unlabeled image between its batches (`Setup.trainingImages`, tables of all images); the pool can
+   * then not be streamed. Default false.
+   */
+  readonly needsWholePool?: boolean;
   /** The views the loader must make; reading one that is not declared is a compile error. */
   views(options: OptionsOf<S>): { readonly labeled: L; readonly unlabeled: U };
   /** Stretches of the run, in order; their steps add up to `totalSteps`. Default: one, `both` (or `labeled`, without `usesUnlabeled`). */

@@ -9,19 +9,12 @@
  */
 import { crossEntropy, softmaxMse, softmaxMseBoth } from "../losses/index.js";
 import { splitRows } from "../nn/index.js";
-import { minimize } from "../optim/index.js";
 import { boolean, choice } from "../options.js";
-import { EmaTeacher } from "../targets/index.js";
 import { cat, noGrad } from "../torch/index.js";
+import { averagedStudent } from "./averaged-student.js";
 import { defineMethod } from "./method.js";
 import { consistencyRows } from "./rows.js";
-import {
-  consistencyOptions,
-  consistencyWeight,
-  emaFrom,
-  evaluationEmaOptions,
-  rampUpLength,
-} from "./shared-options.js";
+import { consistencyOptions, consistencyWeight, evaluationEmaOptions } from "./shared-options.js";
 
 export const piModel = defineMethod({
   name: "pi-model",
@@ -45,18 +38,11 @@ export const piModel = defineMethod({
     return { labeled: views, unlabeled: views };
   },
   create(setup, options) {
-    const student = setup.buildModel("student");
-    const ema = new EmaTeacher(
-      student,
-      setup.buildModel("teacher"),
-      emaFrom(options, rampUpLength(options.rampUpSteps, setup.totalSteps)),
-    );
-    const optimizer = setup.buildOptimizer("student", student);
+    const { student, owned, learn } = averagedStudent(setup, options);
     const rampedWeight = consistencyWeight(setup, options);
     return {
+      ...owned,
       predictor: "student",
-      models: { student, teacher: ema.model },
-      state: { student, teacher: ema.model, ema, optimizer },
       step({ labeled, unlabeled }, now) {
         const counts = [labeled.index.size(0), unlabeled.index.size(0)] as const;
         const rows = counts[0] + counts[1];
@@ -75,8 +61,7 @@ export const piModel = defineMethod({
           options.stopGrad === "target"
             ? softmaxMse(select(first), select(second).softmax(1), { divideBy })
             : softmaxMseBoth(select(first), select(second), { divideBy });
-        minimize(classification.add(consistency.mul(weight)), optimizer, now);
-        ema.update();
+        learn(classification.add(consistency.mul(weight)), now);
         return { classification, consistency, weight };
       },
     };

@@ -1,12 +1,19 @@
 /** Options that several methods declare with the same meaning; a method spreads what it has. */
 import { boolean, choice, integer, number } from "../options.js";
-import { sigmoidUp } from "../schedules/index.js";
+import { linearUp, sigmoidUp } from "../schedules/index.js";
 import { BIAS_WARMUPS, EMA_BUFFERS, EMA_STARTS, type EmaOptions } from "../targets/index.js";
 
 /** The classification cost's denominator (methods.md 1.1). */
 export const classReductionOption = {
   classReduction: choice(["batch", "labeled"], "batch", {
     doc: "denominator of the classification cost: all rows of the batch (the papers' weights mean this), or its labeled rows",
+  }),
+};
+
+/** The same for methods whose published weights belong to a mean over the labeled rows. */
+export const labeledReductionOption = {
+  classReduction: choice(["batch", "labeled"], "labeled", {
+    doc: "denominator of the classification cost: its labeled rows (the papers' weights mean this), or all rows of the batch",
   }),
 };
 
@@ -49,7 +56,7 @@ export const evaluationEmaOptions = {
   }),
 };
 
-interface GivenEma {
+export interface GivenEma {
   readonly emaDecay: number;
   readonly emaDecayRampUp: number | undefined;
   readonly emaStart: (typeof EMA_STARTS)[number];
@@ -92,4 +99,31 @@ export function consistencyWeight(
   const largest = options.consistencyWeight * (options.scaleByLabels ? numLabeled / numExamples : 1);
   const length = rampUpLength(options.rampUpSteps, totalSteps);
   return (step) => largest * sigmoidUp(step, length);
+}
+
+/** MixUp between rows of a batch: see `drawMixUp`. */
+export const mixUpOptions = {
+  mixAlpha: number(0.5, { min: 0, doc: "both parameters of the Beta distribution of mixing shares; 0: no mixing" }),
+  mixPer: choice(["row", "batch"], "row", { doc: "a mixing share for each row, or one for the whole batch" }),
+};
+
+/** A largest weight, and the linear ramp-up to it over a share of the run. */
+export function linearRampOptions(weight: number, term: string, share: number, whose: string) {
+  return {
+    consistencyWeight: number(weight, { min: 0, doc: `largest weight of ${term}` }),
+    rampUpSteps: integer(undefined, {
+      min: 0,
+      doc: `steps of the linear ramp-up of that weight; if not given, ${share} of the steps (${whose})`,
+    }),
+  };
+}
+
+/** The weight that `linearRampOptions` describe, as a function of the step. */
+export function linearRampWeight(
+  options: { readonly consistencyWeight: number; readonly rampUpSteps: number | undefined },
+  totalSteps: number,
+  share: number,
+): (step: number) => number {
+  const length = options.rampUpSteps ?? Math.round(share * totalSteps);
+  return (step) => options.consistencyWeight * linearUp(step, length);
 }

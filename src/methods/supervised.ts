@@ -3,11 +3,10 @@
  * average of the weights is evaluated beside the network itself, and counts as the result (methods.md 2.1).
  */
 import { crossEntropy } from "../losses/index.js";
-import { minimize } from "../optim/index.js";
 import { number } from "../options.js";
-import { EmaTeacher } from "../targets/index.js";
+import { averagedStudent } from "./averaged-student.js";
 import { defineMethod } from "./method.js";
-import { classReductionOption, emaFrom, evaluationEmaOptions, rampUpLength } from "./shared-options.js";
+import { classReductionOption, evaluationEmaOptions } from "./shared-options.js";
 
 export const supervised = defineMethod({
   name: "supervised",
@@ -21,28 +20,19 @@ export const supervised = defineMethod({
   },
   views: () => ({ labeled: { student: { augment: "weak" } }, unlabeled: {} }),
   create(setup, options) {
-    const student = setup.buildModel("student");
-    const teacher = new EmaTeacher(
-      student,
-      setup.buildModel("teacher"),
-      emaFrom(options, rampUpLength(undefined, setup.totalSteps)),
-    );
-    const optimizer = setup.buildOptimizer("student", student);
+    const { student, owned, learn } = averagedStudent(setup, options);
     return {
-      predictor: "teacher",
-      models: { student, teacher: teacher.model },
-      state: { student, teacher: teacher.model, ema: teacher, optimizer },
+      ...owned,
       step({ labeled, unlabeled }, now) {
         if (labeled.index.size(0) === 0) {
-          teacher.update(); // mixed sampling can draw no labeled row: nothing to learn from, and networks take no empty batch
+          learn(undefined, now); // mixed sampling can draw no labeled row: nothing to learn from, and networks take no empty batch
           return { classification: 0 };
         }
         const logits = student.forward(labeled.x.student, "train");
         const divideBy =
           options.classReduction === "batch" ? labeled.index.size(0) + unlabeled.index.size(0) : undefined;
         const classification = crossEntropy(logits, labeled.y, { divideBy, smoothing: options.labelSmoothing });
-        minimize(classification, optimizer, now);
-        teacher.update();
+        learn(classification, now);
         return { classification };
       },
     };

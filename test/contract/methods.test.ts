@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { methods } from "../../src/methods/index.js";
 import { findModel } from "../../src/models/index.js";
+import type { Model } from "../../src/nn/index.js";
 import type { Option, OptionSpec } from "../../src/options.js";
 import { liveTensors } from "../../src/torch/index.js";
 import { describeEngine } from "../support/engine.js";
@@ -9,11 +10,25 @@ import { gradientNorm, saveState, snapshot, type TinyRunOptions, tinyRun } from 
 
 const STEPS = 4;
 
-/** Weights at the end of a few steps, of every model of the method. */
+/** First step of runs in which unlabeled rows must matter, of 20 in epochs of 5, where that is not so from the start. */
+const unlabeledFrom: Readonly<Record<string, number>> = {
+  "temporal-ensembling": 3, // needs a first epoch to be consistent with
+  "self-training": 8, // before step 10 its teacher learns from the labels alone
+};
+
+/** A few steps make no network confident: here every row passes the thresholds. */
+function unmasked(name: string, options: TinyRunOptions = {}): TinyRunOptions {
+  const declared = methods.find((method) => method.name === name)!.options;
+  const thresholds = Object.keys(declared).filter((key) => /threshold$/i.test(key) && declared[key]!.type === "number");
+  return { ...options, method: { ...Object.fromEntries(thresholds.map((key) => [key, 0])), ...options.method } };
+}
+
+/** Weights at the end of a few steps, of every model the method owns. */
 function endOf(name: string, options: TinyRunOptions = {}): Record<string, unknown> {
-  const run = tinyRun(name, options);
-  run.steps(STEPS);
-  const end = Object.fromEntries(Object.entries(run.method.models).map(([role, model]) => [role, snapshot(model)]));
+  const run = tinyRun(name, unmasked(name, options));
+  run.steps(STEPS, unlabeledFrom[name]);
+  const owned = Object.entries(run.method.state).filter(([, owner]) => "parameters" in owner); // also what sees no images
+  const end = Object.fromEntries(owned.map(([role, model]) => [role, snapshot(model as Model)]));
   run.release();
   return end;
 }
@@ -31,7 +46,7 @@ function lossWeights(options: OptionSpec): { name: string; on: number; needs: Ti
     }));
 }
 
-for (const { name, options, usesUnlabeled, paper, summary } of methods) {
+for (const { name, options, usesUnlabeled, usesSecondHead = false, paper, summary } of methods) {
   describeEngine(name, () => {
     test("declares its paper, a summary, and documents every option", () => {
       expect(paper).toMatch(/\d{4}\.\d{4,5}|none/);
@@ -70,12 +85,11 @@ for (const { name, options, usesUnlabeled, paper, summary } of methods) {
           Object.entries(run.method.models).forEach(([role, model], i) => {
             const after = snapshot(model);
             const still = Object.keys(after).filter((key) => same(after[key], before[i]![key]));
-            // Only a second head that no term of the loss reaches may stay where it is.
-            const unused = heads === 2 && !("logitDistanceWeight" in options);
-            expect(
-              still.filter((key) => !(unused && key.startsWith("fc2."))),
-              role,
-            ).toEqual([]);
+            // The student's second head stays where it is if, and only if, the method says that no term of its loss reaches
+            // it; in an average of students it may, or move by rounding.
+            const idle = heads === 2 && !usesSecondHead ? ["fc2.bias", "fc2.weight"] : [];
+            if (role === "student") expect(still.sort()).toEqual(idle);
+            else expect(idle, role).toEqual(expect.arrayContaining(still));
           });
           run.release();
         });
@@ -127,8 +141,8 @@ for (const { name, options, usesUnlabeled, paper, summary } of methods) {
 
       test("the unlabeled rows alone move the student: gradient norm > 0", () => {
         let norm = 0;
-        const run = tinyRun(name, { labeled: 0, onStep: () => (norm = gradientNorm(run.student)) });
-        run.steps(1, 5);
+        const run = tinyRun(name, unmasked(name, { labeled: 0, onStep: () => (norm = gradientNorm(run.student)) }));
+        run.steps(STEPS, unlabeledFrom[name] ?? 2);
         expect(norm).toBeGreaterThan(0);
         expect(Number.isFinite(norm)).toBe(true);
         run.release();
@@ -187,7 +201,7 @@ for (const { name, options, usesUnlabeled, paper, summary } of methods) {
 /** Some steps: metrics and all weights stay finite, and weights move where there is something to learn from. */
 function expectSound(run: ReturnType<typeof tinyRun>, learns = true): void {
   const before = snapshot(run.student);
-  for (const metrics of run.steps(3, 5)) {
+  for (const metrics of run.steps(3, unlabeledFrom[run.name] ?? 5)) {
     for (const [metric, value] of Object.entries(metrics)) expect(Number.isFinite(value), metric).toBe(true);
   }
   for (const [role, model] of Object.entries(run.method.models)) {
