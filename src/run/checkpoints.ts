@@ -86,11 +86,12 @@ export function listCheckpoints(folder: string): number[] {
   return steps.sort((a, b) => a - b);
 }
 
-/** Removes all but the latest `keep` checkpoints, and what interrupted writes left. */
-export function pruneCheckpoints(folder: string, keep: number): void {
+/** Removes all but the latest `keep` checkpoints and that of step `spare`, and what interrupted writes left. */
+export function pruneCheckpoints(folder: string, keep: number, spare?: number): void {
   if (!existsSync(folder)) return;
   const steps = listCheckpoints(folder);
   for (const step of steps.slice(0, Math.max(0, steps.length - keep))) {
+    if (step === spare) continue;
     rmSync(join(folder, `step-${step}`), { recursive: true, force: true });
   }
   for (const name of readdirSync(folder)) {

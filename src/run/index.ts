@@ -1,7 +1,7 @@
 /** The run folder's format. */
 export { type Checkpoint, type JsonValue, type OwnerState, readCheckpoint } from "./checkpoints.js";
 export { EventLog, type LoggedEvent, readEvents, truncateEvents } from "./event-log.js";
-export { type RunFacts, RunFolder } from "./run-folder.js";
+export { type CheckpointOptions, type RunFacts, RunFolder } from "./run-folder.js";
 export {
   decodeSafetensors,
   type RawDType,

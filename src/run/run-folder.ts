@@ -24,6 +24,15 @@ export interface RunFacts {
 
 type Fields = Readonly<Record<string, unknown>>;
 
+export interface CheckpointOptions {
+  /** What to note beside the states, such as elapsed time. */
+  readonly extra?: Readonly<Record<string, JsonValue>>;
+  /** How many of the latest checkpoints stay; default 3. */
+  readonly keep?: number;
+  /** Step of a checkpoint that stays beside those, such as the best so far. */
+  readonly spare?: number | undefined;
+}
+
 /** One run folder, open for reading and appending. */
 export class RunFolder {
   readonly path: string;
@@ -97,14 +106,14 @@ export class RunFolder {
     return join(this.path, "checkpoints");
   }
 
-  /** Writes the checkpoint of `step`, then removes all but the latest `keep`; returns its path. */
+  /** Writes the checkpoint of `step`, then removes all but the latest `keep` and that of step `spare`; returns its path. */
   writeCheckpoint(
     step: number,
     owners: Readonly<Record<string, OwnerState>>,
-    { extra = {}, keep = 3 }: { readonly extra?: Readonly<Record<string, JsonValue>>; readonly keep?: number } = {},
+    { extra = {}, keep = 3, spare }: CheckpointOptions = {},
   ): string {
     const path = writeCheckpoint(this.checkpointsPath, step, owners, extra);
-    pruneCheckpoints(this.checkpointsPath, keep);
+    pruneCheckpoints(this.checkpointsPath, keep, spare);
     return path;
   }
 
@@ -116,7 +125,12 @@ export class RunFolder {
   /** The latest checkpoint, checked, or undefined where there is none yet. Throws DataError if it is damaged. */
   latestCheckpoint(): Checkpoint | undefined {
     const step = this.checkpointSteps().at(-1);
-    return step === undefined ? undefined : readCheckpoint(join(this.checkpointsPath, `step-${step}`));
+    return step === undefined ? undefined : this.checkpoint(step);
+  }
+
+  /** The checkpoint of a step, checked. Throws DataError if it is missing or damaged. */
+  checkpoint(step: number): Checkpoint {
+    return readCheckpoint(join(this.checkpointsPath, `step-${step}`));
   }
 
   close(): void {
