@@ -18,10 +18,11 @@ const table: Readonly<Record<string, readonly string[]>> = {
   nn: ["torch", "errors", "rng"],
   losses: ["torch", "errors", "rng"],
   optim: ["torch", "errors", "rng", "schedules", "options", "nn"],
-  targets: ["torch", "nn", "rng", "errors"],
+  // Tables of predictions are files.
+  targets: ["torch", "nn", "rng", "errors", "node"],
   models: ["nn", "torch", "options", "rng", "errors"],
   augment: ["rng", "torch", "options", "errors"],
-  data: ["rng", "torch", "options", "errors", "augment", "node"],
+  data: ["rng", "torch", "options", "errors", "augment", "node", "package sharp"],
   methods: ["torch", "nn", "losses", "optim", "schedules", "targets", "options", "rng", "errors"],
   run: ["errors", "node"],
   dashboard: ["run", "errors", "node"],
