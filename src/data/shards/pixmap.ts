@@ -1,0 +1,52 @@
+/**
+ * PPM and PGM: pictures without compression, a header of a dozen bytes before them. What `data pack --format raw`
+ * writes, as small pictures need no decoder then; other WebDataset readers know them too.
+ * @see https://netpbm.sourceforge.net/doc/ppm.html (P6), pgm.html (P5)
+ */
+
+export interface Pixmap {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: 1 | 3;
+  /** uint8 `[channels, height, width]`. */
+  readonly pixels: Uint8Array;
+}
+
+/** Extension of a picture with so many channels. */
+export function pixmapExtension(channels: number): "pgm" | "ppm" {
+  return channels === 1 ? "pgm" : "ppm";
+}
+
+/** `[channels, height, width]` bytes -> a PPM (3 channels) or PGM (1) file. */
+export function encodePixmap({ width, height, channels, pixels }: Pixmap): Uint8Array {
+  const head = Buffer.from(`P${channels === 3 ? 6 : 5}\n${width} ${height}\n255\n`, "latin1");
+  const out = new Uint8Array(head.length + pixels.length);
+  out.set(head);
+  const area = width * height;
+  for (let c = 0; c < channels; c++) {
+    for (let at = 0, to = head.length + c; at < area; at++, to += channels) out[to] = pixels[c * area + at]!;
+  }
+  return out;
+}
+
+/** Reads a binary PPM or PGM of 8 bits; `{ reason }` where it is none. */
+export function decodePixmap(content: Uint8Array): Pixmap | { readonly reason: string } {
+  const head = Buffer.from(content.buffer, content.byteOffset, Math.min(32, content.length)).toString("latin1");
+  const match = /^P([56])\s+(\d{1,6})\s+(\d{1,6})\s+(\d{1,5})\s/.exec(head);
+  if (!match) return { reason: "no binary PPM or PGM header" };
+  const [width, height, levels] = [Number(match[2]), Number(match[3]), Number(match[4])];
+  if (levels !== 255) return { reason: `${levels} gray levels; only 255 are read` };
+  const channels = match[1] === "6" ? 3 : 1;
+  const area = width * height;
+  const expected = match[0].length + channels * area;
+  if (area === 0 || content.length !== expected) {
+    return { reason: `${width}x${height} pixels need ${expected} bytes, found ${content.length}` };
+  }
+  const pixels = new Uint8Array(channels * area);
+  for (let c = 0; c < channels; c++) {
+    for (let at = 0, from = match[0].length + c; at < area; at++, from += channels) {
+      pixels[c * area + at] = content[from]!;
+    }
+  }
+  return { width, height, channels, pixels };
+}

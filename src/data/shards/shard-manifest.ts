@@ -1,0 +1,45 @@
+/**
+ * `PREFIX.json`, which `data pack` writes beside its shards: the names of the classes, whose numbers the shards hold.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { DataError } from "../../errors.js";
+
+export interface ShardManifest {
+  readonly classes: readonly string[];
+  /** By part: shards (file names beside the manifest) and pictures in all of them. */
+  readonly parts: Readonly<Partial<Record<PackPart, { readonly shards: readonly string[]; readonly count: number }>>>;
+  /** `copy`: the files as they were; else what they were encoded as. */
+  readonly format: string;
+  /** Side in pixels, where they were resized. */
+  readonly size?: number;
+}
+
+export const packParts = ["labeled", "unlabeled", "test"] as const;
+export type PackPart = (typeof packParts)[number];
+
+export function manifestPath(prefix: string): string {
+  return `${prefix}.json`;
+}
+
+/** `PREFIX-labeled-000012.tar`. */
+export function shardPath(prefix: string, part: string, number: number): string {
+  return `${prefix}-${part}-${String(number).padStart(6, "0")}.tar`;
+}
+
+/** The manifest a shard belongs to by its name, if there is one. Throws DataError where it cannot be read. */
+export function findManifest(shard: string): ShardManifest | undefined {
+  const match = new RegExp(`^(.*)-(?:${packParts.join("|")})-\\d+\\.tar$`, "s").exec(shard);
+  if (!match || !existsSync(manifestPath(match[1]!))) return undefined;
+  const path = manifestPath(match[1]!);
+  let content: ShardManifest;
+  try {
+    content = JSON.parse(readFileSync(path, "utf8")) as ShardManifest;
+  } catch (error) {
+    throw new DataError(`${path}: cannot be read (${(error as Error).message})`);
+  }
+  const classes: unknown = content?.classes;
+  if (!Array.isArray(classes) || !classes.every((name) => typeof name === "string")) {
+    throw new DataError(`${path}: expected "classes", a list of names`);
+  }
+  return content;
+}
