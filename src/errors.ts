@@ -24,6 +24,12 @@ export class DataError extends FewlabelsError {
   override readonly exitCode = 3;
 }
 
+/** A server does not answer, or refuses; what has come is kept. Exit code 1. */
+export class DownloadError extends FewlabelsError {
+  override name = "DownloadError";
+  override readonly code = "DOWNLOAD";
+}
+
 /** The engine (addon or libtorch) is missing or refused a call. Exit code 1. */
 export class EngineError extends FewlabelsError {
   override name = "EngineError";

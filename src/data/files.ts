@@ -1,9 +1,10 @@
 /** Reading data files so that a missing, truncated or foreign file says which, what was expected, and what to do. */
 import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { gunzipSync, inflateSync, constants as zlib } from "node:zlib";
 import { DataError, UsageError } from "../errors.js";
+import { downloadAdvice } from "./download/official-files.js";
 
 /** Packed data may announce at most this many times its own size, plus a little: what pictures never exceed. */
 const maxPackingRatio = 64;
@@ -15,14 +16,15 @@ const packingSlack = 1 << 16;
  */
 export function findFolder(dir: string | undefined, who: string, usual: string, markers: readonly string[]): string {
   if (dir === undefined) {
-    throw new UsageError(`${who}: needs --data DIR, the folder that holds ${markers[0]}`);
+    throw new UsageError(`${who}: needs --data DIR, the folder that holds ${markers[0]}${downloadAdvice(who)}`);
   }
-  if (!existsSync(dir)) throw new DataError(`${who}: there is no folder ${dir}. Check --data`);
+  const fetchThem = downloadAdvice(who, dir);
+  if (!existsSync(dir)) throw new DataError(`${who}: there is no folder ${dir}. Check --data${fetchThem}`);
   for (const folder of [dir, join(dir, usual)]) {
     if (markers.some((name) => existsSync(join(folder, name)))) return folder;
   }
   throw new DataError(
-    `${who}: found no ${markers.join(" or ")} in ${dir} nor in its subfolder ${usual}. Point --data at the folder that holds the official files`,
+    `${who}: found no ${markers.join(" or ")} in ${dir} nor in its subfolder ${usual}. Point --data at the folder that holds the official files${fetchThem}`,
   );
 }
 
@@ -36,11 +38,14 @@ export async function readDataFile(path: string, who: string, size?: number): Pr
     found = info.size;
   } catch (error) {
     if (error instanceof DataError) throw error;
-    throw new DataError(`${who}: cannot find ${path}${expected}. Point --data at the folder that holds it`);
+    const advice = downloadAdvice(who, dirname(path), basename(path));
+    throw new DataError(`${who}: cannot find ${path}${expected}. Point --data at the folder that holds it${advice}`);
   }
   if (size !== undefined && found !== size) {
     const guess =
-      found < size ? "The download seems to have been cut short; fetch it again" : "It is not the official file";
+      found < size
+        ? "The download seems to have been cut short; delete it and fetch it again"
+        : "It is not the official file";
     throw new DataError(`${who}: ${path} should have ${bytes(size)}, found ${bytes(found)}. ${guess}, or check --data`);
   }
   try {

@@ -33,6 +33,12 @@ interface Source {
   readonly file: string;
 }
 
+/** What all packed arrays of a file together may unpack to, as a multiple of the file's size, and a little more. */
+const maxUnpackRatio = 64;
+const unpackSlack = 1 << 20;
+/** MATLAB's own limit, and its rule for names. Arrays with other names (MATLAB itself writes one without) are passed over. */
+const nameRule = /^[A-Za-z]\w{0,62}$/;
+
 const MATRIX = 14;
 const COMPRESSED = 15;
 /** Storage type -> bytes per value and how to read it. */
@@ -60,11 +66,18 @@ export function parseMat5(content: Uint8Array, file: string): Map<string, MatArr
   }
   const source: Source = { little: mark === "IM", file };
   const arrays = new Map<string, MatArray>();
+  // Each packed array by itself may not be out of proportion (see `unpack`); this is against very many small ones.
+  let budget = content.length * maxUnpackRatio + unpackSlack;
   for (let at = 128; at < content.length; ) {
     const element = readElement(content, at, source);
     at = element.end;
     if (element.type === COMPRESSED) {
-      const sizeOf = (head: Uint8Array) => 8 + viewOf(head).getUint32(4, source.little);
+      const sizeOf = (head: Uint8Array) => {
+        const size = 8 + viewOf(head).getUint32(4, source.little);
+        budget -= size;
+        if (budget < 0) throw new DataError(`${file}: its arrays unpack to far more than a file of this size can hold`);
+        return size;
+      };
       const inner = readElement(unpack(element.body, "zlib", 8, sizeOf, file), 0, source);
       if (inner.type === MATRIX) addMatrix(inner.body, source, arrays);
     } else if (element.type === MATRIX) {
@@ -110,10 +123,11 @@ function addMatrix(body: Uint8Array, source: Source, arrays: Map<string, MatArra
     throw new DataError(`${source.file}: an array has absurdly many axes; the file is damaged`);
   const shape = Array.from(readValues(dimensions, source));
   const name = readElement(body, dimensions.end, source);
+  const label = Buffer.from(name.body.subarray(0, 64)).toString("latin1");
+  if (!nameRule.test(label)) return;
   const values = readValues(readElement(body, name.end, source), source);
-  const label = Buffer.from(name.body).toString("latin1");
   const count = shape.reduce((a, b) => a * b, 1);
-  if (shape.length < 2 || shape.some((n) => n < 0) || count !== values.length) {
+  if (shape.length < 2 || shape.some((n) => !Number.isInteger(n) || n < 0) || count !== values.length) {
     throw new DataError(`${source.file}: array ${label} of shape [${shape.join(", ")}] holds ${values.length} values`);
   }
   arrays.set(label, { shape, data: values });

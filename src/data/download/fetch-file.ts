@@ -1,0 +1,197 @@
+/**
+ * One large file over a bad line: goes on where it was cut off, notices a stall, and trusts nothing but size and checksum. Since the
+ * checksum is known beforehand, any server may finish what another began.
+ */
+import { createHash } from "node:crypto";
+import { createReadStream, renameSync, rmSync, statSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import { pipeline } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { DataError, DownloadError } from "../../errors.js";
+import { bytes as inBytes } from "../files.js";
+
+export interface WantedFile {
+  readonly url: string;
+  /** Where the whole file ends up; `<file>.part` beside it until it is whole and right. */
+  readonly file: string;
+  readonly bytes: number;
+  /** In hex. */
+  readonly md5: string;
+}
+
+export interface FetchControl {
+  /** Ends the download; what has come is kept. */
+  readonly signal?: AbortSignal | undefined;
+  /** A connection that sends nothing for so long is given up. Default 30. */
+  readonly stallSeconds?: number | undefined;
+  /** Connections in a row without a byte before giving up. Default 5. */
+  readonly tries?: number;
+  /** Pause before the second of them; doubles with each. Default 1. */
+  readonly pauseSeconds?: number;
+  /** Bytes on disk, and how many of them came just now. */
+  readonly onBytes?: (have: number, came: number) => void;
+  /** What went wrong and was dealt with. */
+  readonly onNote?: (line: string) => void;
+}
+
+/** The server gives something else than what was published. */
+class WrongContent extends Error {}
+
+interface Line {
+  /** Whether anything came from an earlier connection. */
+  resumed: boolean;
+}
+
+/**
+ * Fetches a file. Throws DataError where the content is wrong (nothing is kept) or cannot be written, DownloadError where the
+ * server refuses or no byte comes (what has come is kept), and the signal's reason when it is aborted.
+ */
+export async function fetchFile(wanted: WantedFile, control: FetchControl = {}): Promise<void> {
+  const part = `${wanted.file}.part`;
+  for (let again = false; ; again = true) {
+    const line: Line = { resumed: sizeOf(part) > 0 };
+    try {
+      if (sizeOf(part) > wanted.bytes) throw new WrongContent("the part that was there is longer than the file");
+      await fetchPieces(wanted, part, control, line);
+      const found = await md5OfFile(part, control.signal);
+      if (found !== wanted.md5) throw new WrongContent(`expected md5 ${wanted.md5}, got ${found}`);
+      writing(wanted.file, () => renameSync(part, wanted.file));
+      return;
+    } catch (error) {
+      if (!(error instanceof WrongContent)) throw error;
+      rmSync(part, { force: true });
+      // Glued from two connections that served different things? A single one tells.
+      if (again || !line.resumed) {
+        throw new DataError(
+          `${wanted.url} is not the official file: ${error.message}. What came was thrown away; run the same command again, and distrust the server if it happens twice`,
+        );
+      }
+      control.onNote?.(`the resumed file is not right (${error.message}); starting from its beginning`);
+    }
+  }
+}
+
+/** Connects until the file is whole. */
+async function fetchPieces(wanted: WantedFile, part: string, control: FetchControl, line: Line): Promise<void> {
+  const { tries = 5, pauseSeconds = 1, signal, onNote } = control;
+  let fruitless = 0;
+  while (sizeOf(part) < wanted.bytes) {
+    const before = sizeOf(part);
+    if (before > 0) line.resumed = true;
+    try {
+      await connect(wanted, part, control);
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      if (error instanceof WrongContent || error instanceof DataError || error instanceof DownloadError) throw error;
+      const have = sizeOf(part);
+      fruitless = have > before ? 0 : fruitless + 1;
+      if (fruitless >= tries) {
+        throw new DownloadError(
+          `cannot fetch ${wanted.url}: ${reasonOf(error)} (${tries} tries that brought nothing). Run the same command again: it goes on where it stopped. ${elsewhere(wanted)}`,
+        );
+      }
+      onNote?.(`download interrupted: ${reasonOf(error)}; going on from ${inBytes(have)}`);
+      await sleep(pauseSeconds * 1000 * 2 ** fruitless, undefined, { signal });
+    }
+  }
+}
+
+/** One connection: asks for what is missing and appends what comes. */
+async function connect(wanted: WantedFile, part: string, control: FetchControl): Promise<void> {
+  const { stallSeconds = 30, signal, onBytes } = control;
+  const have = sizeOf(part);
+  const stall = new AbortController();
+  const timer = setTimeout(() => stall.abort(new Error(`no data for ${stallSeconds} s`)), stallSeconds * 1000);
+  try {
+    const response = await fetch(wanted.url, {
+      headers: { "accept-encoding": "identity", ...(have > 0 ? { range: `bytes=${have}-` } : {}) },
+      signal: AbortSignal.any(signal ? [signal, stall.signal] : [stall.signal]),
+    });
+    let received = await firstByte(response, wanted, have);
+    const output = await writing(part, () => open(part, received > 0 ? "a" : "w"));
+    try {
+      for await (const piece of response.body ?? []) {
+        timer.refresh();
+        received += piece.length;
+        if (received > wanted.bytes) throw new WrongContent(`expected ${inBytes(wanted.bytes)}, got more`);
+        await append(output, piece, part);
+        onBytes?.(received, piece.length);
+      }
+    } finally {
+      await output.close();
+    }
+    if (received < wanted.bytes) throw new Error("the connection was closed early");
+  } catch (error) {
+    throw stall.signal.aborted ? stall.signal.reason : error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Which byte of the file the answer's body begins with: `have`, or 0 where the server does not resume. */
+async function firstByte(response: Response, wanted: WantedFile, have: number): Promise<number> {
+  const { status, statusText, headers } = response;
+  const stop = async <E extends Error>(error: E): Promise<never> => {
+    await response.body?.cancel();
+    throw error;
+  };
+  const answer = `${status} ${statusText}`.trim();
+  if (status === 416)
+    return stop(new WrongContent(`it ends after ${inBytes(have)}, expected ${inBytes(wanted.bytes)}`));
+  if (status >= 400 && status < 500 && status !== 408 && status !== 429) {
+    return stop(new DownloadError(`${wanted.url} answered ${answer}. ${elsewhere(wanted)}`));
+  }
+  if (!response.ok) return stop(new Error(`the server answered ${answer}`));
+  const range = /^bytes (\d+)-/.exec(headers.get("content-range") ?? "");
+  if (status === 206 && Number(range?.[1]) !== have) {
+    return stop(new WrongContent(`asked for bytes from ${have} on, got "${headers.get("content-range")}"`));
+  }
+  const start = status === 206 ? have : 0;
+  const length = headers.get("content-length");
+  if (length !== null && start + Number(length) !== wanted.bytes) {
+    return stop(
+      new WrongContent(`expected ${inBytes(wanted.bytes)}, the server has ${inBytes(start + Number(length))}`),
+    );
+  }
+  return start;
+}
+
+async function append(output: FileHandle, piece: Uint8Array, part: string): Promise<void> {
+  await writing(part, () => output.writeFile(piece));
+}
+
+/** Runs what writes `path`. A failure is the disk's, not the line's: no use in trying again. */
+function writing<T>(path: string, write: () => T): T {
+  const fail = (error: unknown): never => {
+    throw new DataError(`cannot write ${path}: ${reasonOf(error)}. Choose another folder with --data`);
+  };
+  try {
+    const done = write();
+    return done instanceof Promise ? (done.catch(fail) as T) : done;
+  } catch (error) {
+    return fail(error);
+  }
+}
+
+/** MD5 of a file's content, in hex. */
+export async function md5OfFile(file: string, signal?: AbortSignal): Promise<string> {
+  const hash = createHash("md5");
+  await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash, { signal });
+  return hash.digest("hex");
+}
+
+/** Size of a file in bytes; 0 where there is none. */
+export function sizeOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+function elsewhere({ file }: WantedFile): string {
+  return `Or fetch the file some other way, save it as ${file} and run the same command: it is checked and used. FEWLABELS_MIRROR names another server`;
+}
+
+/** fetch hides the reason in `cause`, whose message may be empty. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause instanceof Error ? (error.cause as NodeJS.ErrnoException) : undefined;
+  return cause?.message || cause?.code || error.message;
+}
