@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import {
   badValue,
   DataError,
+  DownloadError,
   EngineError,
   FewlabelsError,
   nearest,
@@ -12,7 +13,7 @@ import {
 
 describe("error classes", () => {
   it("have a stable code and the exit code of the command line", () => {
-    const found = [FewlabelsError, UsageError, DataError, EngineError, TrainingError].map((Class) => {
+    const found = [FewlabelsError, UsageError, DataError, DownloadError, EngineError, TrainingError].map((Class) => {
       const error = new Class("message");
       expect(error).toBeInstanceOf(FewlabelsError);
       return [error.name, error.code, error.exitCode];
@@ -21,6 +22,7 @@ describe("error classes", () => {
       ["FewlabelsError", "FAILED", 1],
       ["UsageError", "USAGE", 2],
       ["DataError", "DATA", 3],
+      ["DownloadError", "DOWNLOAD", 1],
       ["EngineError", "ENGINE", 1],
       ["TrainingError", "TRAINING", 1],
     ]);

@@ -1,6 +1,6 @@
 /** `fewlabels evaluate RUN`: errors of a trained run, per class, and the confusion matrix. */
 import { type Command, Option } from "commander";
-import { evaluateRun } from "../train/evaluate-run.js";
+import { type EvaluateOptions, evaluateRun } from "../train/evaluate-run.js";
 import type { RunEvaluation } from "../train/events.js";
 import { count, digits, percent, table } from "./format.js";
 import { print } from "./output.js";
@@ -12,14 +12,19 @@ export function addEvaluate(program: Command): void {
     .summary("errors of a run: student and teacher, per class, confusion matrix")
     .description("Evaluate the latest checkpoint of a run: error of student and teacher, per class, confusion matrix.")
     .addOption(new Option("--split <split>", "which images").choices(["test", "val"]).default("test"))
+    .addOption(
+      new Option("--checkpoint <which>", "final: the latest; best: the one that --save-best val kept")
+        .choices(["final", "best"])
+        .default("final"),
+    )
     .option("--data <dir>", "folder with the data set's files, where it is not the one of the training run")
     .option("--json", "print details (per class, confusion) as one JSON line, then the result object as the last line")
     .addHelpText(
       "after",
       "\nExamples:\n  fewlabels evaluate runs/mine\n  fewlabels evaluate runs/mine --split val --json",
     )
-    .action(async (run: string, { split, data, json }: { split: "test" | "val"; data?: string; json?: boolean }) => {
-      const evaluation = await evaluateRun(run, { split, data });
+    .action(async (run: string, { json, ...options }: EvaluateOptions & { json?: boolean }) => {
+      const evaluation = await evaluateRun(run, options);
       if (json) {
         const { result, ...details } = evaluation;
         print(JSON.stringify(details), JSON.stringify(result));
@@ -30,12 +35,12 @@ export function addEvaluate(program: Command): void {
 }
 
 /** The evaluation as lines of text. */
-export function evaluationLines({ result, split, classes, perClass, confusion }: RunEvaluation): string[] {
+export function evaluationLines({ result, step, split, classes, perClass, confusion }: RunEvaluation): string[] {
   const results = (split === "val" ? result.val : result.test) ?? {};
   const roles = Object.keys(results);
   const { predictor } = result;
   const lines = [
-    `${result.method}, ${result.model}, ${result.dataset} with ${count(result.labels)} labels, ${count(result.steps)} steps: ${split} set`,
+    `${result.method}, ${result.model}, ${result.dataset} with ${count(result.labels)} labels, step ${count(step)} of ${count(result.steps)}: ${split} set`,
     "",
     ...table([
       ["", "error", "loss", "images"],

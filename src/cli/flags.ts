@@ -22,7 +22,7 @@ export function addRunFlags(command: Command, registries: Registries, leaveOut: 
 }
 
 /** One flag for each option name in a family, saying which members have it. */
-function addFamilyFlags(command: Command, items: readonly Named[], prefix: string, heading: string): void {
+export function addFamilyFlags(command: Command, items: readonly Named[], prefix: string, heading: string): void {
   const names = new Set(items.flatMap((item) => Object.keys(item.options)));
   for (const name of names) {
     const owners = items.filter((item) => name in item.options);

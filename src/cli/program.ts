@@ -1,20 +1,27 @@
 /** The command line: commands, exit codes, and how errors are shown. */
 import { readFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
 import { Command, CommanderError } from "commander";
 import { FewlabelsError, nearest } from "../errors.js";
 import { canonicalKey } from "../train/given.js";
 import { unknownKey } from "../train/unknown-key.js";
 import { addBench } from "./bench.js";
+import { addData } from "./data.js";
 import { addDemo } from "./demo.js";
 import { addDoctor } from "./doctor.js";
 import { addEvaluate } from "./evaluate.js";
+import { type ExternalMethod, externalMethod } from "./external-method.js";
 import { canonicalArguments } from "./flags.js";
 import { addList } from "./list.js";
+import { addModel } from "./model.js";
 import { printError, surviveClosedPipes } from "./output.js";
+import { addPredict } from "./predict.js";
+import { addPredictions } from "./predictions.js";
+import { addPseudoLabel } from "./pseudo-label.js";
 import { addTrain } from "./train.js";
 
-/** The whole command line, without running it. */
-export function buildProgram(): Command {
+/** The whole command line, without running it; with the options of a method from outside. */
+export function buildProgram(external?: ExternalMethod): Command {
   const program = new Command("fewlabels");
   program
     .description("Train image classifiers from a few labeled and many unlabeled images.")
@@ -25,30 +32,53 @@ export function buildProgram(): Command {
     .exitOverride()
     .addHelpText("after", "\n`fewlabels COMMAND --help` shows a command's options. Start with `fewlabels demo`.");
   // Subcommands take over what is set above.
-  for (const add of [addDemo, addTrain, addEvaluate, addList, addBench, addDoctor]) add(program);
+  for (const add of [
+    addDemo,
+    addTrain,
+    addEvaluate,
+    addPredict,
+    addPseudoLabel,
+    addData,
+    addPredictions,
+    addList,
+    addModel,
+    addBench,
+    addDoctor,
+  ])
+    add(program, external);
   return program;
 }
 
 /** Runs one command and sets the exit code. */
 export async function main(args: readonly string[]): Promise<void> {
   surviveClosedPipes();
-  const program = buildProgram();
+  let program = buildProgram();
+  let external: ExternalMethod | undefined;
   try {
     if (args.length === 0) {
       program.outputHelp({ error: true });
       process.exitCode = 2;
       return;
     }
-    await program.parseAsync(canonicalArguments(args), { from: "user" });
+    const canonical = canonicalArguments(args);
+    external = await externalMethod(canonical);
+    if (external) program = buildProgram(external);
+    await program.parseAsync(canonical, { from: "user" });
   } catch (error) {
-    process.exitCode = report(error, program, args);
+    process.exitCode = report(error, program, args, external);
   }
 }
 
 /** Prints an error for its reader; returns the exit code. No stack trace for a user's mistake. */
-function report(error: unknown, program: Command, args: readonly string[]): number {
+function report(
+  error: unknown,
+  program: Command,
+  args: readonly string[],
+  external: ExternalMethod | undefined,
+): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
+    if (error.code === "commander.help") return 2; // `fewlabels data` alone: its help has been printed
     printError(usageMessage(error, program, args));
     return 2;
   }
@@ -57,17 +87,27 @@ function report(error: unknown, program: Command, args: readonly string[]): numb
     return error.exitCode;
   }
   printError(error instanceof Error ? (error.stack ?? error.message) : String(error));
-  printError("This is a fault in fewlabels; please report it with the command you gave.");
+  const theirs = external && error instanceof Error && error.stack?.includes(pathToFileURL(external.path).href);
+  printError(
+    theirs
+      ? `The error comes from ${external.path}, the file of the method.`
+      : "This is a fault in fewlabels; please report it with the command you gave.",
+  );
   return 1;
 }
 
 /** Commander's complaint in our words, with the nearest neighbor. */
 function usageMessage(error: CommanderError, program: Command, args: readonly string[]): string {
-  const command = program.commands.find((candidate) => args.includes(candidate.name()));
-  const who = command ? `fewlabels ${command.name()}` : "fewlabels";
+  const [first, second] = args.filter((arg) => !arg.startsWith("-"));
+  const named = (parent: Command | undefined, name: string | undefined) =>
+    parent?.commands.find((candidate) => candidate.name() === name);
+  const top = named(program, first);
+  const inner = named(top, second); // as in `fewlabels data inspect`
+  const command = inner ?? top;
+  const who = ["fewlabels", top?.name(), inner?.name()].filter(Boolean).join(" ");
   const got = /'([^']+)'/.exec(error.message)?.[1] ?? "";
   if (error.code === "commander.unknownCommand") {
-    const names = program.commands.map((candidate) => candidate.name());
+    const names = (top ?? program).commands.map((candidate) => candidate.name());
     const near = nearest(got, names);
     return `${who}: unknown command "${got}". ${near ? `Did you mean "${near}"?` : `Valid: ${names.join(", ")}`}`;
   }

@@ -75,20 +75,33 @@ export class Progress {
     const losses = Object.entries(event.metrics)
       .map(([name, value]) => `${name} ${digits(value)}`)
       .join("  ");
-    const percentage = `${Math.floor(share * 100)} %`.padStart(5);
+    const percentage = percentageOf(share);
+    this.#show(
+      share,
+      [where, eta, speed, losses, this.#errors],
+      [`step ${where}`, percentage, eta, speed, losses, `lr ${digits(event.learningRate)}`],
+    );
+  }
+
+  /** How much of a file has come. Rate in bytes a second, undefined until it is known. */
+  download(file: string, have: number, total: number, rate: number | undefined): void {
+    const [of, percentage] = [`${megabytes(have)} of ${megabytes(total)} MB`, percentageOf(have / total)];
+    const speed = rate === undefined ? "" : `${megabytes(rate)} MB/s`;
+    const eta = rate === undefined || have >= total ? "" : `ETA ${duration((total - have) / rate)}`;
+    this.#show(have / total, [file, of, eta, speed], [file, of, percentage, eta, speed]);
+  }
+
+  /** On a terminal a bar and `parts`; elsewhere a line of `line` when it is time for one, and at the end. */
+  #show(share: number, parts: readonly string[], line: readonly string[]): void {
+    const joined = (texts: readonly string[]) => texts.filter(Boolean).join("  ");
     if (this.#tty) {
       const label = this.#label ? `${this.#label} ` : "";
-      const rest = [where, eta, speed, losses, this.#errors].filter(Boolean).join("  ");
-      this.#bar = `${label}${percentage} ${barOf(share, 20)} ${rest}`;
+      this.#bar = `${label}${percentageOf(share).padStart(5)} ${barOf(share, 20)} ${joined(parts)}`;
       this.#clear();
       this.#draw();
-    } else if (this.#now() - this.#lastLine >= this.#interval || event.step === event.totalSteps) {
+    } else if (this.#now() - this.#lastLine >= this.#interval || share >= 1) {
       this.#lastLine = this.#now();
-      this.line(
-        [`step ${where}`, percentage.trim(), eta, speed, losses, `lr ${digits(event.learningRate)}`]
-          .filter(Boolean)
-          .join("  "),
-      );
+      this.line(joined(line));
     }
   }
 
@@ -117,6 +130,12 @@ function startLines({ config, data, parameters, device, precision, threads, resu
     `${config.method} on ${config.dataset}: ${count(data.labeled)} labeled and ${count(data.unlabeled)} unlabeled images${val}, ${count(data.test)} for test`,
     `${config.model}, ${count(parameters)} parameters, on ${device} in ${precision} with ${threads} thread${threads === 1 ? "" : "s"}; run folder ${config.out}`,
   ];
+  if (data.labelNoise) {
+    const { redrawn, changed } = data.labelNoise;
+    lines.push(
+      `label noise: ${count(redrawn)} of ${count(data.labeled)} labels drawn anew, ${count(changed)} of them now another class`,
+    );
+  }
   if (resumedFrom !== undefined) lines.push(`continues after step ${count(resumedFrom)}`);
   return lines;
 }
@@ -125,6 +144,14 @@ export function errorsOf(results: RoleResults): string {
   return Object.entries(results)
     .map(([role, { error }]) => `${role} ${percent(error)}`)
     .join("  ");
+}
+
+function percentageOf(share: number): string {
+  return `${Math.floor(share * 100)} %`;
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1e6).toFixed(1);
 }
 
 function barOf(share: number, width: number): string {

@@ -9,7 +9,8 @@ export type Outcome =
   | { readonly kind: "done"; readonly result: RunResult }
   | { readonly kind: "interrupted"; readonly step: number; readonly path: string };
 
-const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** What asks a command to stop and leave things so that it can go on later. */
+export const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** Exit code of a run that was interrupted. */
 export const interruptedExitCode = 130;

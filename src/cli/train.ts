@@ -7,25 +7,27 @@ import { RunFolder } from "../run/index.js";
 import { type RunConfig, resolveConfig } from "../train/config.js";
 import type { RunResult } from "../train/events.js";
 import { asFlags, type Describe, type Given } from "../train/given.js";
+import { withMethod } from "../train/registries.js";
 import { resumeConfig } from "../train/resume.js";
 import { readConfigFile } from "./config-file.js";
+import { type ExternalMethod, withMethodName } from "./external-method.js";
 import { addRunFlags, givenFlags } from "./flags.js";
-import { duration } from "./format.js";
+import { duration, quoted } from "./format.js";
 import { print, printError } from "./output.js";
 import { errorsOf, Progress } from "./progress.js";
-import { registries } from "./registries.js";
+import { registries as packaged } from "./registries.js";
 import { interruptedExitCode, runTraining } from "./run-training.js";
 
 const who = "fewlabels train";
 
-export function addTrain(program: Command): void {
+export function addTrain(program: Command, external?: ExternalMethod): void {
   const command = program
     .command("train")
     .argument("[config]", "YAML file with run options, or the name of a shipped experiment; flags override it")
     .summary("train one network")
     .description("Train one network. Every option is a flag here, a key in the YAML file and a field of the library.")
     .option("--json", "print the result as one JSON line at the end; progress goes to stderr");
-  addRunFlags(command, registries);
+  addRunFlags(command, external ? withMethod(packaged, external) : packaged);
   command.addHelpText(
     "after",
     `
@@ -38,13 +40,18 @@ Examples:
 Exit codes: 0 done, 1 failed while running, 2 wrong usage, 3 bad data, 130 interrupted (a checkpoint was written).`,
   );
   command.action((file: string | undefined, values: Record<string, unknown>) =>
-    trainCommand(file, givenFlags(values, ["json"], who), values.json === true),
+    trainCommand(file, givenFlags(values, ["json"], who), values.json === true, external),
   );
 }
 
-async function trainCommand(file: string | undefined, flags: Given, json: boolean): Promise<void> {
+async function trainCommand(
+  file: string | undefined,
+  flags: Given,
+  json: boolean,
+  external: ExternalMethod | undefined,
+): Promise<void> {
   const progress = new Progress({ stream: json ? process.stderr : process.stdout });
-  const config = configOf(file, flags, (message) => printError(`warning: ${message}`));
+  const config = configOf(file, flags, (message) => printError(`warning: ${message}`), external);
   if (config.resume !== undefined) {
     const result = RunFolder.open(config.out).result<RunResult>();
     if (result) {
@@ -62,9 +69,15 @@ async function trainCommand(file: string | undefined, flags: Given, json: boolea
 }
 
 /** Merges flags over the file, and continues a saved run where `--resume` says so. */
-export function configOf(file: string | undefined, flags: Given, warn: (message: string) => void): RunConfig {
+export function configOf(
+  file: string | undefined,
+  flags: Given,
+  warn: (message: string) => void,
+  external?: ExternalMethod,
+): RunConfig {
+  const registries = external ? withMethod(packaged, external) : packaged;
   const yaml = file === undefined ? undefined : readConfigFile(file);
-  const given: Given = new Map([...(yaml?.given ?? []), ...flags]);
+  const given = withMethodName(new Map([...(yaml?.given ?? []), ...flags]), external);
   const describe: Describe = (key) =>
     yaml && !flags.has(key) && yaml.given.has(key) ? yaml.describe(key) : asFlags(who)(key);
 
@@ -92,12 +105,26 @@ function printResult(result: RunResult, config: RunConfig, json: boolean): void 
     return;
   }
   const speed = `${Math.round(result.imagesPerSecond)} images/s`;
+  const { bestVal } = result;
   print(
     `done in ${duration(result.elapsedSeconds)}: ${errorsOf(result.test)} test error; the result is the ${result.predictor}'s, ${result.error.toFixed(2)} %`,
+    ...worstClasses(result.perClass),
+    ...(bestVal
+      ? [
+          `best on validation: step ${bestVal.step} with ${bestVal.valError.toFixed(2)} %; its test error is ${bestVal.error.toFixed(2)} %`,
+        ]
+      : []),
     `${speed}, ${(result.stepSecondsMedian * 1000).toFixed(1)} ms a step, ${Math.round(result.peakMemoryMB)} MB at most; everything is in ${config.out}`,
   );
 }
 
-function quoted(path: string): string {
-  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+/** The classes with the largest errors, where there are more of them than the error of all tells. */
+export function worstClasses(perClass: RunResult["perClass"] = [], shown = 3): string[] {
+  const known = perClass.filter(({ n }) => n > 0).toSorted((a, b) => b.error - a.error);
+  if (known.length < 3 || known[0]!.error === 0) return [];
+  const worst = known
+    .slice(0, Math.min(shown, known.length - 1))
+    .map((one) => `${one.class} ${one.error.toFixed(2)} %`);
+  const best = known.at(-1)!;
+  return [`worst classes: ${worst.join(", ")}; best: ${best.class} ${best.error.toFixed(2)} %`];
 }

@@ -1,8 +1,11 @@
 /** What a data set is: images in memory, labels, class names. One file per data set, listed in `index.ts`. */
+import type { WeakName } from "../augment/photo.js";
+import type { StrongName } from "../augment/strong.js";
 import type { OptionSpec, OptionsOf } from "../options.js";
 import type { Rng } from "../rng.js";
+import type { ShardPool } from "./shards/shard-pool.js";
 
-/** Images of one size, all in memory: `pixels` is `[count, channels, height, width]`, row by row. */
+/** Images of one size, in memory: `pixels` is `[count, channels, height, width]`, row by row; or (`files`) decoded when needed. */
 export interface ImageSet {
   /** uint8 in 0..255 or float32 (already normalized, for instance by ZCA, or plain coordinates). */
   readonly pixels: Uint8Array | Float32Array;
@@ -12,6 +15,25 @@ export interface ImageSet {
   readonly width: number;
   /** `[count]`, class index in 0 .. K-1, or -1 where there is none. */
   readonly labels: Int32Array;
+  /** Where the images come from when they are needed; `pixels` is then an empty Uint8Array. */
+  readonly files?: PictureFiles;
+}
+
+/** Picture files that are the rows of an image set. */
+export interface PictureFiles {
+  /** By row. */
+  readonly paths: readonly string[];
+  /** How messages call a row. */
+  nameOf(row: number): string;
+  /** `[count]`, as those of the set: only a picture of the same class stands in for a damaged one. */
+  readonly labels: Int32Array;
+  readonly decoding: Decoding;
+  /** Pictures that may stay in memory. */
+  readonly residents: number;
+  /** Share of the pictures needed so far that may be damaged. */
+  readonly maxDamaged: number;
+  /** By channel: how often each of the 256 gray levels comes in all these pictures; reads files. */
+  levels(): Promise<readonly Float64Array[]>;
 }
 
 export interface DataSet {
@@ -26,16 +48,61 @@ export interface DataSet {
   readonly translate: number;
   /** Default normalization of the run. */
   readonly normalize: Normalization;
+  /** Default weak view of the run. Default "translate". */
+  readonly weak?: WeakName;
+  /** Default strong view of the run. Default "fixmatch". */
+  readonly strong?: StrongName;
   /** Name of a training image as label files call it (`47689_airplane.png`), when the set has such names. */
   nameOf?(index: number): string;
+  /**
+   * Position of the training image that a label file calls so, where there is more than one way to call it. "left out": such
+   * an image exists but is not trained on (it is held out for testing, or damaged). Throws DataError where it is ambiguous.
+   */
+  locate?(name: string): number | "left out" | undefined;
+  /** The labels file has become `train.labels`, so there is nothing left to read from it. */
+  readonly labelsFileRead?: boolean;
+  /** Images that the labels file does not name keep the label that `train.labels` has for them. */
+  readonly keepLabels?: boolean;
+  /** What a user should know about the files: shown and logged as warnings. */
+  readonly remarks?: readonly string[];
+  /** Files that could not be read; the run goes on without them and lists them. */
+  readonly damaged?: readonly DamagedFile[];
+  /** Where names and contents of files tell more than pixels do; default: see `fingerprint`. */
+  readonly fingerprint?: string;
+  /** How files become images, for pictures that come later. */
+  readonly decoding?: Decoding;
+  /** Unlabeled images that stay on disk and are streamed; those in `train` are then the labeled ones. */
+  readonly pool?: ShardPool;
 }
 
-export type Normalization = "none" | "channel" | "image" | "zca" | "gcn-zca";
+export interface DamagedFile {
+  /** As the data set calls it. */
+  readonly file: string;
+  readonly reason: string;
+}
+
+/** How a picture file becomes an image. */
+export interface Decoding {
+  /** Height and width in pixels. */
+  readonly size: number;
+  /** 3: sRGB; 1: gray. */
+  readonly channels: 1 | 3;
+  /** crop: the short side fits and the middle is kept; pad: the long side fits, black bars; stretch: both fit. */
+  readonly fit: "crop" | "pad" | "stretch";
+  /** Larger pictures count as damaged before their pixels are read. Millions of pixels. */
+  readonly maxMegapixels: number;
+}
+
+export type Normalization = "none" | "channel" | "image" | "imagenet" | "zca" | "gcn-zca";
 
 /** What `load` gets. */
 export interface LoadContext<S extends OptionSpec = OptionSpec> {
   /** The folder given by `--data`, or undefined. */
   readonly dir: string | undefined;
+  /** Given by `--labels FILE`. Only sets that take folders read it themselves. */
+  readonly labelsFile?: string | undefined;
+  /** Given by `--unlabeled DIR` (or shards); only for sets that take them. */
+  readonly unlabeledDir?: string | undefined;
   /** For generated sets. */
   readonly rng: Rng;
   readonly options: OptionsOf<S>;
@@ -49,6 +116,10 @@ export interface DataSetDefinition<S extends OptionSpec = OptionSpec> {
   readonly options: S;
   /** Whether `--data DIR` is needed. */
   readonly needsDir: boolean;
+  /** Whether `--unlabeled` may be a folder. Such a set trains with all its labels by default. */
+  readonly takesFolders?: boolean;
+  /** What `--unlabeled` names is not held in memory but streamed. */
+  readonly streamsUnlabeled?: boolean;
   /** Reads or generates it. Throws DataError that says which file, expected and found size. */
   load(context: LoadContext<S>): Promise<DataSet>;
 }

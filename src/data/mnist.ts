@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DataError } from "../errors.js";
+import { integer } from "../options.js";
 import { type DataSet, defineDataSet, type ImageSet } from "./dataset.js";
 import { findFolder, readDataFile } from "./files.js";
 import { parseIdx } from "./idx.js";
@@ -11,14 +12,16 @@ export const mnist = defineDataSet({
   summary: "60,000 + 10,000 grey pictures of digits, 28x28, 10 classes",
   source: "Y. LeCun, C. Cortes, C. Burges; idx files, gzip or not",
   needsDir: true,
-  options: {},
-  async load({ dir }): Promise<DataSet> {
+  options: {
+    train: integer(60_000, { min: 1, max: 60_000, doc: "use only the first so many training images" }),
+  },
+  async load({ dir, options }): Promise<DataSet> {
     const first = "train-images-idx3-ubyte";
     const folder = findFolder(dir, "mnist", "mnist", [`${first}.gz`, first, first.replace("-idx", ".idx")]);
     return {
       name: "mnist",
       classes: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
-      train: await readPair(folder, "train"),
+      train: firstImages(await readPair(folder, "train"), options.train),
       test: await readPair(folder, "t10k"),
       flip: false,
       translate: 2,
@@ -26,6 +29,12 @@ export const mnist = defineDataSet({
     };
   },
 });
+
+function firstImages(set: ImageSet, wanted: number): ImageSet {
+  const count = Math.min(wanted, set.count);
+  const pixels = set.pixels.subarray(0, count * set.channels * set.height * set.width);
+  return { ...set, count, pixels, labels: set.labels.subarray(0, count) };
+}
 
 async function readPair(folder: string, part: "train" | "t10k"): Promise<ImageSet> {
   const read = async (name: string, axes: number) => {

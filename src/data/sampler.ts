@@ -30,6 +30,8 @@ export interface SamplerOptions {
   readonly batch: number;
   /** Labeled rows of a batch, Bl; two-stream only. */
   readonly labeledBatch: number;
+  /** Labeled rows from every class equally often; not mixed. Default false. */
+  readonly classBalanced?: boolean;
 }
 
 /**
@@ -37,6 +39,8 @@ export interface SamplerOptions {
  * last partial one dropped; labeled chunks come from endless fresh permutations and may straddle two.
  * mixed: one permutation of all images, labels as they fall (Laine & Aila; 'vary' in the Mean Teacher code), tail dropped.
  * labeled: labeled images only; batches straddle permutations, so they are full even with few labels.
+ * classBalanced: the labeled stream takes one image of each class in an order drawn anew each time round, and each class has endless
+ * fresh permutations of its own (class-balanced sampling: Kang et al. 2020, arXiv 1910.09217, section 4.1).
  * Throws UsageError if a stream is shorter than its part of the batch.
  */
 export function createSampler(
@@ -44,12 +48,23 @@ export function createSampler(
   options: SamplerOptions,
   rng: Rng,
 ): Sampler {
-  const { kind, batch, labeledBatch } = options;
+  const { kind, batch, labeledBatch, classBalanced = false } = options;
   if (!Number.isSafeInteger(batch) || batch < 1)
     throw new UsageError(`sampler: expected a batch of at least 1, got ${batch}`);
+  if (classBalanced && kind === "mixed") {
+    throw new UsageError(
+      "sampler: --class-balanced chooses labeled rows by their class, and mixed takes them as they fall. Use two-stream",
+    );
+  }
+  const labeledStream = (chunk: number): RowStream => {
+    const draws = rng.split("labeled");
+    return classBalanced
+      ? new BalancedStream(split.labeled, split.y, chunk, draws)
+      : new Stream(split.labeled, chunk, true, draws, "labeled images");
+  };
   const none = new Int32Array(0);
   if (kind === "labeled") {
-    const labeled = new Stream(split.labeled, batch, true, rng.split("labeled"), "labeled images");
+    const labeled = labeledStream(batch);
     return makeSampler({ labeled }, labeled, () => ({ labeled: labeled.next(), unlabeled: none }));
   }
   if (kind === "mixed") {
@@ -70,7 +85,7 @@ export function createSampler(
       `sampler: ${labeledBatch} labeled rows a batch, but only ${split.labeled.length} labeled images. Lower --labeled-batch`,
     );
   }
-  const labeled = new Stream(split.labeled, labeledBatch, true, rng.split("labeled"), "labeled images");
+  const labeled = labeledStream(labeledBatch);
   const unlabeled = new Stream(
     split.unlabeled,
     batch - labeledBatch,
@@ -84,7 +99,7 @@ export function createSampler(
   }));
 }
 
-function makeSampler(streams: Readonly<Record<string, Stream>>, clock: Stream, next: () => Rows): Sampler {
+function makeSampler(streams: Readonly<Record<string, RowStream>>, clock: RowStream, next: () => Rows): Sampler {
   return {
     next,
     get epoch() {
@@ -104,8 +119,17 @@ function makeSampler(streams: Readonly<Record<string, Stream>>, clock: Stream, n
   };
 }
 
+/** Rows without end, in chunks; its state is JSON. */
+interface RowStream {
+  readonly steps: number;
+  readonly stepsPerPass: number;
+  next(): Int32Array;
+  save(): Json;
+  restore(saved: Json, name: string): void;
+}
+
 /** Endless fresh permutations of `items` cut into chunks; a chunk straddles two of them, or the tail is dropped. */
-class Stream {
+class Stream implements RowStream {
   readonly #items: Int32Array;
   readonly #chunk: number;
   readonly #straddle: boolean;
@@ -181,6 +205,45 @@ class Stream {
     this.#renew();
     this.#cursor = cursor!;
     this.#steps = steps!;
+  }
+}
+
+/** Every class once in each round of as many rows as there are classes with labels. */
+class BalancedStream implements RowStream {
+  readonly #turns: Stream;
+  readonly #members: ReadonlyMap<number, Stream>;
+  readonly stepsPerPass: number;
+
+  constructor(items: Int32Array, y: Int32Array, chunk: number, rng: Rng) {
+    const classes = [...new Set(items.map((i) => y[i]!))].sort((a, b) => a - b);
+    this.#turns = new Stream(Int32Array.from(classes), chunk, true, rng.split("turns"), "labeled images");
+    const memberOf = (k: number) => items.filter((i) => y[i] === k);
+    this.#members = new Map(
+      classes.map((k) => [k, new Stream(memberOf(k), 1, true, rng.split(`class ${k}`), "labeled images")]),
+    );
+    this.stepsPerPass = items.length / chunk;
+  }
+
+  get steps(): number {
+    return this.#turns.steps;
+  }
+
+  next(): Int32Array {
+    return this.#turns.next().map((k) => this.#members.get(k)!.next()[0]!);
+  }
+
+  save(): Json {
+    const members = [...this.#members].map(([k, stream]) => [String(k), stream.save()] as const);
+    return { turns: this.#turns.save(), members: Object.fromEntries(members) };
+  }
+
+  restore(saved: Json, name: string): void {
+    const { turns, members } = (saved ?? {}) as { turns?: Json; members?: Record<string, Json> };
+    if (turns === undefined || members === undefined) {
+      throw new DataError(`sampler: the saved stream ${name} is not class-balanced, or damaged`);
+    }
+    this.#turns.restore(turns, name);
+    for (const [k, stream] of this.#members) stream.restore(members[k] ?? null, `${name}, class ${k}`);
   }
 }
 

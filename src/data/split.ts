@@ -3,7 +3,7 @@ import { UsageError } from "../errors.js";
 import type { Rng } from "../rng.js";
 import type { DataSet } from "./dataset.js";
 import type { GivenLabels } from "./label-file.js";
-import { drawLabels, type LabelDraw } from "./labels.js";
+import { drawLabels, drawLongTail, type LabelDraw } from "./labels.js";
 
 export interface SplitOptions {
   /** Size of the validation part, held out of training altogether. */
@@ -13,6 +13,11 @@ export interface SplitOptions {
   readonly labelDraw: LabelDraw;
   /** all: every training image is in the unlabeled stream, labeled ones with their label hidden; rest: only the others. */
   readonly unlabeled: "all" | "rest";
+  /** With labels of a file: other images that have a label keep it. Default false. */
+  readonly keepLabels?: boolean;
+  /** Long-tailed labels and unlabeled stream, see `longTail`. Default 1: off. */
+  readonly imbalance?: number;
+  readonly unlabeledImbalance?: number;
 }
 
 /** Positions in the training set, each list ascending. */
@@ -30,7 +35,12 @@ export interface Split {
  */
 export function splitData(data: Pick<DataSet, "classes" | "train">, options: SplitOptions, rng: Rng): Split {
   const { labels: truth, count } = data.train;
+  const { imbalance = 1, unlabeledImbalance = 1 } = options;
   const given = typeof options.labels === "object" ? options.labels : undefined;
+  if (imbalance !== 1 && (given || options.labelDraw !== "balanced")) {
+    const other = given ? "a labels file says which images have a label" : `labelDraw is ${options.labelDraw}`;
+    throw new UsageError(`imbalance ${imbalance}: draws the labels itself, and ${other}. Give one of the two`);
+  }
   const taken = new Uint8Array(count);
   given?.index.forEach((i) => {
     taken[i] = 1;
@@ -51,23 +61,39 @@ export function splitData(data: Pick<DataSet, "classes" | "train">, options: Spl
   const y = new Int32Array(count).fill(-1);
   let labeled: Int32Array;
   if (given) {
-    labeled = given.index;
     given.index.forEach((i, k) => {
       y[i] = given.y[k]!;
     });
+    if (options.keepLabels) {
+      for (const i of pool) if (y[i] === -1) y[i] = truth[i]!;
+    }
+    labeled = pool.filter((i) => y[i]! >= 0);
   } else {
     const everything = pool.filter((i) => truth[i]! >= 0);
     const wanted = options.labels as number | "all";
-    labeled =
-      wanted === "all"
-        ? everything
-        : drawLabels(truth, pool, wanted, data.classes, options.labelDraw, rng.split("labels"));
+    const draws = rng.split("labels");
+    if (imbalance !== 1) labeled = drawLongTail(truth, pool, wanted, data.classes, imbalance, draws);
+    else if (wanted === "all") labeled = everything;
+    else labeled = drawLabels(truth, pool, wanted, data.classes, options.labelDraw, draws);
     labeled.forEach((i) => {
       y[i] = truth[i]!;
     });
   }
-  const unlabeled = options.unlabeled === "all" ? pool : pool.filter((i) => y[i] === -1);
-  return { labeled, unlabeled, validation, y };
+  const stream = options.unlabeled === "all" ? pool : pool.filter((i) => y[i] === -1);
+  if (unlabeledImbalance === 1) return { labeled, unlabeled: stream, validation, y };
+  const unknown = stream.filter((i) => truth[i]! < 0).length;
+  if (unknown > 0) {
+    throw new UsageError(
+      `unlabeledImbalance ${unlabeledImbalance}: draws by the true class, and ${unknown} unlabeled images have none`,
+    );
+  }
+  const tail = rng.split("unlabeled");
+  return {
+    labeled,
+    unlabeled: drawLongTail(truth, stream, "all", data.classes, unlabeledImbalance, tail),
+    validation,
+    y,
+  };
 }
 
 function positions(count: number, keep: (i: number) => boolean): Int32Array {

@@ -24,6 +24,7 @@ export const twoMoons = defineDataSet({
       test: drawMoons(rng.split("test"), options.test, options.noise),
       flip: false,
       translate: 0,
+      strong: "jitter",
       normalize: "none",
     };
   },

@@ -1,7 +1,7 @@
 /** Moves the states of a run between the engine and checkpoint files. */
 import { DataError } from "../errors.js";
 import type { Stateful } from "../nn/index.js";
-import type { Checkpoint, JsonValue, OwnerState, RawDType, RawTensor, RunFolder } from "../run/index.js";
+import type { Checkpoint, CheckpointOptions, OwnerState, RawDType, RawTensor, RunFolder } from "../run/index.js";
 import { type Data, type DType, scope, type Tensor, tensor } from "../torch/index.js";
 
 export type Owners = Readonly<Record<string, Stateful>>;
@@ -9,6 +9,7 @@ export type Owners = Readonly<Record<string, Stateful>>;
 const rawNames: Readonly<Partial<Record<DType, RawDType>>> = {
   float32: "F32",
   float64: "F64",
+  float16: "F16",
   int64: "I64",
   int32: "I32",
   uint8: "U8",
@@ -17,12 +18,7 @@ const rawNames: Readonly<Partial<Record<DType, RawDType>>> = {
 };
 
 /** Writes every owner's state and returns the checkpoint's path. */
-export function saveCheckpoint(
-  folder: RunFolder,
-  step: number,
-  owners: Owners,
-  options: { readonly extra: Readonly<Record<string, JsonValue>>; readonly keep: number },
-): string {
+export function saveCheckpoint(folder: RunFolder, step: number, owners: Owners, options: CheckpointOptions): string {
   const states = Object.entries(owners).map(([owner, stateful]): [string, OwnerState] => {
     const { tensors, values } = stateful.stateDict();
     const raw = Object.entries(tensors).map(([name, t]) => [name, toSource(t, `${owner}.${name}`)]);
@@ -44,21 +40,38 @@ export function restoreCheckpoint({ owners: saved, path }: Checkpoint, owners: O
   });
 }
 
+/** Puts the weights of one model back into a model of the same shape. Throws DataError if they do not fit. */
+export function restoreModel({ owners, path }: Checkpoint, role: string, model: Stateful): void {
+  const saved = owners[role];
+  if (!saved) throw new DataError(`${path}: holds no model "${role}"`);
+  scope(() => {
+    const loaded = Object.entries(saved.tensors).map(([name, raw]) => [name, fromRaw(raw)]);
+    model.loadStateDict({ tensors: Object.fromEntries(loaded), values: {} });
+  });
+}
+
 function toSource(t: Tensor, name: string) {
   const dtype = rawNames[t.dtype];
   if (!dtype) throw new DataError(`checkpoint: ${name} is ${t.dtype}, which checkpoints cannot hold`);
-  return { dtype, shape: t.shape, bytes: () => bytesOf(t.toArray()) };
+  // JavaScript has no array of half-precision numbers, so their bytes are moved.
+  const values = t.dtype === "float16" ? () => scope(() => t.viewAs("uint8").toArray()) : () => t.toArray();
+  return { dtype, shape: t.shape, bytes: () => bytesOf(values()) };
 }
 
 function bytesOf({ buffer, byteOffset, byteLength }: Data): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
-function fromRaw({ dtype, shape, bytes }: RawTensor): Tensor {
+/** A tensor with the values of a file, of the same type. */
+export function fromRaw({ dtype, shape, bytes }: RawTensor): Tensor {
   const { buffer } = bytes.slice(); // aligned for wide elements
   switch (dtype) {
     case "F32":
       return tensor(new Float32Array(buffer), shape);
+    case "F16":
+      return tensor(new Uint8Array(buffer), [bytes.length]).viewAs("float16").reshape(shape);
+    case "BF16":
+      return tensor(new Uint8Array(buffer), [bytes.length]).viewAs("bfloat16").reshape(shape);
     case "F64":
       return tensor(new Float64Array(buffer), shape);
     case "I64":

@@ -1,7 +1,8 @@
 /** From what was given (flags, YAML, library fields) to a complete run configuration, or a UsageError that says what to do. */
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
-import { nearest, UsageError } from "../errors.js";
+import { downloadAdvice } from "../data/download/official-files.js";
+import { badValue, nearest, UsageError } from "../errors.js";
 import { type OptionSpec, parseOption } from "../options.js";
 import { asFields, type Describe, flatten, type Given } from "./given.js";
 import { type Group, type RunOptionValues, runOptions } from "./options.js";
@@ -10,7 +11,7 @@ import { rejectUnknown } from "./unknown-key.js";
 
 export type { Named, Registries } from "./registries.js";
 
-type Derived = "dataset" | "labeledBatch" | "threads" | "out" | "evalEvery" | "checkpointEvery";
+type Derived = "dataset" | "labels" | "labeledBatch" | "threads" | "out" | "evalEvery" | "checkpointEvery";
 export type OptionValues = Readonly<Record<string, unknown>>;
 
 /**
@@ -19,6 +20,7 @@ export type OptionValues = Readonly<Record<string, unknown>>;
  */
 export interface RunConfig extends Omit<RunOptionValues, Derived> {
   readonly dataset: string;
+  readonly labels: string;
   readonly labeledBatch: number;
   readonly threads: number;
   readonly out: string;
@@ -28,6 +30,8 @@ export interface RunConfig extends Omit<RunOptionValues, Derived> {
   readonly methodOptions: OptionValues;
   readonly modelOptions: OptionValues;
   readonly optimizerOptions: OptionValues;
+  /** Absolute path of the file that defines the method, where it is not one of the package's own. */
+  readonly methodModule?: string;
 }
 
 export interface ResolveContext {
@@ -66,10 +70,29 @@ export function resolveConfig(
   if (dataSet.item.needsDir && run.data === undefined) {
     const { who } = describe("data");
     throw new UsageError(
-      `${who}: data set ${dataSet.item.name} needs ${describe("data").name} DIR, the folder with its files`,
+      `${who}: data set ${dataSet.item.name} needs ${describe("data").name} DIR, the folder with its files${downloadAdvice(dataSet.item.name)}`,
     );
   }
-  const labeledBatch = checkBatch(run, method.item, describe, warn);
+  const labels = run.labels ?? (dataSet.item.takesFolders ? "all" : "100");
+  if (run.unlabeled !== "all" && run.unlabeled !== "rest" && !dataSet.item.takesFolders) {
+    const { who, name } = describe("unlabeled");
+    const advice = `only the data sets folder, imagenet and shards take unlabeled pictures of their own`;
+    throw new UsageError(badValue(who, name, "all or rest", run.unlabeled, advice));
+  }
+  const labeledBatch = checkBatch({ ...run, labels }, method.item, describe, warn);
+  if (run.saveBest === "val" && run.val === 0) {
+    const { who, name } = describe("saveBest");
+    throw new UsageError(
+      `${who}: ${name} val needs validation images: give ${describe("val").name} N, the number to hold out. Selecting on test images would report an error that is too low`,
+    );
+  }
+  const modelOptions = groupOptions("model");
+  if (modelOptions.freeze === "backbone" && modelOptions.weights === undefined) {
+    const { who, name: freeze } = describe("model.freeze");
+    throw new UsageError(
+      `${who}: ${freeze} backbone keeps weights that were loaded; give ${describe("model.weights").name} FILE with it`,
+    );
+  }
   const evalEvery = run.evalEvery ?? Math.min(run.steps, Math.max(250, Math.round(run.steps / 10)));
   return {
     ...run,
@@ -77,7 +100,8 @@ export function resolveConfig(
     method: method.item.name,
     model: model.item.name,
     data: absolutePath("data", run.data),
-    labels: absolutePath("labels", checkLabels(run.labels, describe)),
+    labels: absolutePath("labels", checkLabels(labels, describe)),
+    unlabeled: absolutePath("unlabeled", run.unlabeled),
     labeledBatch,
     threads: run.threads ?? availableParallelism(),
     out: run.out ?? `runs/${dataSet.item.name}-${method.item.name}-${timestamp(now)}`,
@@ -85,8 +109,9 @@ export function resolveConfig(
     checkpointEvery: run.checkpointEvery ?? Math.min(1000, evalEvery || 1000),
     datasetOptions: groupOptions("dataset"),
     methodOptions: groupOptions("method"),
-    modelOptions: groupOptions("model"),
+    modelOptions,
     optimizerOptions: groupOptions("optimizer"),
+    ...(method.item.module !== undefined ? { methodModule: method.item.module } : {}),
   };
 }
 
@@ -111,7 +136,7 @@ function parseGroup(
     const key = `${group}.${name}`;
     const raw = given.get(key) ?? preset[name];
     const { who, name: spelled } = describe(key);
-    return [name, raw === undefined ? option.default : parseOption(option, spelled, raw, who)];
+    return [name, raw === undefined ? option.default : absolutePath(key, parseOption(option, spelled, raw, who))];
   });
   return Object.fromEntries(entries);
 }
@@ -134,7 +159,7 @@ function find<T extends Named>(
 }
 
 function checkBatch(
-  { batch, labels, labeledBatch, sampler }: RunOptionValues,
+  { batch, labels, labeledBatch, sampler }: RunOptionValues & { readonly labels: string },
   method: { name: string; usesUnlabeled: boolean },
   describe: Describe,
   warn: (message: string) => void,
@@ -183,6 +208,15 @@ function timestamp(date: Date): string {
 /** Paths are kept absolute, so that a run can be resumed from another working directory. */
 export function absolutePath<T>(key: string, value: T): T {
   if (typeof value !== "string") return value;
-  const isPath = key === "data" || (key === "labels" && value !== "all" && !/^\d+$/.test(value));
-  return (isPath ? resolve(value) : value) as T;
+  const isPath =
+    key === "data" ||
+    key === "method.table" ||
+    key === "model.weights" ||
+    (key === "dataset.testShards" && value !== "") ||
+    (key === "labels" && value !== "all" && !/^\d+$/.test(value)) ||
+    (key === "unlabeled" && value !== "all" && value !== "rest");
+  if (!isPath) return value;
+  // Shards may be several patterns with commas between them, outside braces.
+  const parts = value.includes(".tar") ? value.split(/,(?![^{]*\})/) : [value];
+  return parts.map((part) => resolve(part.trim())).join(",") as T;
 }

@@ -4,7 +4,7 @@ import { crossEntropy } from "../losses/index.js";
 import type { Model } from "../nn/index.js";
 import { noGrad, scope, tensor } from "../torch/index.js";
 import type { RunConfig } from "./config.js";
-import type { RoleResult, RoleResults } from "./events.js";
+import type { ClassResult, RoleResult, RoleResults } from "./events.js";
 import type { PreparedData } from "./prepare.js";
 
 export interface Evaluation extends RoleResult {
@@ -13,19 +13,42 @@ export interface Evaluation extends RoleResult {
 }
 
 /** Mode `eval`: running statistics, no dropout, no noise. Images without a label are not counted. */
-export function evaluateModel(model: Model, images: EvaluationSet, numClasses: number): Evaluation {
-  const confusion = Array.from({ length: numClasses }, () => new Array<number>(numClasses).fill(0));
-  let lossSum = 0;
-  for (let k = 0; k < images.batches; k++) {
-    const { predicted, y, loss } = noGrad(() => scope(() => judge(model, images.batch(k))));
-    predicted.forEach((guess, i) => {
-      confusion[y[i]!]![guess]! += 1;
-    });
-    lossSum += loss;
+export async function evaluateModel(model: Model, images: EvaluationSet, numClasses: number): Promise<Evaluation> {
+  return (await evaluateAll({ model }, images, numClasses)).model!;
+}
+
+/** Every model of a method on the same images, batch by batch. */
+export async function evaluateAll(
+  models: Readonly<Record<string, Model>>,
+  images: EvaluationSet,
+  numClasses: number,
+): Promise<Record<string, Evaluation>> {
+  const counts = Object.entries(models).map(([role, model]) => {
+    const confusion = Array.from({ length: numClasses }, () => new Array<number>(numClasses).fill(0));
+    return { role, model, confusion, lossSum: 0 };
+  });
+  try {
+    for (let k = 0; k < images.batches; k++) {
+      const waiting = images.prepare(k);
+      if (waiting) await waiting;
+      for (const count of counts) {
+        const { predicted, y, loss } = noGrad(() => scope(() => judge(count.model, images.batch(k))));
+        predicted.forEach((guess, i) => {
+          count.confusion[y[i]!]![guess]! += 1;
+        });
+        count.lossSum += loss;
+      }
+    }
+  } finally {
+    images.close();
   }
-  const n = confusion.flat().reduce((sum, count) => sum + count, 0);
-  const right = confusion.reduce((sum, row, k) => sum + row[k]!, 0);
-  return { error: n === 0 ? Number.NaN : (100 * (n - right)) / n, loss: lossSum / n, n, confusion };
+  return Object.fromEntries(
+    counts.map(({ role, confusion, lossSum }) => {
+      const n = confusion.flat().reduce((sum, count) => sum + count, 0);
+      const right = confusion.reduce((sum, row, k) => sum + row[k]!, 0);
+      return [role, { error: n === 0 ? Number.NaN : (100 * (n - right)) / n, loss: lossSum / n, n, confusion }];
+    }),
+  );
 }
 
 /** Predicted classes, and the sum (not mean) of cross-entropies. */
@@ -60,22 +83,19 @@ export function splitImages(
   });
 }
 
-/** Every model of a method on one split. */
-export function evaluateAll(
-  models: Readonly<Record<string, Model>>,
-  images: EvaluationSet,
-  numClasses: number,
-): Record<string, Evaluation> {
-  return Object.fromEntries(
-    Object.entries(models).map(([role, model]) => [role, evaluateModel(model, images, numClasses)]),
-  );
-}
-
 /** The part of evaluations that events and results hold. */
 export function roleResults(evaluations: Readonly<Record<string, Evaluation>>): RoleResults {
   return Object.fromEntries(
     Object.entries(evaluations).map(([role, { error, loss, n }]) => [role, { error, loss, n }]),
   );
+}
+
+/** Error by true class. */
+export function classResults({ confusion }: Pick<Evaluation, "confusion">, classes: readonly string[]): ClassResult[] {
+  return confusion.map((row, k) => {
+    const n = row.reduce((sum, count) => sum + count, 0);
+    return { class: classes[k]!, error: n === 0 ? Number.NaN : (100 * (n - row[k]!)) / n, n };
+  });
 }
 
 /** The class that nearly all images are taken for, if there is one: a sign of collapse. */

@@ -10,6 +10,14 @@ export interface RoleResult {
   readonly n: number;
 }
 
+/** Error of one true class. */
+export interface ClassResult {
+  readonly class: string;
+  /** Percentage of its images taken for another; NaN (`null` in files) without images. */
+  readonly error: number;
+  readonly n: number;
+}
+
 /** By role of the model ("student", "teacher"). */
 export type RoleResults = Readonly<Record<string, RoleResult>>;
 
@@ -30,6 +38,14 @@ export interface RunResult {
   readonly error: number;
   readonly test: RoleResults;
   readonly val?: RoleResults;
+  /** Test error of the predictor by class, in the order of the classes. */
+  readonly perClass: readonly ClassResult[];
+  /** Of the weights after the last step: what `error` says. */
+  readonly final: { readonly step: number; readonly error: number };
+  /** With `--save-best val`: the step with the lowest validation error, and the test error of its weights. */
+  readonly bestVal?: { readonly step: number; readonly valError: number; readonly error: number };
+  /** Median of the predictor's errors over the last evaluations, 20 at most, on the split they used. */
+  readonly medianLast20: { readonly split: "test" | "val"; readonly error: number; readonly evaluations: number };
   readonly imagesPerSecond: number;
   readonly stepSecondsMedian: number;
   readonly elapsedSeconds: number;
@@ -40,10 +56,12 @@ export interface RunResult {
 export interface RunEvaluation {
   /** The run's result with the errors just measured: `test` or `val` (and `error`) replaced. */
   readonly result: RunResult;
+  /** Step of the checkpoint that was evaluated. */
+  readonly step: number;
   readonly split: "test" | "val";
   readonly classes: readonly string[];
   /** By role, by class: error in percent and number of images. */
-  readonly perClass: Readonly<Record<string, readonly { readonly error: number; readonly n: number }[]>>;
+  readonly perClass: Readonly<Record<string, readonly ClassResult[]>>;
   /** By role: `[true class][predicted class]`, counts. */
   readonly confusion: Readonly<Record<string, readonly (readonly number[])[]>>;
 }
@@ -57,6 +75,8 @@ export interface StartEvent {
     readonly val: number;
     readonly test: number;
     readonly classes: readonly string[];
+    /** With `--label-noise`: labels drawn anew, and those of them that became another class. */
+    readonly labelNoise?: { readonly redrawn: number; readonly changed: number };
   };
   /** Trainable parameters of one model. */
   readonly parameters: number;

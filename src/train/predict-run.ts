@@ -1,5 +1,5 @@
 /** Stores what a trained run predicts for every training image: stage 2 of Reduced Meta Pseudo Labels. */
-import { plainImages } from "../data/loader.js";
+import { holdAll, plainImages } from "../data/loader.js";
 import { UsageError } from "../errors.js";
 import { RunFolder } from "../run/index.js";
 import { type TableDType, writePredictionTable } from "../targets/index.js";
@@ -41,7 +41,8 @@ export async function predictRun(path: string, options: PredictOptions): Promise
       );
     }
     const { out, dtype, batch = config.testBatch, onProgress = () => {} } = options;
-    const rows = data.train.images.size(0);
+    await holdAll(data.train, "a table of predictions");
+    const rows = data.train.count;
     const { classes, fingerprint: dataFingerprint } = data;
     const predictor = method.models[method.predictor]!;
     function* chunks(): Generator<Float32Array> {

@@ -28,7 +28,7 @@ export function resumeConfig(
     if (!known.includes(key)) throw new UsageError(unknownKey(who, name, key, known));
     const before = inner === undefined ? saved[group as keyof RunConfig] : savedGroup(saved, group)[inner];
     const option = inner === undefined ? (runOptions as OptionSpec)[group] : undefined;
-    const value = option ? absolutePath(key, parseOption(option, name, raw, who)) : raw;
+    const value = option ? absolutePath(key, parseOption(option, name, raw, who)) : absolutePath(key, raw);
     if ((neutralOptions as readonly string[]).includes(key)) changed[key] = value;
     else if (String(value) !== String(before) && !(typeof before === "number" && Number(value) === before)) {
       const free = neutralOptions.map((neutral) => describe(neutral).name).join(", ");

@@ -1,16 +1,17 @@
-/** A run put together: data, method, sampler, loader; the same for training and for evaluating a finished run. */
-import { createLoader, type Loader } from "../data/loader.js";
-import { phased } from "../data/phased-sampler.js";
-import { createSampler, type Sampler } from "../data/sampler.js";
-import { findMethod, type Method, type MethodDefinition, type Phase, type Views } from "../methods/index.js";
+/** A run put together: data, method, batches; the same for training and for evaluating a finished run. */
+import type { BatchSource } from "../data/batches.js";
+import { holdAll, holdRows } from "../data/loader.js";
+import { findMethod, type Method, type Views } from "../methods/index.js";
 import type { Optimizer } from "../optim/index.js";
 import { Rng } from "../rng.js";
 import { setThreads } from "../torch/index.js";
+import { checkStreamed, createBatches, workingRows } from "./batches.js";
 import type { Owners } from "./checkpoint.js";
 import type { RunConfig } from "./config.js";
 import { resolveDevice, resolvePrecision } from "./device.js";
+import { checkMethod, loadMethod } from "./method-module.js";
 import { type PreparedData, prepareData } from "./prepare.js";
-import { createMethod, createSetup, type Hardware } from "./setup.js";
+import { createMethod, createSetup, type Hardware, initializationRows } from "./setup.js";
 
 export interface Session {
   /** The run's configuration with what only data and hardware could decide filled in. */
@@ -18,9 +19,12 @@ export interface Session {
   readonly data: PreparedData;
   readonly hardware: Hardware;
   readonly method: Method<Views, Views>;
+  /** Whether a term of the method's loss reads a network's second head. */
+  readonly usesSecondHead: boolean;
   readonly optimizers: ReadonlyMap<string, Optimizer>;
-  readonly sampler: Sampler;
-  readonly loader: Loader<Views, Views>;
+  readonly batches: BatchSource<Views, Views>;
+  /** What the user should know before the run starts. */
+  readonly remarks: readonly string[];
   /** Everything a checkpoint holds. */
   readonly owners: Owners;
 }
@@ -32,39 +36,37 @@ export async function openSession(config: RunConfig): Promise<Session> {
     device,
     precision: resolvePrecision(config.precision as Hardware["precision"] | undefined, device),
   };
-  const definition = findMethod(config.method);
-  const data = await prepareData(config);
+  const { methodModule } = config;
+  const definition = methodModule ? (await loadMethod(methodModule)).definition : findMethod(config.method);
+  checkStreamed(config, definition);
+  const data = await prepareData(
+    config,
+    Object.values(definition.views(config.methodOptions)),
+    workingRows(config, definition),
+  );
   const rng = Rng.fromSeed(config.seed);
-  const { setup, optimizers } = createSetup(config, data, hardware, rng);
+  // Never released: such methods ask for images at any time.
+  if (definition.needsWholePool) await holdAll(data.train, `method ${definition.name}`);
+  const first = data.train.cache
+    ? await holdRows(data.train, initializationRows(data, rng), "the initialization of the network")
+    : undefined;
+  const { setup, optimizers, remarks } = createSetup(config, data, hardware, rng);
   const { views, method } = createMethod(definition, setup, config.methodOptions);
-  const sampler = runSampler(config, definition, data, rng.split("sampler"));
-  const { translate, flip, normalize } = data;
-  const loader = createLoader(data.train, data.split.y, { views, translate, flip, rng: rng.split("views"), device });
-  const resolved = { ...config, ...hardware, translate, flip, normalize } as RunConfig;
+  first?.release();
+  if (methodModule) checkMethod(method, methodModule);
+  const batches = createBatches(config, definition, data, views, rng, device);
+  const { weak, crop, translate, flip, strong, normalize } = data;
+  const decided = { weak, crop, translate, flip, strong: strong.name, normalize };
+  const resolved = { ...config, ...hardware, ...decided } as RunConfig;
   return {
     config: resolved,
     data,
     hardware,
     method,
+    usesSecondHead: definition.usesSecondHead ?? false,
     optimizers,
-    sampler,
-    loader,
-    owners: { ...method.state, sampler },
+    batches,
+    remarks: [...data.remarks, ...remarks],
+    owners: { ...method.state, sampler: batches },
   };
-}
-
-/** One sampler for each phase of the method. */
-function runSampler(config: RunConfig, definition: MethodDefinition, { split }: PreparedData, rng: Rng): Sampler {
-  const { batch, labeledBatch, steps, methodOptions } = config;
-  const both = config.sampler === "mixed" ? "mixed" : "two-stream";
-  const phases = definition.phases?.(methodOptions, steps) ?? [
-    { name: "all", steps, rows: definition.usesUnlabeled || config.sampler === "mixed" ? "both" : "labeled" } as const,
-  ];
-  if (phases.length === 1) return phaseSampler(phases[0]!, rng);
-  return phased(phases.map((phase) => [phase.steps, phaseSampler(phase, rng.split(phase.name))]));
-
-  function phaseSampler(phase: Phase, rng: Rng): Sampler {
-    const size = phase.rows === "labeled" ? (phase.batch ?? batch) : batch;
-    return createSampler(split, { kind: phase.rows === "labeled" ? "labeled" : both, batch: size, labeledBatch }, rng);
-  }
 }

@@ -2,15 +2,27 @@
  * The training loop, an async generator: events come out, everything else (screen, worker, tests) consumes them. It keeps the
  * run folder itself, so a library call leaves the same record as the command line.
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { DataError, TrainingError } from "../errors.js";
 import type { Metrics } from "../methods/index.js";
 import { RunFolder } from "../run/index.js";
-import { engineInfo, scope, Tensor } from "../torch/index.js";
+import { engineInfo, noGrad, scope, Tensor } from "../torch/index.js";
 import { restoreCheckpoint, saveCheckpoint } from "./checkpoint.js";
 import type { RunConfig } from "./config.js";
-import { collapsedClass, evaluateAll, roleResults, type Split, splitImages } from "./evaluate.js";
+import {
+  classResults,
+  collapsedClass,
+  type Evaluation,
+  evaluateAll,
+  evaluateModel,
+  roleResults,
+  type Split,
+  splitImages,
+} from "./evaluate.js";
+import { EvaluationHistory } from "./evaluation-history.js";
 import type { EvaluationEvent, RunResult, TrainEvent, WarningEvent } from "./events.js";
+import { inferenceRecord, writeInferenceRecord } from "./inference-record.js";
 import { openSession, type Session } from "./session.js";
 import { StepClock } from "./step-clock.js";
 
@@ -29,7 +41,7 @@ export async function* train(
 ): AsyncGenerator<TrainEvent, RunResult | undefined> {
   if (given.resume === undefined) RunFolder.assertFree(given.out);
   const session = await openSession(given);
-  const { config, method, sampler, loader, data } = session;
+  const { config, method, batches, data } = session;
   const { folder, startStep, spentSeconds, medianBefore } = openFolder(config, session);
   const clock = new StepClock(spentSeconds, medianBefore);
   const log = <E extends TrainEvent>(event: E): E => {
@@ -40,18 +52,27 @@ export async function* train(
     saveCheckpoint(folder, step, session.owners, {
       extra: { elapsedSeconds: clock.elapsed(), stepSecondsMedian: clock.median() },
       keep: config.keepCheckpoints,
+      spare: config.saveBest === "val" ? history.best()?.step : undefined,
     });
+  const history = new EvaluationHistory(method.predictor, config.val > 0 ? "val" : "test");
+  history.recall(folder.events(), startStep);
 
   try {
     yield log(startEvent(config, session, startStep));
+    if (config.resume === undefined) {
+      for (const message of [...session.remarks, ...idleHead(session)]) yield log({ type: "warning", message });
+    }
     let lastCheckpoint = startStep;
     for (let step = startStep; step < config.steps; step++) {
       clock.start();
+      const waiting = batches.prepare(step);
+      if (waiting) await waiting;
       const metrics = scope(() => {
-        const batch = loader.batch(sampler.next(), step);
+        const progress = { step, epoch: batches.epoch, totalSteps: config.steps }; // the pass this batch belongs to
+        const batch = batches.batch(step);
         clock.mark("data");
-        const progress = { step, epoch: sampler.epoch, totalSteps: config.steps };
         const scalars = readMetrics(method.step(batch, progress)); // waits for the device: a synchronization point
+        judgeProbe(session);
         clock.mark("step");
         return scalars;
       });
@@ -65,11 +86,12 @@ export async function* train(
           type: "step",
           step: done,
           totalSteps: config.steps,
-          epoch: sampler.epoch,
+          epoch: batches.epoch,
           metrics,
           learningRate: learningRate(session, step),
           ...clock.report(config.batch, config.steps - done),
         });
+        for (const message of batches.remarks()) yield log({ type: "warning", step: done, message });
         const slow = clock.slowdown();
         if (slow !== undefined) {
           const message = `steps take ${slow.toFixed(1)} times as long as before: something else is using the machine`;
@@ -79,9 +101,12 @@ export async function* train(
       }
       const due = (every: number) => every > 0 && done % every === 0;
       const stopping = !last && stop();
-      if (due(config.evalEvery) && !last)
-        yield* evaluation(session, config, done, [config.val > 0 ? "val" : "test"], log);
-      if ((due(config.checkpointEvery) || last || stopping) && done > lastCheckpoint) {
+      if (due(config.evalEvery) && !last) {
+        const { event } = yield* evaluation(session, config, done, [history.split], log);
+        history.add(event);
+      }
+      const best = config.saveBest === "val" && history.best()?.step === done;
+      if ((due(config.checkpointEvery) || last || stopping || best) && done > lastCheckpoint) {
         const path = checkpoint(done);
         lastCheckpoint = done;
         if (!stopping) yield log({ type: "checkpoint", step: done, path });
@@ -92,13 +117,19 @@ export async function* train(
       }
     }
     const splits: Split[] = config.val > 0 ? ["val", "test"] : ["test"];
-    const final = yield* evaluation(session, config, config.steps, splits, log);
-    const result = runResult(config, session, final, clock);
+    const { event: final, test } = yield* evaluation(session, config, config.steps, splits, log);
+    history.add(final);
+    const result = runResult(config, session, final, clock, {
+      perClass: classResults(test![method.predictor]!, data.classes),
+      ...(config.saveBest === "val" ? { bestVal: await bestResult(config, session, folder, history, final) } : {}),
+      medianLast20: history.medianLast20(),
+    });
     folder.writeResult(result);
     yield log({ type: "done", result });
     return result;
   } finally {
     folder.close();
+    await batches.close();
     data.release();
   }
 }
@@ -106,13 +137,18 @@ export async function* train(
 /** A new folder, or the one of the run to continue with its state put back. */
 function openFolder(config: RunConfig, session: Session) {
   const facts = { versions: versions(), dataFingerprint: session.data.fingerprint };
-  if (config.resume === undefined)
+  if (config.resume === undefined) {
+    const folder = RunFolder.create(config.out, session.config, facts);
+    writeInferenceRecord(config.out, inferenceRecord(session.data, session.method));
+    const { damaged } = session.data;
+    if (damaged.length > 0) writeFileSync(join(config.out, "damaged.json"), `${JSON.stringify(damaged, null, 2)}\n`);
     return {
-      folder: RunFolder.create(config.out, session.config, facts),
+      folder,
       startStep: 0,
       spentSeconds: 0,
       medianBefore: Number.NaN,
     };
+  }
   const folder = RunFolder.open(config.out);
   const before = folder.config().dataFingerprint;
   if (before !== session.data.fingerprint) {
@@ -138,14 +174,21 @@ function startEvent(config: RunConfig, { data, method, hardware }: Session, star
     threads: config.threads,
     data: {
       labeled: labeled.length,
-      unlabeled: unlabeled.length,
+      unlabeled: data.pool?.count ?? unlabeled.length,
       val: validation.length,
       test: data.testLabels.length,
       classes: data.classes,
+      ...(data.labelNoise ? { labelNoise: data.labelNoise } : {}),
     },
     parameters: model?.parameters.reduce((sum, { tensor }) => sum + tensor.numel, 0) ?? 0,
     ...(config.resume !== undefined ? { resumedFrom: startStep } : {}),
   };
+}
+
+interface Measured {
+  readonly event: EvaluationEvent;
+  /** By role, where the test split was measured. */
+  readonly test: Readonly<Record<string, Evaluation>> | undefined;
 }
 
 /** Evaluates every model on the splits; warns when nearly all images are taken for one class. */
@@ -155,13 +198,14 @@ async function* evaluation(
   step: number,
   splits: readonly Split[],
   log: <E extends TrainEvent>(event: E) => E,
-): AsyncGenerator<EvaluationEvent | WarningEvent, EvaluationEvent> {
+): AsyncGenerator<EvaluationEvent | WarningEvent, Measured> {
   const { data, method, hardware } = session;
   const { classes } = data;
-  const measured = splits.map((split) => {
+  const measured: [Split, Record<string, Evaluation>][] = [];
+  for (const split of splits) {
     const images = splitImages(data, split, config, hardware.device);
-    return [split, evaluateAll(method.models, images, classes.length)] as const;
-  });
+    measured.push([split, await evaluateAll(method.models, images, classes.length)]);
+  }
   const parts = Object.fromEntries(measured.map(([split, roles]) => [split, roleResults(roles)]));
   const event = log<EvaluationEvent>({ type: "evaluation", step, ...parts });
   yield event;
@@ -171,7 +215,7 @@ async function* evaluation(
     yield log({ type: "warning", step, message });
   }
   await turn();
-  return event;
+  return { event, test: measured.find(([split]) => split === "test")?.[1] };
 }
 
 function runResult(
@@ -179,6 +223,7 @@ function runResult(
   { data, method, hardware }: Session,
   final: EvaluationEvent,
   clock: StepClock,
+  history: Pick<RunResult, "perClass" | "bestVal" | "medianLast20">,
 ): RunResult {
   const { method: name, model, dataset, steps, seed } = config;
   const median = clock.median();
@@ -194,11 +239,46 @@ function runResult(
     error: final.test![method.predictor]!.error,
     test: final.test!,
     ...(final.val ? { val: final.val } : {}),
+    final: { step: steps, error: final.test![method.predictor]!.error },
+    ...history,
     imagesPerSecond: config.batch / median,
     stepSecondsMedian: median,
     elapsedSeconds: clock.elapsed(),
     peakMemoryMB: process.resourceUsage().maxRSS / 1024,
   };
+}
+
+/** A remark where the network has a second head that nothing trains. */
+function idleHead({ config, method: { models, predictor }, usesSecondHead }: Session): string[] {
+  const idle = models[predictor]!.parameters.filter(({ name }) => name.startsWith("fc2."));
+  if (usesSecondHead || idle.length === 0) return [];
+  const names = idle.map(({ name }) => name).join(", ");
+  return [`${config.method} never trains the second head of ${config.model} (${names}); --model.heads 1 leaves it out`];
+}
+
+/** The best step on validation, and the test error of its weights, which are loaded for it: the run is over. */
+async function bestResult(
+  config: RunConfig,
+  session: Session,
+  folder: RunFolder,
+  history: EvaluationHistory,
+  final: EvaluationEvent,
+): Promise<RunResult["bestVal"]> {
+  const { predictor, models } = session.method;
+  const best = history.best()!;
+  if (best.step === config.steps) return { ...best, error: final.test![predictor]!.error };
+  restoreCheckpoint(folder.checkpoint(best.step), session.owners);
+  const images = splitImages(session.data, "test", config, session.hardware.device);
+  const { error } = await evaluateModel(models[predictor]!, images, session.data.classes.length);
+  return { ...best, error };
+}
+
+/** Teaches strong views that learn what the result's model makes of their probe. */
+function judgeProbe({ batches, method }: Session): void {
+  const probe = batches.probe?.();
+  if (!probe) return;
+  const model = method.models[method.predictor]!;
+  probe.observe(noGrad(() => model.forward(probe.x, "eval").softmax(1)).toNumbers());
 }
 
 function readMetrics(metrics: Metrics): Record<string, number> {

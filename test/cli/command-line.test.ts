@@ -24,21 +24,34 @@ describeBinary("fewlabels", () => {
   it("shows its commands, and nothing that does not exist yet", async () => {
     const { code, out } = await fewlabels(["--help"]);
     expect(code).toBe(0);
-    for (const command of ["demo", "train", "evaluate", "list", "bench", "doctor"])
+    for (const command of [
+      "demo",
+      "train",
+      "evaluate",
+      "predict",
+      "pseudo-label",
+      "data",
+      "list",
+      "model",
+      "bench",
+      "doctor",
+    ])
       expect(out).toMatch(new RegExp(`^  ${command} `, "m"));
-    for (const command of ["predict", "dashboard", "export", "label"])
-      expect(out).not.toMatch(new RegExp(`^  ${command} `, "m"));
+    for (const command of ["dashboard", "export", "label"]) expect(out).not.toMatch(new RegExp(`^  ${command} `, "m"));
   });
 
   it("prints its version", async () => {
     expect((await fewlabels(["--version"])).out).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 
-  it.each(["demo", "train", "evaluate", "list", "bench", "doctor"])("%s --help has examples", async (command) => {
-    const { code, out } = await fewlabels([command, "--help"]);
-    expect(code).toBe(0);
-    expect(out).toMatch(new RegExp(`Examples:\\n  fewlabels ${command}`));
-  });
+  it.each(["demo", "train", "evaluate", "predict", "pseudo-label", "data", "list", "model", "bench", "doctor"])(
+    "%s --help has examples",
+    async (command) => {
+      const { code, out } = await fewlabels([command, "--help"]);
+      expect(code).toBe(0);
+      expect(out).toMatch(new RegExp(`Examples:\\n  fewlabels ${command}`));
+    },
+  );
 
   it("train --help has every flag that scripts rely on", async () => {
     const { out } = await fewlabels(["train", "--help"]);
@@ -60,6 +73,13 @@ describeBinary("fewlabels", () => {
     await wrongUsage(
       ["train", "--dataset", "digits", "--steps", "lots"],
       /whole number of at least 1 for --steps, got "lots"/,
+    );
+    await wrongUsage(["data"], /Usage: fewlabels data/);
+    await wrongUsage(["data", "inspct"], /fewlabels data: unknown command "inspct"\. Did you mean "inspect"/);
+    await wrongUsage(["data", "split", "--lables", "4"], /fewlabels data split: .*--dataset/);
+    await wrongUsage(
+      ["predict", "run", "x.jpg", "--topk", "3"],
+      /fewlabels predict: unknown option --topk\. Did you mean --top-k/,
     );
     await wrongUsage(["train", "--steps", "3"], /--dataset is required: one of .*digits/);
     await wrongUsage(["train", "--dataset", "cifar10"], /cifar10 needs --data DIR/);

@@ -15,7 +15,9 @@ describe("docs/commands", () => {
     for (const command of buildProgram().commands) {
       expect(existsSync(page(command.name())), command.name()).toBe(true);
       const text = readFileSync(page(command.name()), "utf8");
-      const own = command.options.filter((option) => !option.helpGroupHeading && !option.hidden);
+      const own = [command, ...command.commands]
+        .flatMap(({ options }) => options)
+        .filter((option) => !option.helpGroupHeading && !option.hidden);
       for (const option of own) expect(text, command.name()).toContain(`\`${option.long}`);
     }
   });

@@ -95,7 +95,15 @@ describe("the registry", () => {
     expect(() => findDataSet("cifar-10")).toThrow(/Did you mean "cifar10"/);
   });
   it("has options whose defaults pass their own checks", () => {
-    expect(dataSets.map(({ name }) => name)).toEqual(["cifar10", "cifar100", "mnist", "svhn", "digits", "two-moons"]);
+    expect(dataSets.map(({ name }) => name)).toEqual([
+      "cifar10",
+      "cifar100",
+      "mnist",
+      "svhn",
+      "folder",
+      "digits",
+      "two-moons",
+    ]);
     for (const { options, name } of dataSets) {
       const defaults = parseOptions(options, {}, name);
       expect(parseOptions(options, defaults, name)).toEqual(defaults);

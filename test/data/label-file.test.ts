@@ -50,6 +50,21 @@ describe("parseLabelFile", () => {
     ]);
   });
 
+  it("takes a quote for one only where it opens a field, and counts lines within quotes", () => {
+    const odd = (i: number) => ['"a"b', 'a"b', "c,\n d", ""][i]!;
+    const csv = 'file,label\n"""a""b",cat\na"b,dog\n  "c,\n d",cat\n';
+    expect(read(csv, { ...plain, nameOf: odd } as typeof data)).toEqual([
+      [0, 0],
+      [1, 1],
+      [2, 0],
+    ]);
+    expect(() => read('file,label\n"1\n\n2",cat\n9,cat')).toThrow(
+      /labels\.txt:2: no training image is called "1\?\?2"/,
+    );
+    expect(() => read('file,label\n0,"c\nat"\n')).toThrow(/labels\.txt:2: unknown class/);
+    expect(() => read('file,label\n"0",cat\n\n9,cat')).toThrow(/labels\.txt:4: no training image/);
+  });
+
   it("accepts the same label twice", () => {
     expect(read("0 cat\n0 cat")).toEqual([[0, 0]]);
   });

@@ -10,10 +10,11 @@ import { idx } from "./bytes.js";
 import { describeData, mnistDir } from "./real-data.js";
 
 const rng = Rng.fromSeed(0);
+const options = { train: 60_000 };
 
 describeData(mnistDir)("mnist", () => {
   it("has the labels and class counts of the official files", async () => {
-    const { train, test } = await mnist.load({ dir: mnistDir, rng, options: {} });
+    const { train, test } = await mnist.load({ dir: mnistDir, rng, options });
     expect([...train.labels.subarray(0, 5)]).toEqual([5, 0, 4, 1, 9]);
     expect([...test.labels.subarray(0, 5)]).toEqual([7, 2, 1, 0, 4]);
     const counts = (labels: Int32Array) => Array.from({ length: 10 }, (_, k) => labels.filter((y) => y === k).length);
@@ -34,19 +35,24 @@ describe("mnist from a small folder", () => {
   };
 
   it("reads files gzip or not", async () => {
-    const { train, test } = await mnist.load({ dir: folder(), rng, options: {} });
+    const { train, test } = await mnist.load({ dir: folder(), rng, options });
     expect([train.count, train.height, train.width, test.labels[0]]).toEqual([2, 4, 3, 9]);
+  });
+
+  it("uses the first images alone where so many are asked for", async () => {
+    const { train, test } = await mnist.load({ dir: folder(), rng, options: { train: 1 } });
+    expect([train.count, train.pixels.length, [...train.labels], test.count]).toEqual([1, 12, [1], 1]);
   });
 
   it("says that images and labels do not belong together", async () => {
     const dir = folder();
     writeFileSync(join(dir, "train-labels-idx1-ubyte"), idx([3], Uint8Array.of(1, 2, 3)));
-    await expect(mnist.load({ dir, rng, options: {} })).rejects.toThrow(/2 images of 4x3, but .* 3 labels/);
+    await expect(mnist.load({ dir, rng, options })).rejects.toThrow(/2 images of 4x3, but .* 3 labels/);
   });
 
   it("names a label that is no digit", async () => {
     const dir = folder();
     writeFileSync(join(dir, "train-labels-idx1-ubyte"), idx([2], Uint8Array.of(1, 200)));
-    await expect(mnist.load({ dir, rng, options: {} })).rejects.toThrow(DataError);
+    await expect(mnist.load({ dir, rng, options })).rejects.toThrow(DataError);
   });
 });

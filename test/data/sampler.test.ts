@@ -141,3 +141,72 @@ describe.each<SamplerOptions>([
     expect(() => load(values, make(29, 4, options))).toThrow(DataError);
   });
 });
+
+describe("class-balanced sampling", () => {
+  // 12 labels of class 0, 3 of class 1, 1 of class 2.
+  const y = range(40).map((i) => (i < 12 ? 0 : i < 15 ? 1 : i < 16 ? 2 : -1));
+  const split = { labeled: range(16), unlabeled: range(40), y };
+  const balanced = (kind: "two-stream" | "labeled", seed = 1) =>
+    createSampler(
+      split,
+      { kind, batch: kind === "labeled" ? 4 : 9, labeledBatch: 4, classBalanced: true },
+      Rng.fromSeed(seed),
+    );
+
+  it.each(["two-stream", "labeled"] as const)(
+    "%s: every class as often as every other, whatever its labels",
+    (kind) => {
+      const rows = take(balanced(kind), 60).flatMap(({ labeled }) => [...labeled]);
+      expect(rows).toHaveLength(240);
+      for (let round = 0; round < 240; round += 3) {
+        expect(
+          rows
+            .slice(round, round + 3)
+            .map((i) => y[i]!)
+            .sort(),
+        ).toEqual([0, 1, 2]);
+      }
+      const counts = (k: number) =>
+        range(16)
+          .filter((i) => y[i] === k)
+          .map((i) => rows.filter((row) => row === i).length);
+      for (const n of counts(0)) expect(Math.abs(n - 80 / 12)).toBeLessThan(1);
+      for (const n of counts(1)) expect(Math.abs(n - 80 / 3)).toBeLessThan(1);
+      expect([...counts(2)]).toEqual([80]);
+      // The classes come in no fixed order.
+      const orders = new Set(
+        Array.from({ length: 80 }, (_, r) =>
+          rows
+            .slice(3 * r, 3 * r + 3)
+            .map((i) => y[i])
+            .join(),
+        ),
+      );
+      expect(orders.size).toBe(6);
+    },
+  );
+
+  it("leaves the unlabeled stream as it is, and is off by default", () => {
+    const plain = createSampler(split, { kind: "two-stream", batch: 9, labeledBatch: 4 }, Rng.fromSeed(1));
+    const [a, b] = [take(balanced("two-stream"), 20), take(plain, 20)];
+    expect(a.map(({ unlabeled }) => unlabeled)).toEqual(b.map(({ unlabeled }) => unlabeled));
+    expect(b.flatMap(({ labeled }) => [...labeled]).filter((i) => y[i] === 2).length).toBe(5); // 80 rows of 16
+  });
+
+  it.each([0, 1, 5, 31])("goes on after %i batches exactly where it was", (at) => {
+    const [whole, first, second] = [balanced("two-stream"), balanced("two-stream"), balanced("two-stream")];
+    const wanted = take(whole, at + 20).slice(at);
+    take(first, at);
+    second.loadStateDict(json(first.stateDict()));
+    expect(take(second, 20)).toEqual(wanted);
+    expect(second.epoch).toBe(whole.epoch);
+  });
+
+  it("refuses the mixed sampler, and a state that was saved without it", () => {
+    expect(() =>
+      createSampler(split, { kind: "mixed", batch: 9, labeledBatch: 4, classBalanced: true }, Rng.fromSeed(1)),
+    ).toThrow(UsageError);
+    const plain = createSampler(split, { kind: "two-stream", batch: 9, labeledBatch: 4 }, Rng.fromSeed(1));
+    expect(() => balanced("two-stream").loadStateDict(json(plain.stateDict()))).toThrow(/not class-balanced/);
+  });
+});

@@ -27,6 +27,16 @@ describe("splitData", () => {
     for (let i = 0; i < 100; i++) expect(y[i]).toBe(labeled.includes(i) ? labels[i] : -1);
   });
 
+  it("keeps the labels that a file does not name only where asked, and none of the validation part", () => {
+    const labelsOfFile = { index: Int32Array.of(0, 95), y: Int32Array.of(1, 0) }; // 0 is truly of class 0, 95 has no label
+    const alone = split({ labels: labelsOfFile });
+    expect([[...alone.labeled], alone.y[0], alone.y[95]]).toEqual([[0, 95], 1, 0]);
+    const { labeled, validation, y } = split({ labels: labelsOfFile, keepLabels: true });
+    expect([labeled.length, overlap(labeled, validation), y[0], y[95]]).toEqual([90 - 20 + 1, 0, 1, 0]);
+    for (const i of labeled) if (i !== 0 && i !== 95) expect(y[i]).toBe(labels[i]);
+    expect(validation.every((i) => y[i] === -1)).toBe(true);
+  });
+
   it("leaves labeled images in the unlabeled stream, or takes them out", () => {
     expect(overlap(split({}).labeled, split({}).unlabeled)).toBe(10);
     const rest = split({ unlabeled: "rest" });
@@ -54,5 +64,35 @@ describe("splitData", () => {
   it("refuses a validation part larger than what has labels", () => {
     expect(() => split({ validation: 91 })).toThrow(UsageError);
     expect(() => split({ validation: -1 })).toThrow(/expected 0\.\.90/);
+  });
+
+  it("draws long-tailed labels and unlabeled images, each by its own ratio", () => {
+    const byClass = (rows: Int32Array) => [0, 1].map((k) => rows.filter((i) => labels[i] === k).length);
+    const known = { ...data, train: { count: 90, labels: labels.slice(0, 90) } as ImageSet };
+    const tailed = (options: Partial<SplitOptions>) =>
+      splitData(
+        known,
+        { validation: 0, labels: 12, labelDraw: "balanced", unlabeled: "all", ...options },
+        Rng.fromSeed(7),
+      );
+    const one = tailed({ imbalance: 5, unlabeledImbalance: 3 });
+    expect([byClass(one.labeled), byClass(one.unlabeled)]).toEqual([
+      [10, 2],
+      [45, 15],
+    ]);
+    for (let i = 0; i < 90; i++) expect(one.y[i]).toBe(one.labeled.includes(i) ? labels[i] : -1);
+    // 35 of class 0 are left beside the 10 labels, and 43 of class 1.
+    const rest = tailed({ imbalance: 5, unlabeledImbalance: 3, unlabeled: "rest" });
+    expect([byClass(rest.unlabeled), overlap(rest.labeled, rest.unlabeled)]).toEqual([[35, 11], 0]);
+    expect(byClass(tailed({ labels: "all", imbalance: 9 }).labeled)).toEqual([45, 5]);
+    // The tail of the stream leaves the labels as they are without it.
+    expect(tailed({ unlabeledImbalance: 3 }).labeled).toEqual(tailed({}).labeled);
+    expect(tailed({ unlabeledImbalance: 0.5 }).unlabeled.length).toBe(22 + 45);
+  });
+
+  it("refuses a tail where a file gives the labels, another draw was asked for, or true classes are unknown", () => {
+    expect(() => split({ imbalance: 2, labels: { index: Int32Array.of(0), y: Int32Array.of(0) } })).toThrow(UsageError);
+    expect(() => split({ imbalance: 2, labelDraw: "random" })).toThrow(/labelDraw is random/);
+    expect(() => split({ unlabeledImbalance: 2 })).toThrow(/10 unlabeled images have none/);
   });
 });

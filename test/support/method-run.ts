@@ -9,6 +9,7 @@ import { createOptimizer, type Optimizer, optimizerOptions } from "../../src/opt
 import { parseOptions } from "../../src/options.js";
 import { Rng } from "../../src/rng.js";
 import { noGrad, scope, Tensor } from "../../src/torch/index.js";
+import { tinyTable } from "./tiny-table.js";
 
 export const CLASSES = 4;
 const SIDE = 8;
@@ -33,6 +34,7 @@ export interface TinyRunOptions {
 }
 
 export interface TinyRun {
+  readonly name: string;
   readonly method: Method<Views, Views>;
   readonly student: Model;
   readonly setup: Setup;
@@ -90,6 +92,7 @@ export function tinyRun(name: string, options: TinyRunOptions = {}): TinyRun {
         target.parameters,
         parseOptions(optimizerOptions, given, "optimizer"),
         changes.totalSteps ?? totalSteps,
+        changes.startStep,
       );
       optimizers.push(optimizer);
       if (!options.onStep) return optimizer;
@@ -105,7 +108,8 @@ export function tinyRun(name: string, options: TinyRunOptions = {}): TinyRun {
       };
     },
   };
-  const parsed = parseOptions(definition.options, options.method ?? {}, name);
+  const table = "table" in definition.options ? { table: tinyTable(EXAMPLES, CLASSES) } : {};
+  const parsed = parseOptions(definition.options, { ...table, ...options.method }, name);
   const method = definition.create(setup, parsed);
   const y = Int32Array.from({ length: EXAMPLES }, (_, i) => i % CLASSES);
   const loader = createLoader(store, y, { views: definition.views(parsed), translate, flip, rng: rng.split("views") });
@@ -116,6 +120,7 @@ export function tinyRun(name: string, options: TinyRunOptions = {}): TinyRun {
   };
   const batch = (step: number) => loader.batch(rowsOf(step), step);
   return {
+    name,
     method,
     student: method.models.student!,
     setup,

@@ -1,11 +1,12 @@
 /** Whole runs through the library's loop, in this process, with every file they leave. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { registries } from "../../src/cli/registries.js";
 import { RunFolder } from "../../src/run/index.js";
 import { type RunConfig, resolveConfig } from "../../src/train/config.js";
 import type { RunResult, TrainEvent } from "../../src/train/events.js";
+import { predictRun } from "../../src/train/predict-run.js";
 import { train } from "../../src/train/train.js";
 
 /** A folder for run folders; remove it with `rmSync(folder, { recursive: true })`. */
@@ -74,4 +75,13 @@ export function checkpointFiles(out: string, step: number): Record<string, strin
 
 export function removeFolder(path: string): void {
   rmSync(path, { recursive: true, force: true });
+}
+
+/** A table of what a run of one step predicts for the images of `smallRun`, for methods that read one. */
+export async function predictionsOf(folder: string): Promise<string> {
+  const [run, out] = [join(folder, "predicting"), join(folder, "predictions.table")];
+  if (existsSync(out)) return out;
+  await trainToEnd(configure(run, { method: "supervised", steps: 1 }));
+  await predictRun(run, { out, dtype: "float16" });
+  return out;
 }

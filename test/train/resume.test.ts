@@ -9,6 +9,7 @@ import {
   checkpointFiles,
   configure,
   continued,
+  predictionsOf,
   removeFolder,
   temporaryFolder,
   trainToEnd,
@@ -73,10 +74,11 @@ async function expectExact(given: Record<string, unknown>, whole: string, name: 
 }
 
 describeEngine("a run interrupted and continued equals one that was not, byte for byte", () => {
-  for (const { name: method } of methods) {
+  for (const { name: method, options: declared } of methods) {
     for (const [title, options] of Object.entries(variants)) {
       test(`${method}, ${title}: at steps ${CUTS.join(", ")} in turn`, async () => {
-        const given = { ...options, method };
+        const table = "table" in declared ? { "method.table": await predictionsOf(folder) } : {};
+        const given = { ...options, method, ...table };
         const name = `${method}-${Object.keys(options).length}`;
         const { result } = await trainToEnd(configure(join(folder, name), given));
         const resumed = await expectExact(given, join(folder, name), `${name}-resumed`, CUTS);

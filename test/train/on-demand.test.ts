@@ -1,0 +1,140 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { RunFolder } from "../../src/run/index.js";
+import { evaluateRun } from "../../src/train/evaluate-run.js";
+import { openSession } from "../../src/train/session.js";
+import { describeEngine } from "../support/engine.js";
+import { noisy, pictureFolder } from "../support/pictures.js";
+import {
+  checkpointFiles,
+  configure,
+  continued,
+  removeFolder,
+  temporaryFolder,
+  trainToEnd,
+} from "../support/train-run.js";
+
+/** 24 + 24 labeled and 192 unlabeled pictures, JPEG and PNG, of 3 x 100 x 100 bytes once decoded: 7.2 MB. */
+const SIZE = 100;
+const STEPS = 17;
+let pictures: { readonly dir: string; remove(): void };
+let runs: string;
+beforeAll(async () => {
+  runs = temporaryFolder();
+  const one = (seed: number) => noisy(seed, seed % 2 ? [200, 60, 40] : [40, 90, 180], { width: 24, height: 20 });
+  const files = Object.fromEntries(
+    Array.from({ length: 240 }, (_, i) => {
+      const where = i < 48 ? (i % 2 ? "red" : "blue") : "unlabeled";
+      return [`${where}/${i}.${i % 3 ? "jpg" : "png"}`, one(i)];
+    }),
+  );
+  pictures = await pictureFolder(files);
+});
+afterAll(() => {
+  pictures?.remove();
+  removeFolder(runs);
+});
+
+const config = (name: string, memoryMB: number, given: Record<string, unknown> = {}) =>
+  configure(join(runs, name), {
+    dataset: "folder",
+    data: pictures.dir,
+    "dataset.train": undefined,
+    "dataset.test": undefined,
+    "dataset.size": SIZE,
+    "dataset.memoryMB": memoryMB,
+    "dataset.testShare": 0.4,
+    labels: "all",
+    method: "mean-teacher",
+    steps: STEPS,
+    batch: 8,
+    labeledBatch: 3,
+    testBatch: 5,
+    evalEvery: 6,
+    checkpointEvery: 5,
+    keepCheckpoints: 10,
+    val: 4,
+    ...given,
+  });
+
+const measured = (run: string) =>
+  RunFolder.open(run)
+    .events()
+    .flatMap((event) => {
+      const { type, step, metrics, epoch, test, val } = event as Record<string, unknown>;
+      return type === "step" || type === "evaluation" ? [{ type, step, metrics, epoch, test, val }] : [];
+    });
+
+describeEngine("a run whose pictures do not fit into memory", () => {
+  const variants: [string, Record<string, unknown>][] = [
+    ["channel statistics", {}],
+    ["images normalized one by one", { normalize: "image" }],
+    ["crops, strong views that learn", { method: "fixmatch", weak: "photo", crop: 64, strong: "ctaugment" }],
+    ["one order for all images", { sampler: "mixed", method: "temporal-ensembling" }],
+    ["weight norm, which looks at images first", { model: "cnn-13", "model.width": 0.02, "model.norm": "weight" }],
+    ["phases", { method: "meta-pseudo-labels", "method.finetuneSteps": 6 }],
+  ];
+  test.each(variants)("equals one whose pictures do, checkpoint by checkpoint: %s", async (title, given) => {
+    const name = title.replaceAll(/\W+/g, "-");
+    const [plenty, little] = [config(`${name}-plenty`, 100, given), config(`${name}-little`, 4, given)];
+    await trainToEnd(plenty);
+    await trainToEnd(little);
+    for (const step of [5, 10, 15, STEPS]) {
+      expect(checkpointFiles(little.out, step), `step ${step}`).toEqual(checkpointFiles(plenty.out, step));
+    }
+    expect(measured(little.out)).toEqual(measured(plenty.out));
+    // Interrupted at a step whose successors were drawn ahead, and continued.
+    const cut = config(`${name}-cut`, 4, given);
+    await trainToEnd(cut, 8);
+    await trainToEnd(continued(cut.out));
+    expect(checkpointFiles(cut.out, STEPS)).toEqual(checkpointFiles(plenty.out, STEPS));
+  });
+
+  test("does decode on demand, keeps what fits and says so", async () => {
+    const session = await openSession(config("open", 4));
+    const { train, test: tests } = session.data;
+    expect(train.pixels.length + tests.pixels.length).toBeLessThanOrEqual(4e6);
+    expect(train.cache!.capacity).toBeLessThan(train.count);
+    expect(session.remarks.join("\n")).toMatch(
+      /240 pictures of 100x100 pixels take 8 MB, more than --dataset\.memoryMB 4/,
+    );
+    await session.batches.close();
+    session.data.release();
+  });
+
+  test("is evaluated with the same error as in memory", async () => {
+    const run = config("evaluated", 4, { steps: 6 });
+    const { result } = await trainToEnd(run);
+    const { result: again } = await evaluateRun(run.out, { split: "test" });
+    expect(again.test).toEqual(result!.test);
+    expect(result!.test.teacher!.n).toBe(20); // 40 % of 24 and of 24
+  });
+
+  test("refuses what needs all pictures in memory, with the option to raise", async () => {
+    await expect(trainToEnd(config("whole", 4, { method: "self-training" }))).rejects.toThrow(
+      /self-training needs \d+ pictures in memory.*--dataset\.memoryMB/,
+    );
+    await expect(trainToEnd(config("white", 4, { normalize: "zca" }))).rejects.toThrow(/zca: whitens.*memoryMB/);
+  });
+
+  test("checked by headers alone, fills in for a damaged file with another of its class, and says so", async () => {
+    const path = join(pictures.dir, "unlabeled/50.jpg");
+    const whole = readFileSync(path);
+    const large = await noisy(50, [9, 9, 9], { width: 64, height: 64 }).jpeg().toBuffer();
+    writeFileSync(path, large.subarray(0, 0.8 * large.length));
+    try {
+      const given = { "dataset.check": "header", normalize: "imagenet", "dataset.maxDamaged": 0.1 };
+      const run = config("header", 4, { ...given, steps: 20 });
+      await trainToEnd(run);
+      const said = RunFolder.open(run.out)
+        .events()
+        .flatMap((event) => ("message" in event ? [event.message] : []));
+      expect(said.join("\n")).toMatch(/unlabeled\/50\.jpg cannot be decoded \(cut short.*stands in for it; 1 so far/);
+      const none = config("header-none", 4, { ...given, steps: 20, "dataset.maxDamaged": 0 });
+      await expect(trainToEnd(none)).rejects.toThrow(/unlabeled\/50\.jpg \(cut short.*/);
+    } finally {
+      writeFileSync(path, whole);
+    }
+  });
+});
