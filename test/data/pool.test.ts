@@ -110,6 +110,33 @@ describe("PoolStream", () => {
     await source.close();
   });
 
+  it("decodes a pool that fits into the memory it may take once, and any other again in every pass", async () => {
+    const files: Record<string, Uint8Array> = {};
+    for (const i of all) {
+      const pixels = numbered(i).slice(-side * side);
+      const picture = sharp(pixels, { raw: { width: side, height: side, channels: 1 } });
+      files[`${String(i).padStart(2, "0")}.png`] = await picture.png().toBuffer();
+    }
+    const path = writeShard(join(folder.dir, "png.tar"), files);
+    const bytes = 30 * side * side;
+    for (const [memory, survives] of [
+      [bytes, true],
+      [bytes - 1, false],
+    ] as const) {
+      const source = stream(await indexPool([path], { ...options, memory, maxDamaged: 0 }), 10);
+      await draw(source, 10, 6); // two passes: all of the first is read, much of the third is ahead
+      const spoiled = Object.fromEntries(
+        Object.entries(files).map(([name, png]) => [name, new Uint8Array(png.length)]),
+      );
+      writeShard(path, spoiled);
+      const later = draw(source, 10, 30);
+      if (survives) expect(sorted((await later).flat().slice(0, 30))).toEqual(all);
+      else await expect(later).rejects.toThrow(/damaged/);
+      await source.close();
+      writeShard(path, files);
+    }
+  });
+
   it("mixes within half the buffer: a picture of the first window comes before any of the second", async () => {
     const source = stream(pool, 5);
     const [first, second] = [(await draw(source, 5, 2)).flat(), (await draw(source, 5, 2)).flat()];

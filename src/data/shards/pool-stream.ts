@@ -8,6 +8,7 @@ import type { Json, State, Stateful } from "../../nn/stateful.js";
 import type { Rng } from "../../rng.js";
 import type { DamagedFile } from "../dataset.js";
 import { type PoolPicture, type PoolPosition, poolStart, readPool, type ShardPool } from "./shard-pool.js";
+import type { DecodedPicture } from "./shard-samples.js";
 
 /** Damaged pictures are counted against their limit from so many pictures on. */
 const fairSample = 200;
@@ -26,10 +27,12 @@ export class PoolStream implements Stateful {
   #read = 0;
   #damaged = 0;
   #remarks: string[] = [];
+  /** Pictures that took decoding, by number, where all of the pool fit into the memory they may take. */
+  readonly #kept: Map<number, DecodedPicture> | undefined;
 
   /** Throws UsageError where the shuffle buffer is smaller than two chunks. */
   constructor(pool: ShardPool, chunk: number, rng: Rng) {
-    const { decoding, shuffleBuffer, count } = pool;
+    const { decoding, shuffleBuffer, count, memory = 0 } = pool;
     if (shuffleBuffer < 2 * chunk) {
       throw new UsageError(
         `shards: --dataset.shuffleBuffer ${shuffleBuffer} is too small for ${chunk} unlabeled rows a batch: give ${2 * chunk} or more`,
@@ -41,6 +44,7 @@ export class PoolStream implements Stateful {
     const imageBytes = decoding.channels * decoding.size ** 2;
     this.#current = new Window(size, imageBytes);
     this.#next = new Window(size, imageBytes);
+    this.#kept = count * imageBytes <= memory ? new Map() : undefined;
   }
 
   /** Passes over the pool so far: a fraction that grows with every batch. */
@@ -87,7 +91,10 @@ export class PoolStream implements Stateful {
     const skipped = ({ file, reason }: DamagedFile) =>
       void this.#remarks.push(`skipped the rest of ${file}: ${reason}`);
     // Decoding runs on threads of its own, so what a batch needs after this one is under way while a step is computed.
-    this.#source = new Prefetch(readPool(pool, this.#start, orderOf, skipped), Math.max(32, 2 * this.#chunk));
+    this.#source = new Prefetch(
+      readPool(pool, this.#start, orderOf, skipped, (index) => this.#kept?.get(index)),
+      Math.max(32, 2 * this.#chunk),
+    );
     this.#current.filled = 0;
     this.#next.filled = 0;
     await this.#fill(this.#current, this.#current.size);
@@ -112,7 +119,9 @@ export class PoolStream implements Stateful {
     const source = this.#source!;
     while (window.filled < upTo) {
       const picture = source.take() ?? (await source.next());
-      const image = picture.picture instanceof Promise ? await picture.picture : picture.picture;
+      const decoding = picture.picture instanceof Promise;
+      const image = decoding ? await picture.picture : (picture.picture as DecodedPicture);
+      if (decoding) this.#kept?.set(picture.index, image);
       if (window.filled === 0) [window.start, window.from] = [picture.position, picture.before];
       this.#read++;
       if ("reason" in image) this.#note(picture.name, image.reason);

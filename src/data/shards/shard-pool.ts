@@ -25,6 +25,8 @@ export interface PoolOptions {
   readonly maxDamaged: number;
   /** Pictures in memory to draw from. */
   readonly shuffleBuffer: number;
+  /** Bytes: a pool whose decoded pictures take no more is decoded once and kept. Default 0. */
+  readonly memory?: number;
 }
 
 /** Pictures by number: their place in the order of the shards, whatever order they are read in. */
@@ -118,6 +120,7 @@ export async function* readPool(
   start: PoolPosition,
   orderOf: (pass: number) => Int32Array,
   skipped: (damage: DamagedFile) => void,
+  known: (index: number) => DecodedPicture | undefined = () => undefined,
 ): AsyncGenerator<PoolPicture> {
   let { offset, seen } = start;
   for (let { pass, rank } = start; ; pass++, rank = 0) {
@@ -128,7 +131,8 @@ export async function* readPool(
     for (; rank < order.length; rank++) {
       const shard = pool.shards[order[rank]!]!;
       try {
-        for await (const [sample, picture] of readShard(shard.path, offset, pool.decoding)) {
+        const kept = () => known(shard.first + seen);
+        for await (const [sample, picture] of readShard(shard.path, offset, pool.decoding, kept)) {
           const position = { pass, rank, offset: sample.offset, seen };
           yield {
             index: shard.first + seen,
@@ -152,16 +156,19 @@ export async function* readPool(
   }
 }
 
-/** Samples and their pictures in order, from the sample that begins at byte `offset`. */
+/** Samples and their pictures in order, from the sample that begins at byte `offset`; what `kept` has is not decoded. */
 export async function* readShard(
   path: string,
   offset: number,
   decoding: Decoding,
+  kept: () => DecodedPicture | undefined = () => undefined,
 ): AsyncGenerator<readonly [Sample, DecodedPicture | Promise<DecodedPicture>]> {
   const tar = await TarFile.open(path);
   try {
     tar.seek(offset);
-    for await (const sample of samplesOf(tar)) yield [sample, (await readPicture(tar, sample, decoding)).decoded];
+    for await (const sample of samplesOf(tar)) {
+      yield [sample, kept() ?? (await readPicture(tar, sample, decoding)).decoded];
+    }
   } finally {
     await tar.close();
   }

@@ -41,7 +41,10 @@ const options = {
     max: 0.9,
     doc: "share of the pictures that may be undecodable and left out before the run ends with an error",
   }),
-  memoryMB: integer(4000, { min: 1, doc: "memory that labeled and test pictures may take once decoded, in megabytes" }),
+  memoryMB: integer(4000, {
+    min: 1,
+    doc: "memory that labeled and test pictures may take once decoded, in megabytes; a pool that fits into the rest is decoded once",
+  }),
   maxMegapixels: integer(defaultMaxMegapixels, {
     min: 1,
     max: 1000,
@@ -74,8 +77,10 @@ export const shards = defineDataSet({
     const parts = test ? { train, test } : holdOut(train, classes, options, rng.split(`test:${options.testSeed}`));
     checkClasses(parts, classes);
 
+    const memory = memoryMB * 1e6 - labeled.pixels.length - (tests?.pixels.length ?? 0);
     const pool =
-      unlabeledDir && (await indexPool(listShards(unlabeledDir), { decoding, onDamaged, maxDamaged, shuffleBuffer }));
+      unlabeledDir &&
+      (await indexPool(listShards(unlabeledDir), { decoding, onDamaged, maxDamaged, shuffleBuffer, memory }));
     const damaged = [...labeled.damaged, ...(tests?.damaged ?? []), ...(pool ? pool.damaged : [])];
     return {
       name: "shards",
