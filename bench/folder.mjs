@@ -120,6 +120,7 @@ async function open(way) {
     waited: 0,
   };
 }
+/** @type {Awaited<ReturnType<typeof open>>[]} */
 const runs = [];
 for (const way of Object.keys(ways)) runs.push(await open(way));
 

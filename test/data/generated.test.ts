@@ -100,7 +100,9 @@ describe("the registry", () => {
       "cifar100",
       "mnist",
       "svhn",
+      "imagenet",
       "folder",
+      "shards",
       "digits",
       "two-moons",
     ]);
