@@ -124,7 +124,7 @@ async function open(way) {
 const runs = [];
 for (const way of Object.keys(ways)) runs.push(await open(way));
 
-/** @param {(typeof runs)[number]} run @param {boolean} count */
+/** @param {Awaited<ReturnType<typeof open>>} run @param {boolean} count */
 async function oneStep(run, count) {
   const { batches, method } = run.session;
   const start = performance.now();
