@@ -38,11 +38,11 @@ export function reportLines(report: FolderReport): string[] {
     `largest class : smallest = ${Number.isFinite(report.imbalance) ? digits(report.imbalance) : "one is empty"}`,
     ...report.remarks.map((remark) => `note: ${remark}`),
     ...section(
-      "damaged files (left out of training)",
+      "damaged files, left out of training",
       report.damaged.map(({ file, reason }) => `${file}: ${reason}`),
     ),
     ...section(
-      "one picture with two labels (training refuses this)",
+      "one picture with two labels, which training refuses",
       report.conflicts.map(([a, b]) => `${a} = ${b}`),
     ),
     ...section("pictures to train on that are also in the test folder", report.inTest),
@@ -57,5 +57,5 @@ export function reportLines(report: FolderReport): string[] {
 function section(title: string, items: readonly string[]): string[] {
   if (items.length === 0) return [];
   const rest = items.length > shown ? [`  ... and ${count(items.length - shown)} more (--json prints all)`] : [];
-  return ["", `${count(items.length)} ${title}:`, ...items.slice(0, shown).map((item) => `  ${item}`), ...rest];
+  return ["", `${title} (${count(items.length)}):`, ...items.slice(0, shown).map((item) => `  ${item}`), ...rest];
 }
