@@ -9,6 +9,7 @@ import type { folderOptions } from "./folder-options.js";
 import { checkClasses, holdOut, separate } from "./folder-parts.js";
 import { type Contents, checkDamaged, damagedRemark, levelsOf, readFiles } from "./folder-read.js";
 import { classOf, parseLabelFile, readLabelText } from "./label-file.js";
+import { decodingOf } from "./picture-options.js";
 
 type FolderOptions = OptionsOf<typeof folderOptions>;
 
@@ -84,15 +85,6 @@ export async function loadFolder(
 /** A picture that was read, and where its pixels lie. */
 interface Slot extends PictureFile, Known {
   readonly slot: number;
-}
-
-export function decodingOf({
-  size,
-  fit,
-  channels,
-  maxMegapixels,
-}: Pick<FolderOptions, "size" | "fit" | "channels" | "maxMegapixels">): Decoding {
-  return { size, fit, channels: channels === "gray" ? 1 : 3, maxMegapixels };
 }
 
 type Sets = Pick<DataSet, "train" | "test">;

@@ -7,8 +7,8 @@ import { DataError } from "../../errors.js";
 import { choice, integer, number, type OptionsOf, text } from "../../options.js";
 import type { Rng } from "../../rng.js";
 import { type DamagedFile, type DataSet, type Decoding, defineDataSet, type ImageSet } from "../dataset.js";
-import { defaultMaxMegapixels } from "../decode.js";
 import { andMore, type Known, rejectConflicts, testOverlap } from "../folder-checks.js";
+import { decodingOf, decodingOptions, holdOutOptions } from "../picture-options.js";
 import { listShards } from "./shard-list.js";
 import { findManifest } from "./shard-manifest.js";
 import { type ReadShards, readShards } from "./shard-memory.js";
@@ -18,17 +18,8 @@ const options = {
   testShards: text("", {
     doc: "shards of labeled pictures to test with (default: `testShare` of the labeled ones is held out)",
   }),
-  size: integer(32, { min: 4, max: 1024, doc: "height and width in pixels that every picture is brought to" }),
-  fit: choice(["crop", "pad", "stretch"], "crop", {
-    doc: "crop: the short side fits, the middle is kept; pad: the long side fits, black bars; stretch: both sides fit",
-  }),
-  channels: choice(["color", "gray"], "color", { doc: "3 channels (sRGB) or 1 (gray)" }),
-  testShare: number(0.2, {
-    min: 0.01,
-    max: 0.9,
-    doc: "share of the labeled pictures of each class held out for testing where there are no test shards",
-  }),
-  testSeed: integer(0, { min: 0, doc: "seed of the draw of the pictures held out for testing" }),
+  ...decodingOptions,
+  ...holdOutOptions("are no test shards"),
   shuffleBuffer: integer(10_000, {
     min: 2,
     doc: "unlabeled pictures in memory to draw from; the stream is mixed within half of it",
@@ -45,11 +36,6 @@ const options = {
     min: 1,
     doc: "memory that labeled and test pictures may take once decoded, in megabytes; a pool that fits into the rest is decoded once",
   }),
-  maxMegapixels: integer(defaultMaxMegapixels, {
-    min: 1,
-    max: 1000,
-    doc: "larger pictures count as damaged; they are refused by their header, before any memory is taken",
-  }),
 } as const;
 
 type ShardOptions = OptionsOf<typeof options>;
@@ -63,8 +49,8 @@ export const shards = defineDataSet({
   streamsUnlabeled: true,
   options,
   async load({ dir, rng, options, unlabeledDir }): Promise<DataSet> {
-    const { size, fit, channels, maxMegapixels, onDamaged, maxDamaged, shuffleBuffer, memoryMB } = options;
-    const decoding: Decoding = { size, fit, channels: channels === "gray" ? 1 : 3, maxMegapixels };
+    const { size, onDamaged, maxDamaged, shuffleBuffer, memoryMB } = options;
+    const decoding = decodingOf(options);
     const limits = { decoding, onDamaged, maxDamaged, memoryMB };
     const paths = listShards(dir!);
     const labeled = await readShards(paths, limits);
