@@ -1,15 +1,11 @@
 /** Do the unlabeled examples help? On two moons with few labels every method that reads them must beat the baseline. */
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { methods } from "../../src/methods/index.js";
 import { describeEngine } from "../support/engine.js";
-import { configure, removeFolder, temporaryFolder, trainToEnd } from "../support/train-run.js";
+import { configure, folderOfThisFile, trainToEnd } from "../support/train-run.js";
 
-let folder: string;
-beforeAll(() => {
-  folder = temporaryFolder();
-});
-afterAll(() => removeFolder(folder));
+const folder = folderOfThisFile();
 
 const SEEDS = [1, 2, 3];
 

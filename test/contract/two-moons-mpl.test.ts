@@ -3,18 +3,14 @@
  * units. The shipped experiments, a little shorter, on draws of the labels that leave the labeled points alone far from it.
  */
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { readConfigFile } from "../../src/cli/config-file.js";
 import { registries } from "../../src/cli/registries.js";
 import { resolveConfig } from "../../src/train/config.js";
 import { describeEngine } from "../support/engine.js";
-import { removeFolder, temporaryFolder, trainToEnd } from "../support/train-run.js";
+import { folderOfThisFile, trainToEnd } from "../support/train-run.js";
 
-let folder: string;
-beforeAll(() => {
-  folder = temporaryFolder();
-});
-afterAll(() => removeFolder(folder));
+const folder = folderOfThisFile();
 
 /** Accuracy on the test points in percent. */
 async function accuracy(experiment: string, labelSeed: number): Promise<number> {

@@ -2,6 +2,7 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterAll } from "vitest";
 import { registries } from "../../src/cli/registries.js";
 import { RunFolder } from "../../src/run/index.js";
 import { type RunConfig, resolveConfig } from "../../src/train/config.js";
@@ -12,6 +13,13 @@ import { train } from "../../src/train/train.js";
 /** A folder for run folders; remove it with `rmSync(folder, { recursive: true })`. */
 export function temporaryFolder(): string {
   return mkdtempSync(join(tmpdir(), "fewlabels-test-"));
+}
+
+/** A folder of this test file, removed after its tests. */
+export function folderOfThisFile(): string {
+  const folder = temporaryFolder();
+  afterAll(() => removeFolder(folder));
+  return folder;
 }
 
 /** 120 generated digits, 20 labels, a tiny network: a step takes milliseconds. */

@@ -11,20 +11,16 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { DataError } from "../../src/errors.js";
 import { Rng } from "../../src/rng.js";
 import { PredictionTable, type TableInfo, writePredictionTable } from "../../src/targets/index.js";
 import { scope } from "../../src/torch/index.js";
 import { describeEngine } from "../support/engine.js";
 import { tinyInfo, tinyProbs } from "../support/tiny-table.js";
-import { removeFolder, temporaryFolder } from "../support/train-run.js";
+import { folderOfThisFile } from "../support/train-run.js";
 
-let folder: string;
-beforeAll(() => {
-  folder = temporaryFolder();
-});
-afterAll(() => removeFolder(folder));
+const folder = folderOfThisFile();
 
 const [N, K] = [23, 5];
 const probs = tinyProbs(N, K);

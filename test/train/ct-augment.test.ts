@@ -1,7 +1,7 @@
 /** CTAugment in a run: the network's judgment of probes reaches the weights, and they are part of a checkpoint. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { CtWeights, ctDefaults } from "../../src/augment/ct-augment.js";
 import { planStrong, probedOps } from "../../src/augment/strong.js";
 import { memoryBatches } from "../../src/data/batches.js";
@@ -14,20 +14,9 @@ import { DataError } from "../../src/errors.js";
 import { Rng } from "../../src/rng.js";
 import { scope } from "../../src/torch/index.js";
 import { describeEngine } from "../support/engine.js";
-import {
-  checkpointFiles,
-  configure,
-  continued,
-  removeFolder,
-  temporaryFolder,
-  trainToEnd,
-} from "../support/train-run.js";
+import { checkpointFiles, configure, continued, folderOfThisFile, trainToEnd } from "../support/train-run.js";
 
-let folder: string;
-beforeAll(() => {
-  folder = temporaryFolder();
-});
-afterAll(() => removeFolder(folder));
+const folder = folderOfThisFile();
 
 describeEngine("probing", () => {
   const rng = Rng.fromSeed(2);

@@ -1,15 +1,11 @@
 /** The real program, killed and interrupted: what it continues to is what it would have been. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { describeTraining, fewlabels, start } from "../cli/run-cli.js";
-import { checkpointFiles, removeFolder, smallRun, temporaryFolder } from "../support/train-run.js";
+import { checkpointFiles, folderOfThisFile, smallRun } from "../support/train-run.js";
 
-let folder: string;
-beforeAll(() => {
-  folder = temporaryFolder();
-});
-afterAll(() => removeFolder(folder));
+const folder = folderOfThisFile();
 
 /** Waits until a file or folder is there. */
 async function written(path: string): Promise<void> {

@@ -1,15 +1,11 @@
 /** `--label-noise` in a run: training alone sees it, and the run says how many labels it changed. */
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { prepareData } from "../../src/train/prepare.js";
 import { describeEngine } from "../support/engine.js";
-import { configure, removeFolder, temporaryFolder, trainToEnd } from "../support/train-run.js";
+import { configure, folderOfThisFile, trainToEnd } from "../support/train-run.js";
 
-let folder: string;
-beforeAll(() => {
-  folder = temporaryFolder();
-});
-afterAll(() => removeFolder(folder));
+const folder = folderOfThisFile();
 
 async function labelsOf(given: Record<string, unknown>) {
   const data = await prepareData(configure(join(folder, "unused"), { labels: "all", val: 20, ...given }));

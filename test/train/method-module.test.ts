@@ -1,19 +1,15 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { registries } from "../../src/cli/registries.js";
 import { UsageError } from "../../src/errors.js";
 import type { Method, Views } from "../../src/methods/index.js";
 import { resolveConfig } from "../../src/train/config.js";
 import { checkMethod, findMethodFile, loadMethod } from "../../src/train/method-module.js";
 import { withMethod } from "../../src/train/registries.js";
-import { removeFolder, temporaryFolder } from "../support/train-run.js";
+import { folderOfThisFile } from "../support/train-run.js";
 
-let folder: string;
-beforeAll(() => {
-  folder = temporaryFolder();
-});
-afterAll(() => removeFolder(folder));
+const folder = folderOfThisFile();
 
 /** Writes a file below the test's folder and returns its path. */
 function write(name: string, text: string): string {

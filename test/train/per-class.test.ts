@@ -1,5 +1,5 @@
 /** Errors by class in every report, from runs with long tails. */
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { registries } from "../../src/cli/registries.js";
 import { worstClasses } from "../../src/cli/train.js";
 import { UsageError } from "../../src/errors.js";
@@ -7,13 +7,9 @@ import { resolveConfig } from "../../src/train/config.js";
 import { classResults } from "../../src/train/evaluate.js";
 import { evaluateRun } from "../../src/train/evaluate-run.js";
 import { describeEngine } from "../support/engine.js";
-import { configure, continued, removeFolder, smallRun, temporaryFolder, trainToEnd } from "../support/train-run.js";
+import { configure, continued, folderOfThisFile, smallRun, trainToEnd } from "../support/train-run.js";
 
-let folder: string;
-beforeAll(() => {
-  folder = temporaryFolder();
-});
-afterAll(() => removeFolder(folder));
+const folder = folderOfThisFile();
 
 test("the error of a class is the share of its images taken for another, and none without images", () => {
   const confusion = [

@@ -1,6 +1,6 @@
 import { cpSync, existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { DataError, UsageError } from "../../src/errors.js";
 import { methods } from "../../src/methods/index.js";
 import { readEvents } from "../../src/run/index.js";
@@ -9,17 +9,13 @@ import {
   checkpointFiles,
   configure,
   continued,
+  folderOfThisFile,
   predictionsOf,
   removeFolder,
-  temporaryFolder,
   trainToEnd,
 } from "../support/train-run.js";
 
-let folder: string;
-beforeAll(() => {
-  folder = temporaryFolder();
-});
-afterAll(() => removeFolder(folder));
+const folder = folderOfThisFile();
 
 const STEPS = 17;
 /** The first step, one within a pass, and the last but one. A pass over 120 images in chunks of 8 is 15 steps. */

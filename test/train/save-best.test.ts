@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { UsageError } from "../../src/errors.js";
 import { evaluateRun } from "../../src/train/evaluate-run.js";
 import { EvaluationHistory } from "../../src/train/evaluation-history.js";
@@ -10,17 +10,12 @@ import {
   checkpointFiles,
   configure,
   continued,
-  removeFolder,
+  folderOfThisFile,
   type Trained,
-  temporaryFolder,
   trainToEnd,
 } from "../support/train-run.js";
 
-let folder: string;
-beforeAll(() => {
-  folder = temporaryFolder();
-});
-afterAll(() => removeFolder(folder));
+const folder = folderOfThisFile();
 
 /** A learning rate this high makes validation errors go up and down. */
 const STEPS = 24;

@@ -1,14 +1,10 @@
 /** A second head that nothing trains is worth a word. */
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { describeEngine } from "../support/engine.js";
-import { configure, removeFolder, temporaryFolder, trainToEnd } from "../support/train-run.js";
+import { configure, folderOfThisFile, trainToEnd } from "../support/train-run.js";
 
-let folder: string;
-beforeAll(() => {
-  folder = temporaryFolder();
-});
-afterAll(() => removeFolder(folder));
+const folder = folderOfThisFile();
 
 const warnings = async (method: string, heads: number) => {
   const out = join(folder, `${method}-${heads}`);

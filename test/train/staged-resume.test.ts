@@ -1,21 +1,10 @@
 /** Exact resume through checkpoint files, for what has its own clock: stages of a run, epochs of a bank. */
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { describeEngine } from "../support/engine.js";
-import {
-  checkpointFiles,
-  configure,
-  continued,
-  removeFolder,
-  temporaryFolder,
-  trainToEnd,
-} from "../support/train-run.js";
+import { checkpointFiles, configure, continued, folderOfThisFile, trainToEnd } from "../support/train-run.js";
 
-let folder: string;
-beforeAll(() => {
-  folder = temporaryFolder();
-});
-afterAll(() => removeFolder(folder));
+const folder = folderOfThisFile();
 
 const STEPS = 20;
 /** 120 images: two streams pass over the unlabeled ones in 15 steps of 8, a mixed one in 10 of 12. */

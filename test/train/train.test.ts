@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { TrainingError, UsageError } from "../../src/errors.js";
 import { methods } from "../../src/methods/index.js";
 import { readEvents } from "../../src/run/index.js";
@@ -13,17 +13,12 @@ import {
   checkpointFiles,
   configure,
   continued,
+  folderOfThisFile,
   predictionsOf,
-  removeFolder,
-  temporaryFolder,
   trainToEnd,
 } from "../support/train-run.js";
 
-let folder: string;
-beforeAll(() => {
-  folder = temporaryFolder();
-});
-afterAll(() => removeFolder(folder));
+const folder = folderOfThisFile();
 
 const resultFields = {
   method: "string",
