@@ -8,6 +8,7 @@
 #if defined(__GLIBC__)
 #include <malloc.h>
 #endif
+#include <cstdlib>
 
 namespace fewlabels {
 namespace {
@@ -20,6 +21,17 @@ void tune_allocator() {
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, -1);
   mallopt(M_TOP_PAD, 64 << 20);
+#endif
+}
+
+// Debian's libtorch picks AVX2 code where AVX-512 would do. It obeys this variable without a look at the processor, so it is
+// set only where the kernels' instructions are there; read at libtorch's first operator, after this addon is loaded.
+void prefer_wide_vectors() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  if (wide) setenv("ATEN_CPU_CAPABILITY", "avx512", /*overwrite=*/0);
 #endif
 }
 

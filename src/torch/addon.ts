@@ -56,12 +56,10 @@ function withErrorClass(native: Addon): Addon {
 }
 
 /**
- * Environment variables that libtorch and OpenMP read when they are loaded; what the user has set stays. In a worker thread
+ * Environment variables that OpenMP reads when it is loaded; what the user has set stays. In a worker thread
  * this needs `env: SHARE_ENV`, or only the worker's copy changes.
  */
 function prepareEnvironment(env: NodeJS.ProcessEnv): void {
-  // Debian's libtorch picks AVX2 code where AVX-512 would do; it falls back by itself where there is none.
-  env.ATEN_CPU_CAPABILITY ??= "avx512";
   // How long idle OpenMP threads spin before they sleep. A step is hundreds of short parallel regions: sleeping at once makes
   // it a quarter slower on a quiet machine, GNU's default of 300,000 turns several times slower on a busy one.
   // Figures: docs/decisions/0005-waiting-threads.md.
