@@ -10,16 +10,20 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import {
+  dataSets,
+  findDataSet,
+  folderItems,
+  methods,
+  models,
+  openSession,
+  optimizerOptions,
+  packShards,
+  Rng,
+  resolveConfig,
+  scope,
+} from "fewlabels/internal";
 import sharp from "sharp";
-import { dataSets, findDataSet } from "../dist/data/index.js";
-import { folderItems, packShards } from "../dist/data/shards/pack.js";
-import { methods } from "../dist/methods/index.js";
-import { models } from "../dist/models/index.js";
-import { optimizerOptions } from "../dist/optim/index.js";
-import { Rng } from "../dist/rng.js";
-import { scope } from "../dist/torch/index.js";
-import { resolveConfig } from "../dist/train/config.js";
-import { openSession } from "../dist/train/session.js";
 
 const { values } = parseArgs({
   options: {

@@ -21,12 +21,8 @@ const [seconds, threads] = [Number(values.seconds), Number(values.threads)];
 // Node's pool decodes; it must be told before it starts.
 process.env.UV_THREADPOOL_SIZE = String(threads);
 const { default: sharp } = await import("sharp");
-const { planWeak } = await import("../dist/augment/photo.js");
-const { createLoader, storeImages } = await import("../dist/data/loader.js");
-const { normalizeData } = await import("../dist/data/normalize.js");
-const { defaultMaxMegapixels, readImage } = await import("../dist/data/decode.js");
-const { Rng } = await import("../dist/rng.js");
-const { scope, setThreads } = await import("../dist/torch/index.js");
+const { Rng, createLoader, defaultMaxMegapixels, normalizeData, planWeak, readImage, scope, setThreads, storeImages } =
+  await import("fewlabels/internal");
 setThreads(threads);
 
 /** Calls a second of `work`, after one that does not count. @param {() => unknown} work */
@@ -78,7 +74,7 @@ async function inTurn(items, work) {
   await Promise.all(Array.from({ length: threads }, next));
 }
 
-/** @type {{ size: number, stored: number, weak: import("../dist/augment/photo.js").WeakName }[]} */
+/** @type {{ size: number, stored: number, weak: import("fewlabels/internal").WeakName }[]} */
 const cases = [
   { size: 32, stored: 32, weak: "translate" },
   { size: 32, stored: 32, weak: "photo" },
@@ -111,7 +107,7 @@ try {
     `${values.source} JPEG of ${Math.round(bytes / 1024)} KB, ${threads} thread(s), load ${load}; images a second`,
   );
   for (const { size, stored, weak } of cases) {
-    /** @type {import("../dist/data/dataset.js").Decoding} */
+    /** @type {import("fewlabels/internal").Decoding} */
     const decoding = { size: stored, channels: 3, fit: "crop", maxMegapixels: defaultMaxMegapixels };
     const decode =
       decoded.get(stored) ?? paths.length * (await rate(() => inTurn(paths, (path) => readImage(path, decoding))));

@@ -8,14 +8,17 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { dataSets } from "../dist/data/index.js";
-import { methods } from "../dist/methods/index.js";
-import { models } from "../dist/models/index.js";
-import { optimizerOptions } from "../dist/optim/index.js";
-import { writePredictionTable } from "../dist/targets/index.js";
-import { scope, Tensor } from "../dist/torch/index.js";
-import { resolveConfig } from "../dist/train/config.js";
-import { openSession } from "../dist/train/session.js";
+import {
+  dataSets,
+  methods,
+  models,
+  openSession,
+  optimizerOptions,
+  resolveConfig,
+  scope,
+  Tensor,
+  writePredictionTable,
+} from "fewlabels/internal";
 
 const { values } = parseArgs({
   options: {

@@ -1,13 +1,20 @@
 // One training step of a network, ours: the twin of torch_network_step.py, for networks.mjs. Prints one JSON line.
 import { resourceUsage } from "node:process";
 import { parseArgs } from "node:util";
-import { crossEntropy } from "../dist/losses/index.js";
-import { findModel } from "../dist/models/index.js";
-import { createModel } from "../dist/nn/index.js";
-import { createOptimizer, minimize, optimizerOptions } from "../dist/optim/index.js";
-import { parseOptions } from "../dist/options.js";
-import { Rng } from "../dist/rng.js";
-import { normal, scope, setThreads, tensor } from "../dist/torch/index.js";
+import {
+  createModel,
+  createOptimizer,
+  crossEntropy,
+  findModel,
+  minimize,
+  normal,
+  optimizerOptions,
+  parseOptions,
+  Rng,
+  scope,
+  setThreads,
+  tensor,
+} from "fewlabels/internal";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

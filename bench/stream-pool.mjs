@@ -11,17 +11,20 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writ
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { dataSets } from "../dist/data/index.js";
-import { encodeImage } from "../dist/data/shards/encode.js";
-import { ShardWriter } from "../dist/data/shards/pack.js";
-import { encodePixmap } from "../dist/data/shards/pixmap.js";
-import { methods } from "../dist/methods/index.js";
-import { models } from "../dist/models/index.js";
-import { optimizerOptions } from "../dist/optim/index.js";
-import { Rng } from "../dist/rng.js";
-import { liveTensors, scope } from "../dist/torch/index.js";
-import { resolveConfig } from "../dist/train/config.js";
-import { openSession } from "../dist/train/session.js";
+import {
+  dataSets,
+  encodeImage,
+  encodePixmap,
+  liveTensors,
+  methods,
+  models,
+  openSession,
+  optimizerOptions,
+  Rng,
+  resolveConfig,
+  ShardWriter,
+  scope,
+} from "fewlabels/internal";
 
 const { values } = parseArgs({
   options: {

@@ -8,9 +8,8 @@ import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { findDataSet, Rng } from "fewlabels/internal";
 import sharp from "sharp";
-import { findDataSet } from "../dist/data/index.js";
-import { Rng } from "../dist/rng.js";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -19,10 +19,7 @@ const ALLOWED_MIB = 12;
  * @returns {Promise<string[]>} what leaks; empty if nothing does
  */
 export async function leakTest(steps, say = () => {}) {
-  const { train } = await import("../dist/train/train.js");
-  const { resolveConfig } = await import("../dist/train/config.js");
-  const { registries } = await import("../dist/cli/registries.js");
-  const { liveTensors } = await import("../dist/torch/index.js");
+  const { liveTensors, registries, resolveConfig, train } = await import("fewlabels/internal");
   const folder = mkdtempSync(join(tmpdir(), "fewlabels-leak-"));
   const every = Math.max(1, Math.round(steps / 30));
   const given = {

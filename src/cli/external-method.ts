@@ -1,11 +1,11 @@
 /** A method from outside the package, which must be loaded before its flags can be declared. */
 import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { readConfigFile } from "../config/config-file.js";
+import type { Given } from "../config/given.js";
+import { findMethodFile, loadMethod, type MethodModule } from "../config/plugin.js";
+import type { RunConfig } from "../config/resolve.js";
 import { RunFolder } from "../run/index.js";
-import type { RunConfig } from "../train/config.js";
-import type { Given } from "../train/given.js";
-import { findMethodFile, loadMethod, type MethodModule } from "../train/method-module.js";
-import { readConfigFile } from "./config-file.js";
 
 export interface ExternalMethod extends MethodModule {
   /** As the flag or the YAML file names it; undefined where a resumed run does. */

@@ -1,9 +1,9 @@
 /** Flags from declared options: one declaration gives flag, check and help. */
 import { type Command, Option } from "commander";
+import { asFlags, camelCase, flagOf, flatten, type Given, kebabCase } from "../config/given.js";
+import type { Named, Registries } from "../config/resolve.js";
+import { runOptions } from "../config/run-options.js";
 import { type Option as Declared, type OptionSpec, rangeText } from "../options.js";
-import type { Named, Registries } from "../train/config.js";
-import { asFlags, camelCase, flagOf, flatten, type Given, kebabCase } from "../train/given.js";
-import { runOptions } from "../train/options.js";
 
 /** Adds `--KEY` for each option of `spec`; `prefix` is "" or "model." and so on. */
 export function addFlags(command: Command, spec: OptionSpec, prefix = "", heading?: string): void {

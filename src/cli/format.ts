@@ -1,5 +1,5 @@
 /** Numbers and tables as people read them. */
-export { csvField } from "../data/csv.js";
+export { csvField } from "../files/csv.js";
 
 /** At least three useful digits whatever the size: 12.3, 0.00412, 1.2e-7; never "0.00" for something that is not 0. */
 export function digits(value: number): string {

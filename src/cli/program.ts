@@ -2,23 +2,23 @@
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { Command, CommanderError } from "commander";
+import { canonicalKey } from "../config/given.js";
+import { unknownKey } from "../config/unknown-key.js";
 import { FewlabelsError, nearest } from "../errors.js";
-import { canonicalKey } from "../train/given.js";
-import { unknownKey } from "../train/unknown-key.js";
-import { addBench } from "./bench.js";
-import { addData } from "./data.js";
-import { addDemo } from "./demo.js";
-import { addDoctor } from "./doctor.js";
-import { addEvaluate } from "./evaluate.js";
+import { addBench } from "./commands/bench.js";
+import { addData } from "./commands/data.js";
+import { addDemo } from "./commands/demo.js";
+import { addDoctor } from "./commands/doctor.js";
+import { addEvaluate } from "./commands/evaluate.js";
+import { addList } from "./commands/list.js";
+import { addModel } from "./commands/model.js";
+import { addPredict } from "./commands/predict.js";
+import { addPredictions } from "./commands/predictions.js";
+import { addPseudoLabel } from "./commands/pseudo-label.js";
+import { addTrain } from "./commands/train.js";
 import { type ExternalMethod, externalMethod } from "./external-method.js";
 import { canonicalArguments } from "./flags.js";
-import { addList } from "./list.js";
-import { addModel } from "./model.js";
 import { printError, surviveClosedPipes } from "./output.js";
-import { addPredict } from "./predict.js";
-import { addPredictions } from "./predictions.js";
-import { addPseudoLabel } from "./pseudo-label.js";
-import { addTrain } from "./train.js";
 
 /** The whole command line, without running it; with the options of a method from outside. */
 export function buildProgram(external?: ExternalMethod): Command {

@@ -1,5 +1,5 @@
 /** Progress of a run: a bar that stays in place on a terminal, a line every few seconds elsewhere. */
-import type { EvaluationEvent, RoleResults, StartEvent, StepEvent, TrainEvent } from "../train/events.js";
+import type { EvaluationEvent, RoleResults, StartEvent, StepEvent, TrainEvent } from "../run/events.js";
 import { count, digits, duration, percent } from "./format.js";
 
 export interface ProgressStream {

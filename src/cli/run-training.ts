@@ -1,6 +1,6 @@
 /** Runs one configuration with progress and signals: what `train` and `demo` share. */
-import type { RunConfig } from "../train/config.js";
-import type { RunResult, TrainEvent } from "../train/events.js";
+import type { RunConfig } from "../config/resolve.js";
+import type { RunResult, TrainEvent } from "../run/events.js";
 import { runInWorker } from "../train/worker.js";
 import { onReaderGone } from "./output.js";
 import type { Progress } from "./progress.js";

@@ -1,6 +1,6 @@
 /** The binary layout of CIFAR-10 and CIFAR-100: records of label bytes, then 3,072 bytes of pixels, plane by plane. */
 import { DataError } from "../errors.js";
-import type { ImageSet } from "./dataset.js";
+import type { ImageSet } from "../images/image-set.js";
 
 const imageBytes = 3 * 32 * 32;
 

@@ -1,8 +1,9 @@
 /** CIFAR-10, the official binary version. */
 import { join } from "node:path";
+import type { ImageSet } from "../images/image-set.js";
 import { parseCifarRecords } from "./cifar-records.js";
-import { type DataSet, defineDataSet, type ImageSet } from "./dataset.js";
-import { findFolder, readDataFile } from "./files.js";
+import { type DataSet, defineDataSet } from "./dataset.js";
+import { findFolder, readDataFile } from "./download/official-folder.js";
 
 const fileBytes = 10_000 * 3073;
 const classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];

@@ -1,9 +1,10 @@
 /** CIFAR-100, the official binary version; each record has a coarse and a fine label. */
 import { join } from "node:path";
+import type { ImageSet } from "../images/image-set.js";
 import { choice } from "../options.js";
 import { parseCifarRecords } from "./cifar-records.js";
-import { type DataSet, defineDataSet, type ImageSet } from "./dataset.js";
-import { findFolder, readDataFile } from "./files.js";
+import { type DataSet, defineDataSet } from "./dataset.js";
+import { findFolder, readDataFile } from "./download/official-folder.js";
 
 export const cifar100 = defineDataSet({
   name: "cifar100",

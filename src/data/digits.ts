@@ -3,11 +3,13 @@
  * colors, light, neighbors, stray strokes, blur and noise all vary, so that a few labels do not show a network what
  * may be ignored, and many unlabeled pictures do. Each picture depends on the seed and its own index alone.
  */
+
+import type { ImageSet } from "../images/image-set.js";
 import { integer, number } from "../options.js";
 import type { Rng } from "../rng.js";
-import { type DataSet, defineDataSet, type ImageSet } from "./dataset.js";
-import { area, blur, drawStrokes, paint, side, type Warp } from "./digit-canvas.js";
-import { type Glyph, glyphs, type Stroke } from "./digit-glyphs.js";
+import { type DataSet, defineDataSet } from "./dataset.js";
+import { area, blur, drawStrokes, paint, side, type Warp } from "./digits/canvas.js";
+import { type Glyph, glyphs, type Stroke } from "./digits/glyphs.js";
 
 type Color = readonly [number, number, number];
 

@@ -1,6 +1,7 @@
 /** A data set's fingerprint: what a run folder records, and what a checkpoint is checked against. */
 import { createHash } from "node:crypto";
-import type { DataSet, ImageSet } from "./dataset.js";
+import type { ImageSet } from "../images/image-set.js";
+import type { DataSet } from "./dataset.js";
 
 /** SHA-256 (hex) over shape, pixels and labels of the training and the test images, in order. */
 export function fingerprint({ train, test }: Pick<DataSet, "train" | "test">): string {

@@ -1,7 +1,7 @@
 /** `folder`: people's own pictures, in class folders or with a labels file; decoded once and held in memory as bytes, as far as they fit. */
 import { defineDataSet } from "./dataset.js";
-import { loadFolder } from "./folder-load.js";
-import { folderOptions } from "./folder-options.js";
+import { loadFolder } from "./folder/load.js";
+import { folderOptions } from "./folder/options.js";
 
 export const folder = defineDataSet({
   name: "folder",

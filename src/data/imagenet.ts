@@ -2,10 +2,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DataError } from "../errors.js";
+import { isFolder, listFolders } from "../images/image-files.js";
 import { defineDataSet } from "./dataset.js";
-import { loadFolder } from "./folder-load.js";
-import { folderOptions } from "./folder-options.js";
-import { isFolder, listFolders } from "./image-files.js";
+import { loadFolder } from "./folder/load.js";
+import { folderOptions } from "./folder/options.js";
 
 const { keepLabels, memoryMB } = folderOptions;
 const options = {

@@ -7,7 +7,7 @@ import { digits } from "./digits.js";
 import { folder } from "./folder.js";
 import { imagenet } from "./imagenet.js";
 import { mnist } from "./mnist.js";
-import { shards } from "./shards/shards.js";
+import { shards } from "./shards.js";
 import { svhn } from "./svhn.js";
 import { twoMoons } from "./two-moons.js";
 

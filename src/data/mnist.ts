@@ -2,10 +2,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DataError } from "../errors.js";
+import { parseIdx } from "../files/idx.js";
+import type { ImageSet } from "../images/image-set.js";
 import { integer } from "../options.js";
-import { type DataSet, defineDataSet, type ImageSet } from "./dataset.js";
-import { findFolder, readDataFile } from "./files.js";
-import { parseIdx } from "./idx.js";
+import { type DataSet, defineDataSet } from "./dataset.js";
+import { findFolder, readDataFile } from "./download/official-folder.js";
 
 export const mnist = defineDataSet({
   name: "mnist",

@@ -1,11 +1,12 @@
 /** SVHN, cropped digits: `train_32x32.mat`, `test_32x32.mat` and, if asked for, `extra_32x32.mat`. */
 import { join } from "node:path";
 import { DataError, UsageError } from "../errors.js";
+import { parseMat5 } from "../files/mat5.js";
+import type { ImageSet } from "../images/image-set.js";
 import { boolean, text } from "../options.js";
 import type { Rng } from "../rng.js";
-import { type DataSet, defineDataSet, type ImageSet } from "./dataset.js";
-import { findFolder, readDataFile } from "./files.js";
-import { parseMat5 } from "./mat5.js";
+import { type DataSet, defineDataSet } from "./dataset.js";
+import { findFolder, readDataFile } from "./download/official-folder.js";
 
 export const svhn = defineDataSet({
   name: "svhn",

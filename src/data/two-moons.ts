@@ -2,9 +2,11 @@
  * `two-moons`: points in the plane on two interleaved half circles, the toy of the Meta Pseudo Labels paper
  * (arXiv:2003.10580, Appendix). An "image" here is two channels of one pixel: x and y.
  */
+
+import type { ImageSet } from "../images/image-set.js";
 import { integer, number } from "../options.js";
 import type { Rng } from "../rng.js";
-import { type DataSet, defineDataSet, type ImageSet } from "./dataset.js";
+import { type DataSet, defineDataSet } from "./dataset.js";
 
 export const twoMoons = defineDataSet({
   name: "two-moons",

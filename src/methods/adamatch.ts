@@ -19,9 +19,9 @@ import { boolean, choice, number } from "../options.js";
 import { cosineUp } from "../schedules/index.js";
 import { alignDistribution, confidenceMask, hardLabels, RunningMean } from "../targets/index.js";
 import { type KernelRng, type Tensor, uniform } from "../torch/index.js";
-import { averagedStudent } from "./averaged-student.js";
 import { defineMethod } from "./method.js";
-import { forwardViews, meanOrZero, weakStrongOptions, weakStrongViews } from "./weak-strong.js";
+import { averagedStudent } from "./parts/averaged-student.js";
+import { forwardViews, meanOrZero, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
 
 /** u z + (1 - u) z', u uniform for each logit, z' of `x` in a batch of its own that leaves the running statistics alone. */
 function interpolate(student: Model, z: Tensor, x: Tensor, rng: KernelRng): Tensor {

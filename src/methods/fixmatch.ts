@@ -11,9 +11,9 @@
 import { crossEntropy } from "../losses/index.js";
 import { number } from "../options.js";
 import { confidenceMask, hardLabels } from "../targets/index.js";
-import { averagedStudent } from "./averaged-student.js";
 import { defineMethod } from "./method.js";
-import { forwardViews, meanOrZero, weakStrongOptions, weakStrongViews } from "./weak-strong.js";
+import { averagedStudent } from "./parts/averaged-student.js";
+import { forwardViews, meanOrZero, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
 
 export const fixmatch = defineMethod({
   name: "fixmatch",

@@ -13,9 +13,9 @@ import { crossEntropy } from "../losses/index.js";
 import { boolean, number } from "../options.js";
 import { confidenceMask, hardLabels, LabelBank } from "../targets/index.js";
 import { maximum, type Tensor } from "../torch/index.js";
-import { averagedStudent } from "./averaged-student.js";
 import { defineMethod } from "./method.js";
-import { forwardViews, meanOrZero, weakStrongOptions, weakStrongViews } from "./weak-strong.js";
+import { averagedStudent } from "./parts/averaged-student.js";
+import { forwardViews, meanOrZero, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
 
 /** M(x) = x / (2 - x), from 0 at 0 to 1 at 1, below x in between: early differences between classes weigh more. */
 export function convexMap(x: Tensor): Tensor {

@@ -15,9 +15,9 @@ import { crossEntropy } from "../losses/index.js";
 import { number } from "../options.js";
 import { confidenceMask, hardLabels, RunningMean } from "../targets/index.js";
 import { countsOf, type Tensor, where, zerosLike } from "../torch/index.js";
-import { averagedStudent } from "./averaged-student.js";
 import { defineMethod } from "./method.js";
-import { forwardViews, meanOrZero, weakStrongOptions, weakStrongViews } from "./weak-strong.js";
+import { averagedStudent } from "./parts/averaged-student.js";
+import { forwardViews, meanOrZero, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
 
 /** SN(v / h) of `[K]` and `[K]`, 1/0 = 0; zeros if there is nothing to sum up. */
 function balance(v: Tensor, h: Tensor): Tensor {

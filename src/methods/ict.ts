@@ -15,7 +15,7 @@ import { minimize } from "../optim/index.js";
 import { drawMixUp, EmaTeacher, mixRows } from "../targets/index.js";
 import { noGrad } from "../torch/index.js";
 import { defineMethod } from "./method.js";
-import { forwardRows } from "./rows.js";
+import { forwardRows } from "./parts/rows.js";
 import {
   emaFrom,
   evaluationEmaOptions,
@@ -23,7 +23,7 @@ import {
   linearRampOptions,
   linearRampWeight,
   mixUpOptions,
-} from "./shared-options.js";
+} from "./parts/shared-options.js";
 
 /** Share of the run in which the weight ramps up (FixMatch's code). */
 const RAMP = 0.4;

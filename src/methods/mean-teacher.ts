@@ -16,8 +16,8 @@ import type { Rng } from "../rng.js";
 import { EmaTeacher } from "../targets/index.js";
 import { cat, noGrad } from "../torch/index.js";
 import { defineMethod } from "./method.js";
-import { consistencyRows } from "./rows.js";
-import { consistencyOptions, consistencyWeight, emaFrom, emaOptions, rampUpLength } from "./shared-options.js";
+import { consistencyRows } from "./parts/rows.js";
+import { consistencyOptions, consistencyWeight, emaFrom, emaOptions, rampUpLength } from "./parts/shared-options.js";
 
 const unset = (what: string) => `${what}; if not given, the network's own`;
 

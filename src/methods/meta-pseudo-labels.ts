@@ -21,9 +21,9 @@ import type { Rng } from "../rng.js";
 import { linearUp } from "../schedules/index.js";
 import { hardLabels, sampleLabels } from "../targets/index.js";
 import type { Tensor } from "../torch/index.js";
-import { createStudent, studentOptions } from "./feedback-student.js";
-import { finetunePhases } from "./finetune.js";
 import { defineMethod, type Metrics } from "./method.js";
+import { createStudent, studentOptions } from "./parts/feedback-student.js";
+import { finetunePhases } from "./parts/finetune.js";
 import { udaLoss } from "./uda.js";
 
 export const LABEL_MODES = ["sample", "argmaxWeak", "argmaxStrong", "soft"] as const;

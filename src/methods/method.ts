@@ -3,16 +3,16 @@
  * network or data set it runs on; it asks `Setup` for models and optimizers and changes weights itself.
  */
 
-import type { Batch, Views } from "../augment/views.js";
+import type { Batch, Views } from "../batch.js";
 import type { Model } from "../nn/model.js";
-import type { Stateful } from "../nn/stateful.js";
 import type { Optimizer } from "../optim/optimizer.js";
 import type { OptimizerOptions } from "../optim/options.js";
 import type { OptionSpec, OptionsOf } from "../options.js";
 import type { Rng } from "../rng.js";
+import type { Stateful } from "../stateful.js";
 import type { Tensor } from "../torch/index.js";
 
-export type { AugmentName, Batch, Part, ViewSpec, Views } from "../augment/views.js";
+export type { AugmentName, Batch, Part, ViewSpec, Views } from "../batch.js";
 
 /**
  * Where the run is. `step` counts from 0; `epoch` is how many passes over the unlabeled (or only) stream had been made

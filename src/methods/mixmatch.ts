@@ -16,16 +16,16 @@ import { type Model, splitRows } from "../nn/index.js";
 import { number } from "../options.js";
 import { drawMixUp, mixRows, sharpen } from "../targets/index.js";
 import { cat, noGrad, oneHot, type Tensor, tensor } from "../torch/index.js";
-import { averagedStudent } from "./averaged-student.js";
 import { defineMethod } from "./method.js";
-import { forwardRows } from "./rows.js";
+import { averagedStudent } from "./parts/averaged-student.js";
+import { forwardRows } from "./parts/rows.js";
 import {
   evaluationEmaOptions,
   labeledReductionOption,
   linearRampOptions,
   linearRampWeight,
   mixUpOptions,
-} from "./shared-options.js";
+} from "./parts/shared-options.js";
 
 /** Share of the run in which the weight ramps up: 2^20 of 2^26 images (FixMatch's code). */
 const RAMP = 1 / 64;

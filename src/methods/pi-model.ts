@@ -11,10 +11,10 @@ import { crossEntropy, softmaxMse, softmaxMseBoth } from "../losses/index.js";
 import { splitRows } from "../nn/index.js";
 import { boolean, choice } from "../options.js";
 import { cat, noGrad } from "../torch/index.js";
-import { averagedStudent } from "./averaged-student.js";
 import { defineMethod } from "./method.js";
-import { consistencyRows } from "./rows.js";
-import { consistencyOptions, consistencyWeight, evaluationEmaOptions } from "./shared-options.js";
+import { averagedStudent } from "./parts/averaged-student.js";
+import { consistencyRows } from "./parts/rows.js";
+import { consistencyOptions, consistencyWeight, evaluationEmaOptions } from "./parts/shared-options.js";
 
 export const piModel = defineMethod({
   name: "pi-model",

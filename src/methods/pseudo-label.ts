@@ -15,9 +15,9 @@ import { boolean, choice, integer, number } from "../options.js";
 import { linearBetween } from "../schedules/index.js";
 import { confidenceMask, hardLabels } from "../targets/index.js";
 import type { Tensor } from "../torch/index.js";
-import { averagedStudent } from "./averaged-student.js";
 import { defineMethod } from "./method.js";
-import { evaluationEmaOptions } from "./shared-options.js";
+import { averagedStudent } from "./parts/averaged-student.js";
+import { evaluationEmaOptions } from "./parts/shared-options.js";
 
 /**
  * What is not given. The paper's T1 = 100 and T2 = 600 are epochs of a run whose length it does not state; here they are

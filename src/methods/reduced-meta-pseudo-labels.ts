@@ -16,9 +16,9 @@ import { minimize } from "../optim/index.js";
 import { boolean, choice, integer, number, text } from "../options.js";
 import { createCalibrator, hardLabels, PredictionTable, sampleLabels } from "../targets/index.js";
 import type { Tensor } from "../torch/index.js";
-import { createStudent, studentOptions } from "./feedback-student.js";
-import { finetunePhases } from "./finetune.js";
 import { defineMethod, type Metrics } from "./method.js";
+import { createStudent, studentOptions } from "./parts/feedback-student.js";
+import { finetunePhases } from "./parts/finetune.js";
 
 export const reducedMetaPseudoLabels = defineMethod({
   name: "reduced-meta-pseudo-labels",

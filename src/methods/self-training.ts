@@ -18,9 +18,9 @@ import { minimize, StagedOptimizer } from "../optim/index.js";
 import { choice, integer, number } from "../options.js";
 import { EmaTeacher, PseudoLabelTable } from "../targets/index.js";
 import { cat, type Tensor } from "../torch/index.js";
-import { labelPool, POOL_LABELS } from "./label-pool.js";
 import { defineMethod } from "./method.js";
-import { emaFrom, evaluationEmaOptions, rampUpLength } from "./shared-options.js";
+import { labelPool, POOL_LABELS } from "./parts/label-pool.js";
+import { emaFrom, evaluationEmaOptions, rampUpLength } from "./parts/shared-options.js";
 
 export const selfTraining = defineMethod({
   name: "self-training",

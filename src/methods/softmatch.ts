@@ -16,9 +16,9 @@ import { crossEntropy } from "../losses/index.js";
 import { boolean, number } from "../options.js";
 import { alignDistribution, hardLabels, RunningMean } from "../targets/index.js";
 import { full, type Tensor } from "../torch/index.js";
-import { averagedStudent } from "./averaged-student.js";
 import { defineMethod } from "./method.js";
-import { forwardViews, meanOrZero, weakStrongOptions, weakStrongViews } from "./weak-strong.js";
+import { averagedStudent } from "./parts/averaged-student.js";
+import { forwardViews, meanOrZero, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
 
 /** w of `largest` `[N]`: 1 from `mean` on, e^(-n^2 / 2) one standard deviation below; `mean`, `variance` scalars. */
 export function gaussianWeight(largest: Tensor, mean: Tensor, variance: Tensor, sigmas: number): Tensor {

@@ -4,9 +4,9 @@
  */
 import { crossEntropy } from "../losses/index.js";
 import { number } from "../options.js";
-import { averagedStudent } from "./averaged-student.js";
 import { defineMethod } from "./method.js";
-import { classReductionOption, evaluationEmaOptions } from "./shared-options.js";
+import { averagedStudent } from "./parts/averaged-student.js";
+import { classReductionOption, evaluationEmaOptions } from "./parts/shared-options.js";
 
 export const supervised = defineMethod({
   name: "supervised",

@@ -15,10 +15,10 @@ import { crossEntropy, softmaxMse } from "../losses/index.js";
 import { choice, number } from "../options.js";
 import { BANK_NORMALIZATIONS, BANK_PRECISIONS, EnsembleBank } from "../targets/index.js";
 import { cat } from "../torch/index.js";
-import { averagedStudent } from "./averaged-student.js";
 import { defineMethod } from "./method.js";
-import { consistencyRows } from "./rows.js";
-import { consistencyOptions, consistencyWeight, evaluationEmaOptions } from "./shared-options.js";
+import { averagedStudent } from "./parts/averaged-student.js";
+import { consistencyRows } from "./parts/rows.js";
+import { consistencyOptions, consistencyWeight, evaluationEmaOptions } from "./parts/shared-options.js";
 
 export const temporalEnsembling = defineMethod({
   name: "temporal-ensembling",

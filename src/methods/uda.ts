@@ -14,9 +14,9 @@ import { choice, number } from "../options.js";
 import { TSA_SCHEDULES, type TsaSchedule, tsaThreshold } from "../schedules/index.js";
 import { confidenceMask } from "../targets/index.js";
 import type { Tensor } from "../torch/index.js";
-import { averagedStudent } from "./averaged-student.js";
 import { defineMethod, type Progress } from "./method.js";
-import { forwardViews, meanOrZero, weakStrongOptions, weakStrongViews } from "./weak-strong.js";
+import { averagedStudent } from "./parts/averaged-student.js";
+import { forwardViews, meanOrZero, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
 
 export const udaOptions = {
   consistencyWeight: weakStrongOptions.consistencyWeight,

@@ -15,10 +15,15 @@ import { withFrozenWeights } from "../nn/index.js";
 import { choice, integer, number } from "../options.js";
 import type { Rng } from "../rng.js";
 import { normal, type Tensor } from "../torch/index.js";
-import { averagedStudent } from "./averaged-student.js";
 import { defineMethod } from "./method.js";
-import { forwardRows } from "./rows.js";
-import { evaluationEmaOptions, labeledReductionOption, linearRampOptions, linearRampWeight } from "./shared-options.js";
+import { averagedStudent } from "./parts/averaged-student.js";
+import { forwardRows } from "./parts/rows.js";
+import {
+  evaluationEmaOptions,
+  labeledReductionOption,
+  linearRampOptions,
+  linearRampWeight,
+} from "./parts/shared-options.js";
 
 /** Share of the run in which the weight ramps up (FixMatch's code). */
 const RAMP = 0.4;

@@ -1,3 +1,4 @@
+export type { Json, State, Stateful } from "../stateful.js";
 export { type BatchNormSpec, batchNorm2d } from "./batch-norm.js";
 export { type ConvSpec, conv2d } from "./conv2d.js";
 export { dropConnect } from "./drop-connect.js";
@@ -23,7 +24,6 @@ export { padSame, samePadding } from "./same-padding.js";
 export { sequential } from "./sequential.js";
 export { type ShakeSpec, shake } from "./shake.js";
 export { squeezeExcitation } from "./squeeze-excitation.js";
-export type { Json, State, Stateful } from "./stateful.js";
 export { type TracedLayer, trace } from "./trace.js";
 export { initialize, namedBuffers, namedParameters } from "./walk.js";
 export { weightNormConv2d, weightNormLinear } from "./weight-norm.js";

@@ -1,7 +1,8 @@
 /** A whole network as methods see it: logits out of images, weights by name, state to save. */
+
+import type { Stateful } from "../stateful.js";
 import type { Tensor } from "../torch/index.js";
 import type { Mode, Pass } from "./module.js";
-import type { Stateful } from "./stateful.js";
 
 /** Outputs of a network with one or two heads; with one, both are the same tensor. */
 export interface Heads {

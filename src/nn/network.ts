@@ -1,11 +1,11 @@
 /** From a module tree with one or two heads to a model: names, state, precision, generator. */
 import { DataError } from "../errors.js";
 import type { Rng } from "../rng.js";
+import type { State } from "../stateful.js";
 import { autocast, cat, noGrad, type Precision, scope, type Tensor } from "../torch/index.js";
 import type { Heads, Model, NamedTensor, PassRequest } from "./model.js";
 import type { Module, Pass } from "./module.js";
 import { inChunks } from "./recomputed.js";
-import type { State } from "./stateful.js";
 import { initialize, namedBuffers, namedParameters } from "./walk.js";
 
 /** What an architecture's `create` returns: a feature extractor and one or two heads on it. */

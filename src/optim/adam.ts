@@ -1,6 +1,6 @@
 import type { NamedTensor } from "../nn/model.js";
-import type { State } from "../nn/stateful.js";
 import type { Schedule } from "../schedules/index.js";
+import type { State } from "../stateful.js";
 import {
   foreachAdd_,
   foreachAddcdiv_,

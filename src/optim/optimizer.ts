@@ -1,6 +1,7 @@
 /** What an optimizer is, and one training step with it. */
-import type { Stateful } from "../nn/stateful.js";
+
 import type { Schedule } from "../schedules/index.js";
+import type { Stateful } from "../stateful.js";
 import type { Tensor } from "../torch/index.js";
 
 /** The part of the loop's `Progress` that schedules read; `step` counts from 0. */

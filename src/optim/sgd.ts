@@ -1,6 +1,6 @@
 import type { NamedTensor } from "../nn/model.js";
-import type { State } from "../nn/stateful.js";
 import type { Schedule } from "../schedules/index.js";
+import type { State } from "../stateful.js";
 import { foreachAdd_, foreachMul_, noGrad, scope, type Tensor } from "../torch/index.js";
 import { decays, type GradientOptions, gatherGradients, prepareGradients } from "./gradients.js";
 import type { Optimizer, StepInfo, StepProgress } from "./optimizer.js";

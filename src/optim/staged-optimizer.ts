@@ -1,6 +1,6 @@
 /** One optimizer after another, for methods that train in stages. */
 import { DataError } from "../errors.js";
-import type { State } from "../nn/stateful.js";
+import type { State } from "../stateful.js";
 import type { Optimizer, StepInfo, StepProgress } from "./optimizer.js";
 
 /**

@@ -1,7 +1,7 @@
 /** Per-parameter running tensors of an optimizer, by name, so that a checkpoint can hold them. */
 import { DataError } from "../errors.js";
 import type { NamedTensor } from "../nn/model.js";
-import type { State } from "../nn/stateful.js";
+import type { State } from "../stateful.js";
 import { noGrad, scope, type Tensor, zerosLike } from "../torch/index.js";
 
 /** One zero tensor for each parameter, in its layout, kept beyond scopes. */

@@ -18,7 +18,7 @@ import {
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { DataError } from "../errors.js";
-import { decodeSafetensors, type RawTensor, type TensorSource, writeSafetensors } from "./safetensors.js";
+import { decodeSafetensors, type RawTensor, type TensorSource, writeSafetensors } from "../files/safetensors.js";
 
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 

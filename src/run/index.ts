@@ -1,7 +1,5 @@
 /** The run folder's format. */
-export { type Checkpoint, type JsonValue, type OwnerState, readCheckpoint } from "./checkpoints.js";
-export { EventLog, type LoggedEvent, readEvents, truncateEvents } from "./event-log.js";
-export { type CheckpointOptions, type RunFacts, RunFolder } from "./run-folder.js";
+
 export {
   decodeSafetensors,
   type RawDType,
@@ -9,4 +7,7 @@ export {
   readSafetensors,
   type TensorSource,
   writeSafetensors,
-} from "./safetensors.js";
+} from "../files/safetensors.js";
+export { type Checkpoint, type JsonValue, type OwnerState, readCheckpoint } from "./checkpoints.js";
+export { EventLog, type LoggedEvent, readEvents, truncateEvents } from "./event-log.js";
+export { type CheckpointOptions, type RunFacts, RunFolder } from "./run-folder.js";

@@ -1,7 +1,7 @@
 /** A teacher whose weights follow a student's as an exponential moving average. */
 import { DataError, UsageError } from "../errors.js";
 import type { Model, NamedTensor } from "../nn/model.js";
-import type { State, Stateful } from "../nn/stateful.js";
+import type { State, Stateful } from "../stateful.js";
 import { foreachAdd_, foreachMul_, noGrad, scope, type Tensor } from "../torch/index.js";
 
 export const EMA_STARTS = ["copy", "random", "zeros"] as const;

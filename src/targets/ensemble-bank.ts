@@ -9,7 +9,7 @@
  * that passes image i over (the dropped tail), and an image never predicted has target 0; here neither happens.
  */
 import { DataError } from "../errors.js";
-import type { State, Stateful } from "../nn/stateful.js";
+import type { State, Stateful } from "../stateful.js";
 import { arange, noGrad, scope, type Tensor, where, zeros } from "../torch/index.js";
 
 export const BANK_NORMALIZATIONS = ["rowSum", "biasCorrection"] as const;

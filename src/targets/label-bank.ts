@@ -1,6 +1,6 @@
 /** The latest pseudo-label of every image, by its index: FlexMatch's learning status. */
 import { DataError } from "../errors.js";
-import type { State, Stateful } from "../nn/stateful.js";
+import type { State, Stateful } from "../stateful.js";
 import { countsOf, full, noGrad, scope, type Tensor, where } from "../torch/index.js";
 
 export interface LabelBankOptions {

@@ -1,6 +1,6 @@
 /** Labels given once and looked up by index afterwards: the fixed teacher's word in self-training. */
 import { DataError } from "../errors.js";
-import type { State, Stateful } from "../nn/stateful.js";
+import type { State, Stateful } from "../stateful.js";
 import { noGrad, scope, type Tensor, tensor, zeros } from "../torch/index.js";
 
 export interface PseudoLabelTableOptions {

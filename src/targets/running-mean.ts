@@ -1,7 +1,7 @@
 /** An exponential moving average of a tensor: baselines, thresholds, class frequencies. */
 
 import { DataError } from "../errors.js";
-import type { State, Stateful } from "../nn/stateful.js";
+import type { State, Stateful } from "../stateful.js";
 import { noGrad, scope, type Tensor, zeros } from "../torch/index.js";
 
 export interface RunningMeanOptions {

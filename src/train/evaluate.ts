@@ -1,11 +1,11 @@
 /** Error and loss of a model over a set of images, never a training step. */
-import { type EvaluationSet, evaluationSet } from "../data/loader.js";
+import { type EvaluationSet, evaluationSet } from "../batches/loader.js";
+import type { RunConfig } from "../config/resolve.js";
 import { crossEntropy } from "../losses/index.js";
 import type { Model } from "../nn/index.js";
+import type { ClassResult, RoleResult, RoleResults } from "../run/events.js";
+import type { PreparedData } from "../session/data.js";
 import { noGrad, scope, tensor } from "../torch/index.js";
-import type { RunConfig } from "./config.js";
-import type { ClassResult, RoleResult, RoleResults } from "./events.js";
-import type { PreparedData } from "./prepare.js";
 
 export interface Evaluation extends RoleResult {
   /** `[true class][predicted class]`, counts. */

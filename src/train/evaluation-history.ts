@@ -1,7 +1,8 @@
 /** What the evaluations of a run have shown so far: the best step on validation, and the median of the last ones. */
+
+import type { EvaluationEvent } from "../run/events.js";
 import type { LoggedEvent } from "../run/index.js";
 import type { Split } from "./evaluate.js";
-import type { EvaluationEvent } from "./events.js";
 
 /** How many evaluations the median is over, as in the FixMatch papers. */
 const LAST = 20;

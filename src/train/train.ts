@@ -4,12 +4,15 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { RunConfig } from "../config/resolve.js";
 import { DataError, TrainingError } from "../errors.js";
 import type { Metrics } from "../methods/index.js";
+import type { EvaluationEvent, RunResult, TrainEvent, WarningEvent } from "../run/events.js";
 import { RunFolder } from "../run/index.js";
+import { restoreCheckpoint, saveCheckpoint } from "../session/checkpoint.js";
+import { inferenceRecord, writeInferenceRecord } from "../session/inference-record.js";
+import { openSession, type Session } from "../session/session.js";
 import { engineInfo, noGrad, scope, Tensor } from "../torch/index.js";
-import { restoreCheckpoint, saveCheckpoint } from "./checkpoint.js";
-import type { RunConfig } from "./config.js";
 import {
   classResults,
   collapsedClass,
@@ -21,9 +24,6 @@ import {
   splitImages,
 } from "./evaluate.js";
 import { EvaluationHistory } from "./evaluation-history.js";
-import type { EvaluationEvent, RunResult, TrainEvent, WarningEvent } from "./events.js";
-import { inferenceRecord, writeInferenceRecord } from "./inference-record.js";
-import { openSession, type Session } from "./session.js";
 import { StepClock } from "./step-clock.js";
 
 export interface TrainSignals {

@@ -1,9 +1,9 @@
 /** Runs the training loop in a worker thread, so that the main thread stays free for signals and the screen. */
 import { fileURLToPath } from "node:url";
 import { SHARE_ENV, Worker } from "node:worker_threads";
+import type { RunConfig } from "../config/resolve.js";
 import { DataError, EngineError, FewlabelsError, TrainingError, UsageError } from "../errors.js";
-import type { RunConfig } from "./config.js";
-import type { RunResult, TrainEvent } from "./events.js";
+import type { RunResult, TrainEvent } from "../run/events.js";
 
 /** What the worker posts. */
 export type WorkerMessage =

@@ -2,10 +2,10 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { benchOptions } from "../../src/cli/bench.js";
+import { benchOptions } from "../../src/cli/commands/bench.js";
 import { buildProgram } from "../../src/cli/program.js";
+import { runOptions } from "../../src/config/run-options.js";
 import { optimizerOptions } from "../../src/optim/index.js";
-import { runOptions } from "../../src/train/options.js";
 import { optionTable } from "../support/option-table.js";
 
 const page = (name: string) => fileURLToPath(new URL(`../../docs/commands/${name}.md`, import.meta.url));

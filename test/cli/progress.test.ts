@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { digits, duration, table } from "../../src/cli/format.js";
 import { Progress } from "../../src/cli/progress.js";
-import type { StepEvent } from "../../src/train/events.js";
+import type { StepEvent } from "../../src/run/events.js";
 
 const step = (at: number): StepEvent => ({
   type: "step",

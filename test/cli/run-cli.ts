@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { describe } from "vitest";
 import { enginePresent } from "../support/engine.js";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
+const root = fileURLToPath(new URL("../..", import.meta.url));
 export const binary = `${root}bin/fewlabels.js`;
 const built = existsSync(`${root}dist/cli/main.js`);
 if (!built) console.warn("skipping tests of the command line: dist/ is not there; run `npm run setup`");

@@ -4,9 +4,9 @@
  */
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { readConfigFile } from "../../src/cli/config-file.js";
 import { registries } from "../../src/cli/registries.js";
-import { resolveConfig } from "../../src/train/config.js";
+import { readConfigFile } from "../../src/config/config-file.js";
+import { resolveConfig } from "../../src/config/resolve.js";
 import { describeEngine } from "../support/engine.js";
 import { folderOfThisFile, trainToEnd } from "../support/train-run.js";
 

@@ -7,11 +7,11 @@ import { parseCifarRecords } from "../../src/data/cifar-records.js";
 import { cifar10 } from "../../src/data/cifar10.js";
 import { cifar100 } from "../../src/data/cifar100.js";
 import { fingerprint } from "../../src/data/fingerprint.js";
-import { channelStatistics } from "../../src/data/normalize.js";
 import { DataError, UsageError } from "../../src/errors.js";
+import { channelStatistics } from "../../src/images/normalize.js";
 import { Rng } from "../../src/rng.js";
-import { expectDataErrorOrValue } from "./bytes.js";
-import { cifar10Dir, describeData } from "./real-data.js";
+import { expectDataErrorOrValue } from "../files/bytes.js";
+import { cifar10Dir, describeData } from "../support/real-data.js";
 
 const rng = Rng.fromSeed(0);
 

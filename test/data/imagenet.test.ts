@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { holdAll, plainImages } from "../../src/batches/loader.js";
 import type { DataSet } from "../../src/data/dataset.js";
 import { imagenet } from "../../src/data/imagenet.js";
-import { holdAll, plainImages } from "../../src/data/loader.js";
 import { parseOptions } from "../../src/options.js";
 import { Rng } from "../../src/rng.js";
+import { prepareData } from "../../src/session/data.js";
 import { scope } from "../../src/torch/index.js";
-import { prepareData } from "../../src/train/prepare.js";
 import { describeEngine } from "../support/engine.js";
 import { flat, noisy, pictureFolder } from "../support/pictures.js";
 import { configure, removeFolder, temporaryFolder, trainToEnd } from "../support/train-run.js";

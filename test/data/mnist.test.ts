@@ -6,8 +6,8 @@ import { describe, expect, it } from "vitest";
 import { mnist } from "../../src/data/mnist.js";
 import { DataError } from "../../src/errors.js";
 import { Rng } from "../../src/rng.js";
-import { idx } from "./bytes.js";
-import { describeData, mnistDir } from "./real-data.js";
+import { idx } from "../files/bytes.js";
+import { describeData, mnistDir } from "../support/real-data.js";
 
 const rng = Rng.fromSeed(0);
 const options = { train: 60_000 };

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { joinExtra, parseSvhn, svhn } from "../../src/data/svhn.js";
 import { DataError } from "../../src/errors.js";
 import { Rng } from "../../src/rng.js";
-import { damaged, expectDataErrorOrValue, mat5 } from "./bytes.js";
+import { damaged, expectDataErrorOrValue, mat5 } from "../files/bytes.js";
 
 /** Pixel (n, c, row, column) of the test pictures. */
 const value = (n: number, c: number, row: number, column: number) => (n * 101 + c * 57 + row * 7 + column * 3) % 256;

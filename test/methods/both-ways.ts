@@ -1,6 +1,6 @@
 /** One step of a method, and the same step's loss written a second time: metrics and gradients must agree. */
 import { expect } from "vitest";
-import type { Batch, Views } from "../../src/augment/views.js";
+import type { Batch, Views } from "../../src/batch.js";
 import type { PassRequest } from "../../src/nn/index.js";
 import { scope, type Tensor } from "../../src/torch/index.js";
 import "../support/matchers.js";

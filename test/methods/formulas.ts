@@ -1,5 +1,5 @@
 /** The methods' losses once more, in plain tensor operators on the same draws: the second route of the formula tests. */
-import type { Batch, Views } from "../../src/augment/views.js";
+import type { Batch, Views } from "../../src/batch.js";
 import type { Model, PassRequest } from "../../src/nn/index.js";
 import { cat, noGrad, oneHot, scope, type Tensor } from "../../src/torch/index.js";
 import { CLASSES, gradients, numbers, type TinyRun, type TinyRunOptions, tinyRun } from "../support/method-run.js";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { finetunePhases } from "../../src/methods/finetune.js";
 import { metaPseudoLabels } from "../../src/methods/meta-pseudo-labels.js";
+import { finetunePhases } from "../../src/methods/parts/finetune.js";
 import type { Model } from "../../src/nn/index.js";
 import { hardLabels, sampleLabels } from "../../src/targets/index.js";
 import { cat, noGrad, oneHot, scope, type Tensor } from "../../src/torch/index.js";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Batch, Views } from "../../src/augment/views.js";
+import type { Batch, Views } from "../../src/batch.js";
 import { drawMixUp } from "../../src/targets/index.js";
 import { cat, noGrad, oneHot, scope, type Tensor } from "../../src/torch/index.js";
 import { describeEngine } from "../support/engine.js";

@@ -1,10 +1,10 @@
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { predictRun } from "../../src/inference/prediction-table.js";
 import { reducedMetaPseudoLabels } from "../../src/methods/reduced-meta-pseudo-labels.js";
 import type { Model } from "../../src/nn/index.js";
 import { hardLabels, PredictionTable, sampleLabels } from "../../src/targets/index.js";
 import { cat, noGrad, oneHot, scope, tensor } from "../../src/torch/index.js";
-import { predictRun } from "../../src/train/predict-run.js";
 import { describeEngine } from "../support/engine.js";
 import "../support/matchers.js";
 import { CLASSES, gradients, snapshot, type TinyRun, type TinyRunOptions, tinyRun } from "../support/method-run.js";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Batch, Views } from "../../src/augment/views.js";
+import type { Batch, Views } from "../../src/batch.js";
 import { adversarialDirection } from "../../src/methods/vat.js";
 import { Rng } from "../../src/rng.js";
 import { noGrad, normal, scope, type Tensor, tensor } from "../../src/torch/index.js";

@@ -1,6 +1,7 @@
 /** Options as a Markdown table, for the pages in docs/commands. */
+
+import { flagOf } from "../../src/config/given.js";
 import { type OptionSpec, rangeText } from "../../src/options.js";
-import { flagOf } from "../../src/train/given.js";
 
 /** One row an option: flag, values, default, meaning. */
 export function optionTable(spec: OptionSpec, prefix = ""): string {

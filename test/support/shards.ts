@@ -2,8 +2,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { encodePixmap } from "../../src/data/shards/pixmap.js";
-import { TarWriter } from "../../src/data/shards/tar-writer.js";
+import { encodePixmap } from "../../src/files/pixmap.js";
+import { TarWriter } from "../../src/files/tar-writer.js";
 
 export const side = 4;
 

@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
 import { registries } from "../../src/cli/registries.js";
+import { type RunConfig, resolveConfig } from "../../src/config/resolve.js";
+import { predictRun } from "../../src/inference/prediction-table.js";
+import type { RunResult, TrainEvent } from "../../src/run/events.js";
 import { RunFolder } from "../../src/run/index.js";
-import { type RunConfig, resolveConfig } from "../../src/train/config.js";
-import type { RunResult, TrainEvent } from "../../src/train/events.js";
-import { predictRun } from "../../src/train/predict-run.js";
 import { train } from "../../src/train/train.js";
 
 /** A folder for run folders; remove it with `rmSync(folder, { recursive: true })`. */

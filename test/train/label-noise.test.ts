@@ -1,7 +1,7 @@
 /** `--label-noise` in a run: training alone sees it, and the run says how many labels it changed. */
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { prepareData } from "../../src/train/prepare.js";
+import { prepareData } from "../../src/session/data.js";
 import { describeEngine } from "../support/engine.js";
 import { configure, folderOfThisFile, trainToEnd } from "../support/train-run.js";
 

@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { evaluateRun } from "../../src/inference/evaluate.js";
 import { RunFolder } from "../../src/run/index.js";
-import { evaluateRun } from "../../src/train/evaluate-run.js";
-import { openSession } from "../../src/train/session.js";
+import { openSession } from "../../src/session/session.js";
 import { describeEngine } from "../support/engine.js";
 import { noisy, pictureFolder } from "../support/pictures.js";
 import {

@@ -1,11 +1,11 @@
 /** Errors by class in every report, from runs with long tails. */
 import { expect, test } from "vitest";
+import { worstClasses } from "../../src/cli/commands/train.js";
 import { registries } from "../../src/cli/registries.js";
-import { worstClasses } from "../../src/cli/train.js";
+import { resolveConfig } from "../../src/config/resolve.js";
 import { UsageError } from "../../src/errors.js";
-import { resolveConfig } from "../../src/train/config.js";
+import { evaluateRun } from "../../src/inference/evaluate.js";
 import { classResults } from "../../src/train/evaluate.js";
-import { evaluateRun } from "../../src/train/evaluate-run.js";
 import { describeEngine } from "../support/engine.js";
 import { configure, continued, folderOfThisFile, smallRun, trainToEnd } from "../support/train-run.js";
 

@@ -2,9 +2,9 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { UsageError } from "../../src/errors.js";
-import { evaluateRun } from "../../src/train/evaluate-run.js";
+import { evaluateRun } from "../../src/inference/evaluate.js";
+import type { EvaluationEvent } from "../../src/run/events.js";
 import { EvaluationHistory } from "../../src/train/evaluation-history.js";
-import type { EvaluationEvent } from "../../src/train/events.js";
 import { describeEngine } from "../support/engine.js";
 import {
   checkpointFiles,

@@ -8,8 +8,8 @@ import { findMethod } from "../../src/methods/index.js";
 import { parseOptions } from "../../src/options.js";
 import { Rng } from "../../src/rng.js";
 import { readEvents } from "../../src/run/index.js";
+import { openSession } from "../../src/session/session.js";
 import { scope } from "../../src/torch/index.js";
-import { openSession } from "../../src/train/session.js";
 import { describeEngine } from "../support/engine.js";
 import { writeShard } from "../support/shards.js";
 import {

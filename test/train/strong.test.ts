@@ -1,10 +1,10 @@
 /** `--strong` and its companions from the command line's keys to the loader. */
 import { expect, it } from "vitest";
 import { registries } from "../../src/cli/registries.js";
+import { resolveConfig } from "../../src/config/resolve.js";
 import { UsageError } from "../../src/errors.js";
-import { resolveConfig } from "../../src/train/config.js";
-import { prepareData } from "../../src/train/prepare.js";
-import { openSession } from "../../src/train/session.js";
+import { prepareData } from "../../src/session/data.js";
+import { openSession } from "../../src/session/session.js";
 import { describeEngine } from "../support/engine.js";
 
 const moons = { dataset: "two-moons", "dataset.train": 40, "dataset.test": 10, labels: 6, model: "mlp", threads: 1 };

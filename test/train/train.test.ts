@@ -2,11 +2,11 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { TrainingError, UsageError } from "../../src/errors.js";
+import { evaluateRun } from "../../src/inference/evaluate.js";
 import { methods } from "../../src/methods/index.js";
+import type { EvaluationEvent, StepEvent } from "../../src/run/events.js";
 import { readEvents } from "../../src/run/index.js";
 import { liveTensors } from "../../src/torch/index.js";
-import { evaluateRun } from "../../src/train/evaluate-run.js";
-import type { EvaluationEvent, StepEvent } from "../../src/train/events.js";
 import { train } from "../../src/train/train.js";
 import { describeEngine } from "../support/engine.js";
 import {

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { DataError } from "../../errors.js";
-import { bytes } from "../files.js";
+import { bytes } from "../../files/packed.js";
 import { type FetchControl, fetchFile, md5OfFile, sizeOf } from "./fetch-file.js";
 import type { OfficialData, OfficialDownload, OfficialFile } from "./official-files.js";
 import { unpackArchive } from "./unpack-archive.js";

@@ -8,7 +8,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DataError, DownloadError } from "../../errors.js";
-import { bytes as inBytes } from "../files.js";
+import { bytes as inBytes } from "../../files/packed.js";
 
 export interface WantedFile {
   readonly url: string;

@@ -5,8 +5,8 @@ import { Transform, type TransformCallback } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { DataError } from "../../errors.js";
-import { bytes } from "../files.js";
-import { TarFile, type TarMember } from "../shards/tar.js";
+import { bytes } from "../../files/packed.js";
+import { TarFile, type TarMember } from "../../files/tar.js";
 import { md5OfFile } from "./fetch-file.js";
 import type { OfficialFile } from "./official-files.js";
 

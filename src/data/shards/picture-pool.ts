@@ -4,14 +4,14 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../../errors.js";
-import type { DamagedFile, Decoding } from "../dataset.js";
-import { readImage } from "../decode.js";
-import { isFolder, listImages } from "../image-files.js";
-import { inOrder } from "../in-order.js";
-import { listShards } from "./shard-list.js";
-import { indexPool, readShard } from "./shard-pool.js";
-import { type DecodedPicture, maxImageBytes, type Sample, samplesOf } from "./shard-samples.js";
-import { TarFile } from "./tar.js";
+import { TarFile } from "../../files/tar.js";
+import { readImage } from "../../images/decode.js";
+import { isFolder, listImages } from "../../images/image-files.js";
+import type { DamagedFile, Decoding } from "../../images/image-set.js";
+import { inOrder } from "../../images/in-order.js";
+import { listShards } from "./list.js";
+import { indexPool, readShard } from "./pool.js";
+import { type DecodedPicture, maxImageBytes, type Sample, samplesOf } from "./samples.js";
 
 /** Pictures decoded at the same time: of photos, each may take some megabytes. */
 const ahead = 32;

@@ -1,0 +1,166 @@
+/** The views of one part of a batch: from what a method declared to tensors. */
+
+import type { Views } from "../batch.js";
+import { UsageError, unknownName } from "../errors.js";
+import type { Rng } from "../rng.js";
+import { addGaussianNoise, augmentImages, gatherImages, type Scaling, type Tensor } from "../torch/index.js";
+import type { CropView, PhotoPlan } from "./photo.js";
+import { planPhotoViews } from "./photo-views.js";
+import {
+  augmentRules,
+  drawProgram,
+  planStrong,
+  type RecipePlan,
+  type StrongOptions,
+  type StrongPlan,
+} from "./strong.js";
+import { drawWeak, type WeakDraws } from "./weak.js";
+
+/** Where views are cut from. */
+export interface ViewSource {
+  /** `[N, C, H, W]`, uint8 or float32, on the CPU. */
+  readonly images: Tensor;
+  readonly scaling: Scaling;
+  /** The part of an image that is judged. Default: all of it. */
+  readonly evaluation?: CropView | undefined;
+  /** The weak view of larger pictures. Default: translation and mirror image. */
+  readonly photo?: PhotoPlan | undefined;
+}
+
+export interface ViewOptions {
+  /** Largest translation, in pixels per axis. */
+  readonly translate: number;
+  /** Whether views are mirrored at random. */
+  readonly flip: boolean;
+  /** What "strong" means. Default: the weak view. */
+  readonly strong?: StrongOptions | undefined;
+  /** Names the draws; nothing is drawn from it. */
+  readonly rng: Rng;
+}
+
+/** All views of the images `index` at `step`, by role: `[N, C, H, W]` float32 on the CPU. */
+export type ViewMaker = (index: Int32Array, step: number) => Record<string, Tensor>;
+
+/** How one role is cropped and mirrored. */
+export interface Role {
+  readonly name: string;
+  readonly augment: string;
+  /** The method declared it without translation. */
+  readonly still: boolean;
+  readonly options: { readonly translate: number; readonly flip: boolean };
+  readonly rng: Rng;
+  readonly leader: string | undefined;
+}
+
+type Draws = ReadonlyMap<string, WeakDraws>;
+
+/**
+ * Throws UsageError if a view shares its flip with one that does not exist or itself shares, or if the strong view cannot be
+ * made from such images.
+ */
+export function planViews(source: ViewSource, views: Views, part: string, options: ViewOptions): ViewMaker {
+  const roles = Object.entries(views).map(
+    ([name, spec]): Role => ({
+      name,
+      augment: spec.augment,
+      still: spec.translate === 0,
+      options:
+        spec.augment === "none"
+          ? { translate: 0, flip: false }
+          : { translate: spec.translate ?? options.translate, flip: options.flip && spec.flip !== false },
+      rng: options.rng.split(`${part}.${name}`),
+      leader: spec.sameFlipAs,
+    }),
+  );
+  checkLeaders(roles, part);
+  const { images } = source;
+  const pixels = { bytes: images.dtype === "uint8", channels: images.size(1) };
+  const strong = checkStrong([views], options.strong ?? { name: "weak" }, pixels);
+  if (source.photo) return planPhotoViews(source, roles, source.photo, strong);
+  const crops = planCrops(roles);
+  const makers = roles.map((role) => [role.name, makerOf(source, role, roles, strong)] as const);
+  return (index, step) => {
+    const draws = crops(step, index.length);
+    return Object.fromEntries(makers.map(([name, make]) => [name, make(index, step, draws)]));
+  };
+}
+
+type Maker = (index: Int32Array, step: number, draws: Draws) => Tensor;
+
+function makerOf(source: ViewSource, role: Role, roles: readonly Role[], strong: StrongPlan): Maker {
+  const weak: Maker = (index, _, draws) => gatherImages(source.images, index, draws.get(role.name), source.scaling);
+  if (role.augment !== "strong" || strong.kind === "weak") return weak;
+  if (strong.kind === "recipe") return recipeMaker(source, role, roles, strong);
+  return (index, step, draws) =>
+    addGaussianNoise(weak(index, step, draws), strong.noise, role.rng.split(`jitter:${step}`));
+}
+
+function recipeMaker({ images, scaling }: ViewSource, role: Role, roles: readonly Role[], plan: RecipePlan): Maker {
+  const [channels, height, width] = [images.size(1), images.size(2), images.size(3)];
+  const rules = augmentRules(plan.recipe, channels);
+  // Google's strong view is made from the weak one: the first of the same rows, or one that nobody else sees.
+  const weak = roles.find(({ augment }) => augment === "weak");
+  const hidden = role.rng.split("weak");
+  return (index, step, draws) => {
+    const own = draws.get(role.name);
+    const before = {
+      before: () => own,
+      after: () => undefined,
+      "weak-and-after": () => (weak ? draws.get(weak.name) : drawWeak(hidden, step, index.length, role.options)),
+    }[plan.recipe.crop]();
+    const program = drawProgram(plan, role.rng, step, index.length, { width, height });
+    const after = plan.recipe.crop === "before" ? undefined : own;
+    return augmentImages(images, index, { before, program, after }, rules, scaling);
+  };
+}
+
+/** Throws UsageError if the strong views among `views` cannot be made as `options` say from pixels of this kind. */
+export function checkStrong(
+  views: readonly Views[],
+  options: StrongOptions,
+  { bytes, channels }: { readonly bytes: boolean; readonly channels: number },
+): StrongPlan {
+  const plan = planStrong(options);
+  const used = views.some((part) => Object.values(part).some(({ augment }) => augment === "strong"));
+  if (plan.kind !== "recipe" || !used) return plan;
+  const who = `strong view "${options.name}"`;
+  if (!bytes) {
+    throw new UsageError(
+      `${who}: works on pixels of 0..255, and here they are real numbers (as after --normalize zca or gcn-zca). ` +
+        `Use --normalize channel, image or none, or --strong jitter or weak`,
+    );
+  }
+  if (channels !== 1 && channels !== 3) {
+    throw new UsageError(`${who}: expected images with 1 or 3 channels, got ${channels}. Use --strong jitter or weak`);
+  }
+  return plan;
+}
+
+function checkLeaders(roles: readonly Role[], part: string): void {
+  for (const { name, leader } of roles) {
+    if (leader === undefined) continue;
+    const other = roles.find((role) => role.name === leader);
+    if (!other) {
+      const names = roles.map((role) => role.name);
+      throw new UsageError(unknownName(`view "${name}" of ${part} rows`, "role", leader, names));
+    }
+    if (other.leader !== undefined) {
+      throw new UsageError(`view "${name}" of ${part} rows: shares its flip with "${leader}", which itself shares it`);
+    }
+  }
+}
+
+/** The crop and flip of every role at a step; a role that has none is missing. */
+function planCrops(roles: readonly Role[]): (step: number, rows: number) => Draws {
+  const active = roles.filter(({ options }) => options.translate > 0 || options.flip);
+  return (step, rows) => {
+    const own = new Map(active.map((role) => [role.name, drawWeak(role.rng, step, rows, role.options)]));
+    const drawn = new Map(own);
+    for (const { name, options, leader } of active) {
+      if (leader === undefined || !options.flip) continue;
+      const shared = own.get(leader)?.flip ?? new Uint8Array(rows);
+      drawn.set(name, { ...own.get(name)!, flip: shared });
+    }
+    return drawn;
+  };
+}

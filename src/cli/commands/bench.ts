@@ -1,0 +1,157 @@
+/** `fewlabels bench`: step time, images per second, memory; and side by side with the Python peer. */
+import { writeFileSync } from "node:fs";
+import type { Command } from "commander";
+import { asFlags, type Given } from "../../config/given.js";
+import { type RunConfig, resolveConfig } from "../../config/resolve.js";
+import { UsageError } from "../../errors.js";
+import { integer, type OptionSpec, parseOptions, text } from "../../options.js";
+import { addFlags, addRunFlags, givenFlags } from "../flags.js";
+import { load, machine } from "../measure/machine.js";
+import { type Measurement, measure, quantile } from "../measure/measure.js";
+import { comparePeer } from "../measure/peer.js";
+import { type BenchResult, benchLines } from "../measure/result.js";
+import { print, printError } from "../output.js";
+import { registries } from "../registries.js";
+
+const who = "fewlabels bench";
+
+export const benchOptions = {
+  steps: integer(30, { min: 2, doc: "measured steps" }),
+  warmup: integer(10, { min: 0, doc: "steps before the measured ones" }),
+  peer: text(undefined, { doc: "Python script to measure against, run in turns A B A B with ours" }),
+  rounds: integer(3, { min: 1, doc: "turns with the peer" }),
+  peerLayout: text("nhwc", { doc: "the peer's --layout (nhwc or nchw)" }),
+  peerPrecision: text(undefined, { doc: "the peer's --precision (default: ours)" }),
+  save: text(undefined, { doc: "also write the results to this JSON file" }),
+} as const satisfies OptionSpec;
+
+/** Run options that mean nothing here. */
+const leaveOut = [
+  "steps",
+  "out",
+  "resume",
+  "evalEvery",
+  "testBatch",
+  "checkpointEvery",
+  "keepCheckpoints",
+  "logEvery",
+  "val",
+];
+
+export function addBench(program: Command): void {
+  const command = program
+    .command("bench")
+    .summary("step time, images per second, memory")
+    .description(
+      "Time the real training loop, data included, on generated pictures (or a data set): median step time, images per " +
+        "second, resident memory. With --peer, in turns with a Python script in a process of its own.",
+    )
+    .option("--json", "print one JSON line at the end; progress goes to stderr");
+  addFlags(command, benchOptions, "", "Benchmark:");
+  addRunFlags(command, registries, leaveOut);
+  command.addHelpText(
+    "after",
+    `
+Examples:
+  fewlabels bench --model.width 0.25
+  fewlabels bench --model.width 0.25 --steps 2000 --json        (is memory flat?)
+  fewlabels bench --dataset cifar10 --data DIR --labels 1000 --peer bench/peer.py --save bench/results/mine.json`,
+  );
+  command.action((values: Record<string, unknown>) =>
+    benchCommand(givenFlags(values, ["json"], who), values.json === true),
+  );
+}
+
+async function benchCommand(flags: Given, json: boolean): Promise<void> {
+  const isOwn = (key: string) => Object.hasOwn(benchOptions, key);
+  const options = parseOptions(benchOptions, Object.fromEntries([...flags].filter(([key]) => isOwn(key))), who);
+  const config = benchConfig(new Map([...flags].filter(([key]) => !isOwn(key))));
+  let result: BenchResult;
+  if (options.peer === undefined) result = await benchOurs(config, options);
+  else {
+    if (config.data === undefined)
+      throw new UsageError(`${who}: --peer reads real data: give --dataset cifar10 --data DIR`);
+    const ownFlags = [...flags].filter(([key]) => !isOwn(key));
+    const comparison = await comparePeer(config, { ...options, peer: options.peer, flags: ownFlags });
+    result = { ...comparison.ours, peer: comparison.peer };
+  }
+  const line = JSON.stringify(result);
+  if (options.save !== undefined) writeFileSync(options.save, `${JSON.stringify(result, null, 2)}\n`);
+  if (json) print(line);
+  else print(...benchLines(result));
+}
+
+/** The run to time: what was given over small defaults. */
+export function benchConfig(given: Given): RunConfig {
+  const defaults: [string, unknown][] = [
+    ["dataset", "digits"],
+    ["labels", "1000"],
+  ];
+  const merged: Given = new Map([...defaults, ...given]);
+  if (merged.get("dataset") !== "digits" || merged.has("dataset.train")) {
+    return resolveConfig(merged, registries, { describe: asFlags(who), warn: printError });
+  }
+  // As many pictures as a short run needs; drawing them all would take longer than timing it.
+  return resolveConfig(new Map([...merged, ["dataset.train", 2000], ["dataset.test", 100]]), registries, {
+    describe: asFlags(who),
+    warn: printError,
+  });
+}
+
+async function benchOurs(
+  config: RunConfig,
+  { warmup, steps }: { warmup: number; steps: number },
+): Promise<BenchResult> {
+  const before = load();
+  let told = performance.now();
+  const measured = await measure(config, {
+    warmup,
+    steps,
+    onStep(step, seconds) {
+      if (performance.now() - told < 5000) return;
+      told = performance.now();
+      printError(`step ${step}/${warmup + steps}  ${(seconds * 1000).toFixed(1)} ms`);
+    },
+  });
+  return benchResult(config, measured, warmup, { before, after: load() });
+}
+
+function benchResult(
+  config: RunConfig,
+  measured: Measurement,
+  warmup: number,
+  loads: BenchResult["load"],
+): BenchResult {
+  const { start, stepSeconds, memoryMB: memory } = measured;
+  const median = quantile(stepSeconds, 0.5);
+  const whole = (value: number | undefined) => Math.round(value ?? Number.NaN);
+  return {
+    method: config.method,
+    model: config.model,
+    modelOptions: config.modelOptions,
+    dataset: config.dataset,
+    batch: config.batch,
+    labeledBatch: config.labeledBatch,
+    device: start.device,
+    precision: start.precision,
+    threads: start.threads,
+    parameters: start.parameters,
+    warmup,
+    steps: stepSeconds.length,
+    stepSecondsMedian: median,
+    stepSecondsP10: quantile(stepSeconds, 0.1),
+    stepSecondsP90: quantile(stepSeconds, 0.9),
+    imagesPerSecond: config.batch / median,
+    memoryMB: {
+      first: whole(memory[0]),
+      middle: whole(memory[memory.length >> 1]),
+      last: whole(memory.at(-1)),
+      max: whole(Math.max(...memory)),
+    },
+    phases: measured.phases,
+    load: loads,
+    machine: machine(),
+    versions: measured.versions,
+    date: new Date().toISOString(),
+  };
+}

@@ -1,0 +1,61 @@
+/** `fewlabels data inspect DIR`: what is in a folder of pictures, and what is wrong with it. */
+import { resolve } from "node:path";
+import type { Command } from "commander";
+import { type FolderReport, inspectFolder } from "../../../data/folder/inspect.js";
+import { count, digits, table } from "../../format.js";
+import { print } from "../../output.js";
+
+export function addDataInspect(data: Command): void {
+  data
+    .command("inspect")
+    .argument("<dir>", "folder of pictures, as `train --dataset folder --data DIR` takes it")
+    .summary("counts, sizes, class balance, duplicates, damaged files")
+    .description("Read every picture of a folder and say what is there and what is wrong. Changes nothing.")
+    .option("--labels <file>", "labels file, for pictures that are in no class folders")
+    .option("--unlabeled <dir>", "folder of unlabeled pictures, in place of DIR/unlabeled")
+    .option("--json", "print the whole report as one JSON line")
+    .action(async (dir: string, flags: { labels?: string; unlabeled?: string; json?: boolean }) => {
+      const report = await inspectFolder(resolve(dir), {
+        labelsFile: flags.labels,
+        unlabeledDir: flags.unlabeled === undefined ? undefined : resolve(flags.unlabeled),
+      });
+      print(...(flags.json ? [JSON.stringify(report)] : reportLines(report)));
+    });
+}
+
+const shown = 10;
+
+export function reportLines(report: FolderReport): string[] {
+  const { dir, layout, train, unlabeled, test, classes, width, height, formats } = report;
+  const sides = ({ min, median, max }: FolderReport["width"]) => `${min} to ${max} (median ${median})`;
+  const kinds = Object.entries(formats).map(([name, n]) => `${count(n)} ${name}`);
+  return [
+    `${dir}: ${layout === "flat" ? "flat folder with a labels file" : `${classes.length} class folders`}`,
+    `${count(train)} labeled, ${count(unlabeled)} unlabeled, ${count(test)} test pictures; ${kinds.join(", ") || "none readable"}`,
+    `width ${sides(width)}, height ${sides(height)} pixels`,
+    "",
+    ...table([["class", "labeled", "test"], ...classes.map((c) => [c.name, count(c.train), count(c.test)])]),
+    `largest class : smallest = ${Number.isFinite(report.imbalance) ? digits(report.imbalance) : "one is empty"}`,
+    ...report.remarks.map((remark) => `note: ${remark}`),
+    ...section(
+      "damaged files, left out of training",
+      report.damaged.map(({ file, reason }) => `${file}: ${reason}`),
+    ),
+    ...section(
+      "one picture with two labels, which training refuses",
+      report.conflicts.map(([a, b]) => `${a} = ${b}`),
+    ),
+    ...section("pictures to train on that are also in the test folder", report.inTest),
+    ...section(
+      "the same picture more than once",
+      report.duplicates.map((group) => group.join(" = ")),
+    ),
+    ...section("names that promise another format", report.misnamed),
+  ];
+}
+
+function section(title: string, items: readonly string[]): string[] {
+  if (items.length === 0) return [];
+  const rest = items.length > shown ? [`  ... and ${count(items.length - shown)} more (--json prints all)`] : [];
+  return ["", `${title} (${count(items.length)}):`, ...items.slice(0, shown).map((item) => `  ${item}`), ...rest];
+}

@@ -1,0 +1,87 @@
+/** `fewlabels data preview`: a contact sheet of what the network sees. */
+import { writeFileSync } from "node:fs";
+import { type Command, Option } from "commander";
+import { DataError, EngineError } from "../../../errors.js";
+import { contactSheet } from "../../../images/contact-sheet.js";
+import { integer, parseOption } from "../../../options.js";
+import { type Preview, previewRun } from "../../../session/preview.js";
+import { addRunFlags, givenFlags } from "../../flags.js";
+import { print, printError } from "../../output.js";
+import { registries } from "../../registries.js";
+import { configOf } from "../train.js";
+
+const who = "fewlabels data preview";
+
+/** Options of a run that mean nothing here, or something else. */
+const leftOut = ["out", "resume"];
+
+const own = {
+  images: integer(8, { min: 1, max: 200, doc: "rows: half labeled images, half unlabeled ones" }),
+  draws: integer(3, { min: 1, max: 20, doc: "columns: draws of the weak view, and as many of the strong one" }),
+  cell: integer(128, { min: 1, max: 1024, doc: "pixels that small pictures are enlarged to, by a whole factor" }),
+} as const;
+
+export function addDataPreview(data: Command): void {
+  const command = data
+    .command("preview")
+    .argument("[config]", "YAML file with run options, or the name of a shipped experiment; flags override it")
+    .summary("a picture of what the network sees")
+    .description("Write a contact sheet: pictures as they are, as evaluation sees them, and in their augmented views.")
+    .requiredOption("--out <file>", "PNG file to write")
+    .option("--json", "print columns and rows as one JSON line");
+  for (const [name, option] of Object.entries(own)) {
+    command.addOption(new Option(`--${name} <n>`, option.doc).default(String(option.default)));
+  }
+  addRunFlags(command, registries, leftOut);
+  command.addHelpText(
+    "after",
+    `
+Examples:
+  fewlabels data preview --dataset digits --out views.png
+  fewlabels data preview --dataset folder --data pictures --dataset.size 256 --weak photo --crop 224 --out views.png`,
+  );
+  command.action((file: string | undefined, values: Record<string, unknown>) => previewCommand(file, values));
+}
+
+async function previewCommand(file: string | undefined, values: Record<string, unknown>): Promise<void> {
+  const { out, json } = values as { out: string; json?: boolean };
+  const number = (name: keyof typeof own) => parseOption(own[name], `--${name}`, values[name], who);
+  const flags = givenFlags(values, ["out", "json", ...Object.keys(own)], who);
+  const config = configOf(file, flags, (message) => printError(`warning: ${message}`));
+  const preview = await previewRun(config, { images: number("images"), draws: number("draws") });
+  const sheet = contactSheet(
+    preview.columns,
+    preview.rows.map(({ pictures }) => pictures),
+    number("cell"),
+  );
+  try {
+    writeFileSync(out, await encodePng(sheet));
+  } catch (error) {
+    if (error instanceof EngineError) throw error;
+    throw new DataError(`${who}: cannot write ${out}: ${(error as Error).message}`);
+  }
+  for (const remark of preview.remarks) printError(`note: ${remark}`);
+  print(...(json ? [JSON.stringify(summary(out, preview))] : lines(out, preview, sheet.scale)));
+}
+
+function summary(out: string, { columns, rows }: Preview) {
+  return { out, columns, rows: rows.map(({ index, label }) => ({ index, label: label ?? null })) };
+}
+
+function lines(out: string, { columns, rows }: Preview, scale: number): string[] {
+  const enlarged = scale > 1 ? `, enlarged ${scale} times` : "";
+  return [
+    `${out}: ${rows.length} rows of ${columns.length} pictures${enlarged}`,
+    `columns: ${columns.join(", ")}`,
+    ...rows.map(({ index, label }, i) => `row ${i + 1}: image ${index}, ${label ?? "no label"}`),
+  ];
+}
+
+async function encodePng({ width, height, rgb }: ReturnType<typeof contactSheet>): Promise<Buffer> {
+  const { default: sharp } = await import("sharp").catch((error: Error) => {
+    throw new EngineError(`cannot load sharp, which writes PNG files: ${error.message.split("\n")[0]}. Run \`npm ci\``);
+  });
+  return sharp(rgb, { raw: { width, height, channels: 3 } })
+    .png()
+    .toBuffer();
+}

@@ -1,0 +1,137 @@
+/** `fewlabels doctor`: what was found, what is missing, what to do about it. */
+import type { Command } from "commander";
+import { resolveConfig } from "../../config/resolve.js";
+import { engineInfo } from "../../torch/index.js";
+
+import { measure, quantile } from "../measure/measure.js";
+import { print } from "../output.js";
+import { registries } from "../registries.js";
+
+interface Problem {
+  readonly what: string;
+  readonly todo: readonly string[];
+  readonly level: "error" | "warning";
+}
+
+/** What scripts/setup/probe.mjs reports (its own typedefs say more). */
+interface Report {
+  readonly node: { readonly version: string; readonly needed: string; readonly ok: boolean };
+  readonly os: { readonly platform: string; readonly release: string; readonly arch: string };
+  readonly cpu: {
+    readonly model: string;
+    readonly cores: number;
+    readonly avx2: boolean;
+    readonly avx512: boolean;
+    readonly bf16: boolean;
+  };
+  readonly memory: { readonly totalMB: number; readonly availableMB: number };
+  readonly load: { readonly oneMinute: number };
+  readonly libtorch: { readonly version?: string; readonly source?: string; readonly path?: string } | null;
+  readonly compiler: { readonly path: string; readonly version: string } | null;
+  readonly addon: {
+    readonly path: string;
+    readonly built: boolean;
+    readonly current: boolean;
+    readonly loads: boolean;
+  };
+  readonly typescript: { readonly state: string };
+  readonly problems: readonly Problem[];
+  readonly ok: boolean;
+}
+
+interface Engine {
+  readonly libtorch: string;
+  readonly cudaDevices: number;
+  readonly capability: string;
+  readonly precision: string;
+  readonly threads: number;
+  readonly stepMs: number;
+}
+
+export function addDoctor(program: Command): void {
+  program
+    .command("doctor")
+    .summary("what is here, what is missing, what to do")
+    .description(
+      "Look for libtorch, a compiler, the addon; train a few steps; say what is missing and what to do. " +
+        "Exit code 1 when training cannot work.",
+    )
+    .option("--json", "print one JSON line")
+    .addHelpText("after", "\nExamples:\n  fewlabels doctor\n  fewlabels doctor --json")
+    .action(({ json }: { json?: boolean }) => doctorCommand(json === true));
+}
+
+async function doctorCommand(json: boolean): Promise<void> {
+  const report = await probeSetup();
+  const problems: Problem[] = [...report.problems];
+  let engine: Engine | undefined;
+  if (report.addon.loads) {
+    try {
+      engine = await tryEngine();
+    } catch (error) {
+      problems.push({ what: `training fails: ${(error as Error).message}`, todo: ["npm run setup"], level: "error" });
+    }
+  }
+  const ok = problems.every((problem) => problem.level !== "error");
+  if (json) print(JSON.stringify({ ...report, engine: engine ?? null, problems, ok }));
+  else print(...doctorLines(report, engine, problems, ok));
+  if (!ok) process.exitCode = 1;
+}
+
+async function probeSetup(): Promise<Report> {
+  const script = new URL("../../../scripts/setup/probe.mjs", import.meta.url);
+  const { probe } = (await import(script.href)) as { probe: () => Report };
+  return probe();
+}
+
+/** A few real training steps on a few generated pictures: the whole path, worker thread included. */
+async function tryEngine(): Promise<Engine> {
+  const dataset = { name: "digits", train: 400, test: 100 };
+  const config = resolveConfig({ dataset, labels: 100, model: "convnet-tiny" }, registries);
+  const { start, stepSeconds } = await measure(config, { warmup: 3, steps: 10 });
+  const { libtorch, cuda, capability } = engineInfo();
+  return {
+    libtorch,
+    cudaDevices: cuda,
+    capability,
+    precision: start.precision,
+    threads: start.threads,
+    stepMs: Math.round(quantile(stepSeconds, 0.5) * 10_000) / 10,
+  };
+}
+
+function doctorLines(report: Report, engine: Engine | undefined, problems: readonly Problem[], ok: boolean): string[] {
+  const { node, os, cpu, memory, libtorch, compiler, addon } = report;
+  const instructions = [cpu.avx512 ? "AVX-512" : cpu.avx2 ? "AVX2" : "no AVX2", cpu.bf16 ? "bf16" : "no bf16"].join(
+    ", ",
+  );
+  const rows = [
+    ["node", `${node.version} (needs ${node.needed})`],
+    ["machine", `${os.platform} ${os.arch}, ${cpu.model}, ${cpu.cores} cores, ${instructions}`],
+    ["memory", `${memory.availableMB} of ${memory.totalMB} MB free, load ${report.load.oneMinute.toFixed(1)}`],
+    ["libtorch", libtorch ? [libtorch.version, libtorch.source].filter(Boolean).join(", ") || "found" : "not found"],
+    ["compiler", compiler ? `${compiler.path} ${compiler.version}` : "not found (needed to build only)"],
+    [
+      "addon",
+      addon.loads
+        ? addon.current
+          ? "built, loads"
+          : "loads, but out of date"
+        : addon.built
+          ? "does not load"
+          : "not built",
+    ],
+  ];
+  if (engine) {
+    const device = engine.cudaDevices > 0 ? `${engine.cudaDevices} CUDA device(s)` : "CPU (no CUDA device)";
+    rows.push(
+      ["device", `${device}, libtorch ${engine.libtorch} uses ${engine.capability}`],
+      ["precision", `${engine.precision} by default, ${engine.threads} threads`],
+      ["training", `works; ${engine.stepMs} ms a step of convnet-tiny, batch 100`],
+    );
+  }
+  const lines = rows.map(([name, value]) => `${name!.padEnd(10)} ${value}`);
+  for (const { what, todo, level } of problems)
+    lines.push("", `${level}: ${what}`, ...todo.map((line) => `  - ${line}`));
+  return [...lines, "", ok ? "fewlabels can train here." : "fewlabels cannot train here yet; see the errors above."];
+}

@@ -1,0 +1,69 @@
+/** `fewlabels evaluate RUN`: errors of a trained run, per class, and the confusion matrix. */
+import { type Command, Option } from "commander";
+import { type EvaluateOptions, evaluateRun } from "../../inference/evaluate.js";
+import type { RunEvaluation } from "../../run/events.js";
+import { count, digits, percent, table } from "../format.js";
+import { print } from "../output.js";
+
+export function addEvaluate(program: Command): void {
+  program
+    .command("evaluate")
+    .argument("<run>", "run folder")
+    .summary("errors of a run: student and teacher, per class, confusion matrix")
+    .description("Evaluate the latest checkpoint of a run: error of student and teacher, per class, confusion matrix.")
+    .addOption(new Option("--split <split>", "which images").choices(["test", "val"]).default("test"))
+    .addOption(
+      new Option("--checkpoint <which>", "final: the latest; best: the one that --save-best val kept")
+        .choices(["final", "best"])
+        .default("final"),
+    )
+    .option("--data <dir>", "folder with the data set's files, where it is not the one of the training run")
+    .option("--json", "print details (per class, confusion) as one JSON line, then the result object as the last line")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  fewlabels evaluate runs/mine\n  fewlabels evaluate runs/mine --split val --json",
+    )
+    .action(async (run: string, { json, ...options }: EvaluateOptions & { json?: boolean }) => {
+      const evaluation = await evaluateRun(run, options);
+      if (json) {
+        const { result, ...details } = evaluation;
+        print(JSON.stringify(details), JSON.stringify(result));
+      } else {
+        print(...evaluationLines(evaluation));
+      }
+    });
+}
+
+/** The evaluation as lines of text. */
+export function evaluationLines({ result, step, split, classes, perClass, confusion }: RunEvaluation): string[] {
+  const results = (split === "val" ? result.val : result.test) ?? {};
+  const roles = Object.keys(results);
+  const { predictor } = result;
+  const lines = [
+    `${result.method}, ${result.model}, ${result.dataset} with ${count(result.labels)} labels, step ${count(step)} of ${count(result.steps)}: ${split} set`,
+    "",
+    ...table([
+      ["", "error", "loss", "images"],
+      ...roles.map((role) => {
+        const { error, loss, n } = results[role]!;
+        return [role === predictor ? `${role} (the result)` : role, percent(error), digits(loss), count(n)];
+      }),
+    ]),
+    "",
+    ...table([
+      ["error by class", ...roles, "images"],
+      ...classes.map((name, k) => [
+        name,
+        ...roles.map((role) => percent(perClass[role]?.[k]?.error ?? Number.NaN)),
+        count(perClass[predictor]?.[k]?.n ?? 0),
+      ]),
+    ]),
+  ];
+  const matrix = confusion[predictor];
+  if (matrix) {
+    const short = classes.map((name) => name.slice(0, 6));
+    lines.push("", `confusion of the ${predictor} (rows: true class, columns: what it said)`);
+    lines.push(...table([["", ...short], ...matrix.map((row, k) => [classes[k] ?? String(k), ...row.map(String)])]));
+  }
+  return lines;
+}

@@ -1,0 +1,97 @@
+/** `fewlabels list methods|models|datasets|experiments`: what exists, with options and papers. */
+import { Argument, type Command } from "commander";
+import { experimentNames, readConfigFile } from "../../config/config-file.js";
+import { EngineError } from "../../errors.js";
+import { findModel } from "../../models/index.js";
+import { modelFacts } from "../../models/model-facts.js";
+import type { OptionSpec } from "../../options.js";
+import { describeOption } from "../flags.js";
+import { wrap } from "../format.js";
+import { print } from "../output.js";
+import { dataSets, methods, models } from "../registries.js";
+
+const kinds = ["methods", "models", "datasets", "experiments"] as const;
+type Kind = (typeof kinds)[number];
+
+/** An entry of `list --json`. */
+interface Entry {
+  readonly name: string;
+  readonly summary: string;
+  /** Paper or source. */
+  readonly source: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  /** The options as text, a line each. */
+  readonly lines: readonly string[];
+}
+
+export function addList(program: Command): void {
+  program
+    .command("list")
+    .addArgument(new Argument("<what>", "what to list").choices(kinds))
+    .summary("methods, models, data sets, experiments")
+    .description("List what exists, with options, defaults and papers.")
+    .option("--json", "print one JSON array")
+    .addHelpText("after", "\nExamples:\n  fewlabels list methods\n  fewlabels list models --json")
+    .action((what: Kind, { json }: { json?: boolean }) => {
+      const entries = list(what);
+      if (json)
+        print(JSON.stringify(entries.map(({ lines, ...entry }) => ({ ...entry, ...factsOf(what, entry.name) }))));
+      else print(...entries.flatMap(entryLines));
+    });
+}
+
+/** Presets and size of a network with its default options, for the papers' input; null without the engine. */
+function factsOf(what: Kind, name: string): object {
+  if (what !== "models") return {};
+  const { presets } = findModel(name).definition;
+  try {
+    const { layers, ...facts } = modelFacts(name);
+    return { presets, ...facts };
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    return { presets, input: null, parameters: null, multiplyAccumulates: null, memoryMB: null };
+  }
+}
+
+function list(what: Kind): Entry[] {
+  if (what === "methods")
+    return methods.map((item) => entry(item.name, item.summary, item.paper, item.options, "method"));
+  if (what === "models")
+    return models.map((item) => {
+      const presets = Object.keys(item.presets);
+      const found = entry(item.name, item.summary, item.paper, item.options, "model");
+      return presets.length === 0 ? found : { ...found, lines: [`presets: ${presets.join(", ")}`, ...found.lines] };
+    });
+  if (what === "datasets")
+    return dataSets.map((item) => entry(item.name, item.summary, item.source, item.options, "dataset"));
+  return experimentNames().map((name) => {
+    const { given, description } = readConfigFile(name);
+    const lines = [...given].map(([key, value]) => `${key}: ${String(value)}`);
+    return {
+      name,
+      summary: description,
+      source: `experiments/${name}.yaml`,
+      options: Object.fromEntries(given),
+      lines,
+    };
+  });
+}
+
+function entry(name: string, summary: string, source: string, options: OptionSpec, group: string): Entry {
+  const lines = Object.entries(options).map(([key, option]) => `--${group}.${key}: ${describeOption(option)}`);
+  return { name, summary, source, options, lines };
+}
+
+function entryLines({ name, summary, source, lines }: Entry): string[] {
+  const width = Math.min(120, process.stdout.columns ?? 100);
+  return [
+    name,
+    ...wrap(`${summary}${source ? ` (${source})` : ""}`, width, "  "),
+    ...lines.flatMap((line) => hanging(line, width)),
+    "",
+  ];
+}
+
+function hanging(line: string, width: number): string[] {
+  return wrap(line, width, "    ").map((text, i) => (i === 0 ? text : `    ${text}`));
+}

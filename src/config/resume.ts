@@ -1,0 +1,51 @@
+/** The configuration of a run that continues. */
+import { UsageError } from "../errors.js";
+import { type OptionSpec, parseOption } from "../options.js";
+import { asFields, type Describe, type Given, splitKey } from "./given.js";
+import { absolutePath, type OptionValues, type RunConfig } from "./resolve.js";
+import { groups, neutralOptions, runOptions } from "./run-options.js";
+import { unknownKey } from "./unknown-key.js";
+
+/**
+ * The configuration that continues a saved run: the saved one, with neutral options (threads, device, ...) replaced by
+ * what was given. Anything else given must equal what the run was started with; throws UsageError otherwise.
+ */
+export function resumeConfig(
+  given: Given,
+  saved: RunConfig,
+  folder: string,
+  { describe = asFields("fewlabels") }: { readonly describe?: Describe } = {},
+): RunConfig {
+  const changed: Record<string, unknown> = {};
+  for (const [key, raw] of given) {
+    if (key === "resume" || key === "out") continue;
+    const { who, name } = describe(key);
+    const [group, inner] = splitKey(key);
+    const known = [
+      ...Object.keys(runOptions),
+      ...groups.flatMap((g) => Object.keys(savedGroup(saved, g)).map((k) => `${g}.${k}`)),
+    ];
+    if (!known.includes(key)) throw new UsageError(unknownKey(who, name, key, known));
+    const before = inner === undefined ? saved[group as keyof RunConfig] : savedGroup(saved, group)[inner];
+    const option = inner === undefined ? (runOptions as OptionSpec)[group] : undefined;
+    const value = option ? absolutePath(key, parseOption(option, name, raw, who)) : absolutePath(key, raw);
+    if ((neutralOptions as readonly string[]).includes(key)) changed[key] = value;
+    else if (String(value) !== String(before) && !(typeof before === "number" && Number(value) === before)) {
+      const free = neutralOptions.map((neutral) => describe(neutral).name).join(", ");
+      throw new UsageError(
+        `${who}: ${name} is ${show(value)}, but the run in ${folder} was started with ${show(before)}. A resumed run ` +
+          `continues exactly as configured; only ${free} may change. For other settings start a new run`,
+      );
+    }
+  }
+  return { ...saved, ...changed, out: folder, resume: folder };
+}
+
+function savedGroup(saved: RunConfig, group: string): OptionValues {
+  const record = saved[`${group}Options` as keyof RunConfig];
+  return typeof record === "object" ? (record as OptionValues) : {};
+}
+
+function show(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value) : String(value);
+}

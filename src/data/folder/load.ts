@@ -1,0 +1,232 @@
+/** From a folder of pictures to a data set: who trains, who tests, what is wrong; in memory, or decoded on demand. */
+import { createHash } from "node:crypto";
+import { DataError } from "../../errors.js";
+import type { Decoding, ImageSet, PictureFiles } from "../../images/image-set.js";
+import { decodingOf } from "../../images/picture-options.js";
+import { conflicts, type Known, rejectConflicts } from "../../labels/by-content.js";
+import { classOf, parseLabelFile, readLabelText } from "../../labels/label-file.js";
+import type { OptionsOf } from "../../options.js";
+import type { DataSet, LoadContext } from "../dataset.js";
+import { type FolderLayout, type LayoutOptions, type PictureFile, pictureFinder, scanFolder } from "./layout.js";
+import type { folderOptions } from "./options.js";
+import { checkClasses, holdOut, separate } from "./parts.js";
+import { type Contents, checkDamaged, damagedRemark, levelsOf, readFiles } from "./read.js";
+
+type FolderOptions = OptionsOf<typeof folderOptions>;
+
+export interface FolderManner {
+  /** The set's name, for messages. */
+  readonly name: string;
+  /** Copies with two labels, or on both sides, are part of the set as it was published: worth a remark, no error. */
+  readonly published?: boolean;
+  /** What the set decides where it is not as people's own folders are. */
+  readonly traits?: Partial<DataSet>;
+  /** How to look through the folder. */
+  readonly layout?: Pick<LayoutOptions, "tests" | "testLabels">;
+}
+
+type Context = Omit<LoadContext, "options"> & { readonly options: FolderOptions };
+
+/** Throws DataError that names the file. */
+export async function loadFolder(
+  { dir, rng, options, labelsFile, unlabeledDir }: Context,
+  { name, published = false, traits = {}, layout: how = {} }: FolderManner,
+): Promise<DataSet> {
+  const layout = scanFolder(dir!, { labelsFile, unlabeledDir, ...how });
+  const decoding = decodingOf(options);
+  const rowBytes = decoding.channels * decoding.size ** 2;
+  const room = Math.floor((options.memoryMB * 1e6) / rowBytes);
+  const keep = options.check === "decode" && layout.files.length <= room;
+  const read = await readFiles(layout, decoding, { keep, check: options.check });
+  checkDamaged(read.damaged, layout.files.length, options.maxDamaged);
+
+  const labels = layout.kind === "flat" ? labelsOfFile(layout, labelsFile!) : undefined;
+  const known = layout.files.flatMap((file, slot): Slot[] => {
+    const hash = read.hashes[slot];
+    if (hash === undefined) return [];
+    const label = labels ? (labels.get(slot) ?? -1) : file.label;
+    const part = file.part === "test" ? "test" : label < 0 ? "unlabeled" : "train";
+    return part === "test" && label < 0 ? [] : [{ ...file, slot, hash, label, part }];
+  });
+  const remarks = [...layout.remarks, ...read.remarks, ...damagedRemark(read.damaged, layout.files.length)];
+  if (!published) rejectConflicts(known, layout.classes);
+  else remarks.push(...conflictRemark(known));
+  const kept = layout.hasTest
+    ? separate(known, published ? "keep" : options.overlap, remarks)
+    : holdOut(known, layout.classes, options.testShare, rng.split(`test:${options.testSeed}`));
+  checkClasses(kept, layout.classes);
+
+  const tests = kept.filter(({ part }) => part === "test");
+  const trains = kept.filter(({ part }) => part !== "test");
+  const sets = read.pixels
+    ? inMemory(read.pixels, trains, tests, decoding)
+    : onDemand(read, known, trains, tests, { decoding, room, maxDamaged: options.maxDamaged });
+  if (!read.pixels && room < kept.length) remarks.push(demandRemark(kept.length, decoding, options.memoryMB));
+  const data: DataSet = {
+    name,
+    classes: layout.classes,
+    ...sets,
+    flip: true,
+    translate: Math.max(1, Math.round(decoding.size / 16)),
+    normalize: "channel",
+    nameOf: (index) => trains[index]!.name,
+    locate: locator(layout, trains),
+    labelsFileRead: labels !== undefined,
+    keepLabels: options.keepLabels,
+    remarks,
+    damaged: read.damaged,
+    fingerprint: fingerprintOf(decoding, layout.classes, kept),
+    decoding,
+    ...traits,
+  };
+  if (labelsFile !== undefined && !labels) checkLabelsFile(data, layout, labelsFile, trains, remarks, options);
+  return data;
+}
+
+/** A picture that was read, and where its pixels lie. */
+interface Slot extends PictureFile, Known {
+  readonly slot: number;
+}
+
+type Sets = Pick<DataSet, "train" | "test">;
+
+function inMemory(pixels: Uint8Array, trains: readonly Slot[], tests: readonly Slot[], decoding: Decoding): Sets {
+  const shape = shapeOf(decoding);
+  const test: ImageSet = { ...takeRows(pixels, tests, shape), labels: labelsOf(tests) };
+  return { test, train: { ...compactRows(pixels, trains, shape), labels: labelsOf(trains) } };
+}
+
+/** Test pictures get a quarter of the memory at the most: they are looked at now and then, the others all the time. */
+function onDemand(
+  { levels }: Contents,
+  known: readonly Slot[],
+  trains: readonly Slot[],
+  tests: readonly Slot[],
+  { decoding, room, maxDamaged }: Pick<PictureFiles, "decoding" | "maxDamaged"> & { readonly room: number },
+): Sets {
+  const forTests = Math.min(tests.length, Math.max(Math.floor(room / 4), room - trains.length));
+  const trained = new Set(trains.map(({ slot }) => slot));
+  const others = known.filter(({ slot }) => !trained.has(slot));
+  const set = (slots: readonly Slot[], residents: number, counted: Contents["levels"]): ImageSet => {
+    const labels = labelsOf(slots);
+    const files: PictureFiles = {
+      paths: slots.map(({ path }) => path),
+      nameOf: (row) => slots[row]!.name,
+      labels,
+      decoding,
+      residents,
+      maxDamaged,
+      levels: () => levelsOf(counted, slots, others, decoding),
+    };
+    return { pixels: new Uint8Array(0), count: slots.length, ...shapeOf(decoding), labels, files };
+  };
+  return { train: set(trains, room - forTests, levels), test: set(tests, forTests, undefined) };
+}
+
+function demandRemark(count: number, decoding: Decoding, memoryMB: number): string {
+  const needed = Math.ceil((count * decoding.channels * decoding.size ** 2) / 1e6);
+  return `${count} pictures of ${decoding.size}x${decoding.size} pixels take ${needed} MB, more than --dataset.memoryMB ${memoryMB}: those that do not fit are decoded again each time they are needed`;
+}
+
+function conflictRemark(known: readonly Slot[]): string[] {
+  const found = conflicts(known);
+  if (found.length === 0) return [];
+  return [
+    `${found.length} pictures (by content) have two labels, as published; the first is ${found[0]![0].name} and ${found[0]![1].name}`,
+  ];
+}
+
+/** Label by file, of a flat folder. Throws DataError on names that do not exist and on images labeled twice differently. */
+function labelsOfFile(layout: FolderLayout, labelsFile: string): Map<number, number> {
+  const find = pictureFinder(layout.files, layout.roots);
+  const labels = new Map<number, number>();
+  for (const { line, name, label } of layout.rows) {
+    const where = `${labelsFile}:${line}`;
+    const at = find(name);
+    if (at === undefined)
+      throw new DataError(`${where}: there is no picture "${name}" in ${layout.roots.join(" or ")}`);
+    const k = classOf(label, layout.classes, where);
+    const before = labels.get(at);
+    if (before !== undefined && before !== k) {
+      throw new DataError(
+        `${where}: image "${name}" is labeled "${label}" here and "${layout.classes[before]}" further up`,
+      );
+    }
+    labels.set(at, k);
+  }
+  return labels;
+}
+
+function checkLabelsFile(
+  data: DataSet,
+  layout: FolderLayout,
+  labelsFile: string,
+  trains: readonly Slot[],
+  remarks: string[],
+  { keepLabels }: FolderOptions,
+): void {
+  const { index, y, leftOut = 0 } = parseLabelFile(readLabelText(labelsFile), data, labelsFile);
+  rejectConflicts(
+    Array.from(index, (at, i) => ({ ...trains[at]!, label: y[i]! })),
+    layout.classes,
+  );
+  if (leftOut > 0)
+    remarks.push(
+      `${leftOut} rows of ${labelsFile} name pictures that are held out for testing or damaged: passed over`,
+    );
+  const named = new Set(index);
+  const hidden = trains.filter(({ label }, i) => label >= 0 && !named.has(i)).length;
+  if (hidden > 0 && !keepLabels)
+    remarks.push(
+      `${hidden} pictures in class folders are not in ${labelsFile}, so they count as unlabeled; --dataset.keepLabels keeps their labels`,
+    );
+}
+
+function labelsOf(slots: readonly Slot[]): Int32Array {
+  return Int32Array.from(slots, ({ label }) => label);
+}
+
+type Shape = Pick<ImageSet, "channels" | "height" | "width">;
+
+function shapeOf({ channels, size }: Decoding): Shape {
+  return { channels, height: size, width: size };
+}
+
+function takeRows(pixels: Uint8Array, slots: readonly Slot[], shape: Shape) {
+  const size = shape.channels * shape.height * shape.width;
+  const out = new Uint8Array(slots.length * size);
+  slots.forEach(({ slot }, i) => {
+    out.set(pixels.subarray(slot * size, (slot + 1) * size), i * size);
+  });
+  return { pixels: out, count: slots.length, ...shape };
+}
+
+/** Moves the rows to the front of their own memory: the pictures are never there twice. Slots are ascending. */
+function compactRows(pixels: Uint8Array, slots: readonly Slot[], shape: Shape) {
+  const size = shape.channels * shape.height * shape.width;
+  slots.forEach(({ slot }, i) => {
+    if (slot !== i) pixels.copyWithin(i * size, slot * size, (slot + 1) * size);
+  });
+  return { pixels: pixels.subarray(0, slots.length * size), count: slots.length, ...shape };
+}
+
+function locator(layout: FolderLayout, trains: readonly Slot[]): NonNullable<DataSet["locate"]> {
+  const find = pictureFinder(layout.files, layout.roots);
+  const positions = new Map(trains.map(({ slot }, i) => [slot, i]));
+  return (name) => {
+    const slot = find(name);
+    return slot === undefined ? undefined : (positions.get(slot) ?? "left out");
+  };
+}
+
+/** Over contents and labels in order, not over pixels: decoders may round differently on another machine. */
+function fingerprintOf(decoding: Decoding, classes: readonly string[], kept: readonly Slot[]): string {
+  const hash = createHash("sha256").update(JSON.stringify([decoding, classes]));
+  for (const part of ["train", "test"]) {
+    hash.update(`${part}\n`);
+    for (const { hash: content, label, part: own } of kept) {
+      if ((own === "test") === (part === "test")) hash.update(`${content} ${label}\n`);
+    }
+  }
+  return hash.digest("hex");
+}

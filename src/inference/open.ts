@@ -1,0 +1,59 @@
+/** A run folder with its latest checkpoint put back: data, models and all, as training left them. */
+
+import type { RunConfig } from "../config/resolve.js";
+import { DataError, UsageError } from "../errors.js";
+import type { Checkpoint, RunFolder } from "../run/index.js";
+import { restoreCheckpoint } from "../session/checkpoint.js";
+import { openSession, type Session } from "../session/session.js";
+import { EvaluationHistory } from "../train/evaluation-history.js";
+
+export interface TrainedRun {
+  readonly config: RunConfig;
+  readonly checkpoint: Checkpoint;
+  /** Release `session.data` when done. */
+  readonly session: Session;
+}
+
+/** `final`: the latest; `best`: the one that `--save-best val` keeps. */
+export type WhichCheckpoint = "final" | "best";
+
+/**
+ * `dir` is the folder of the data set, where it is no longer that of the training run. Throws UsageError if there is no
+ * checkpoint yet, DataError if data or checkpoint are not those of the run.
+ */
+export async function openTrainedRun(
+  folder: RunFolder,
+  dir?: string,
+  which: WhichCheckpoint = "final",
+): Promise<TrainedRun> {
+  const saved = folder.config<RunConfig>();
+  if (which === "best" && saved.saveBest !== "val") {
+    throw new UsageError(`${folder.path}: the run kept no best checkpoint (it was not trained with --save-best val)`);
+  }
+  const latest = folder.latestCheckpoint();
+  if (!latest) throw new UsageError(`${folder.path}: there is no checkpoint to evaluate yet`);
+  const config: RunConfig = { ...saved, data: dir ?? saved.data };
+  const session = await openSession({ ...config, resume: folder.path }); // its weights are the checkpoint's
+  const { fingerprint } = session.data;
+  try {
+    if (fingerprint !== saved.dataFingerprint) {
+      throw new DataError(
+        `${folder.path}: the data are not those of the run (fingerprint ${fingerprint}, then ${saved.dataFingerprint})`,
+      );
+    }
+    const checkpoint = which === "final" ? latest : bestCheckpoint(folder, latest, session.method.predictor);
+    restoreCheckpoint(checkpoint, session.owners);
+    return { config, checkpoint, session };
+  } catch (error) {
+    session.data.release();
+    throw error;
+  }
+}
+
+/** The checkpoint with the lowest validation error so far. */
+function bestCheckpoint(folder: RunFolder, latest: Checkpoint, predictor: string): Checkpoint {
+  const history = new EvaluationHistory(predictor, "val");
+  history.recall(folder.events(), latest.step);
+  const step = history.best()?.step ?? latest.step;
+  return step === latest.step ? latest : folder.checkpoint(step);
+}

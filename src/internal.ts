@@ -1,0 +1,23 @@
+/** The named door for bench/ and scripts/, which are not part of the public surface: what they reach, and no promise to anybody else. */
+export { planWeak, type WeakName } from "./augment/photo.js";
+export { createLoader, storeImages } from "./batches/loader.js";
+export { registries } from "./cli/registries.js";
+export { resolveConfig } from "./config/resolve.js";
+export { dataSets, findDataSet } from "./data/index.js";
+export { folderItems, packShards, ShardWriter } from "./data/shards/pack.js";
+export { encodePixmap } from "./files/pixmap.js";
+export { defaultMaxMegapixels, readImage } from "./images/decode.js";
+export { encodeImage } from "./images/encode.js";
+export type { Decoding } from "./images/image-set.js";
+export { normalizeData } from "./images/normalize.js";
+export { crossEntropy } from "./losses/index.js";
+export { methods } from "./methods/index.js";
+export { findModel, models } from "./models/index.js";
+export { createModel } from "./nn/index.js";
+export { createOptimizer, minimize, optimizerOptions } from "./optim/index.js";
+export { parseOptions } from "./options.js";
+export { Rng } from "./rng.js";
+export { openSession } from "./session/session.js";
+export { writePredictionTable } from "./targets/index.js";
+export { liveTensors, normal, scope, setThreads, Tensor, tensor } from "./torch/index.js";
+export { train } from "./train/train.js";

@@ -1,0 +1,106 @@
+/**
+ * The feedback of Meta Pseudo Labels: how much one step of the student on pseudo-labels lowered its labeled loss L_l.
+ * With the step's gradient gS = grad Ls, chain rule and REINFORCE give the teacher's gradient h grad CE(yhat, T(u)) with
+ *
+ *   h = eta <grad L_l(thS'), gS>  ~  L_l(thS) - L_l(thS')          old minus new, > 0 where the labels helped
+ *
+ * - `paired`: L_l before minus after, both on the labeled rows alone with their batch statistics, no dropout, running
+ *   statistics untouched: a student that did not move gives exactly 0;
+ * - `legacy`: before from the joint pass with the unlabeled rows, after from the labeled rows alone with fresh dropout, as
+ *   the public codes do: other statistics and other noise, a bias that is usually larger than the signal;
+ * - `dot`: eta <gL, gS>; `cosine`: <gL, gS> / (|gL| |gS| + 1e-12), with gL = grad L_l at thS', measured as `paired` is.
+ */
+import type { Model, PassRequest, Stateful } from "../../nn/index.js";
+import { minimize, type Optimizer, type StepProgress } from "../../optim/index.js";
+import { choice, number } from "../../options.js";
+import { RunningMean } from "../../targets/index.js";
+import { noGrad, stack, type Tensor } from "../../torch/index.js";
+
+export const FEEDBACKS = ["paired", "legacy", "dot", "cosine"] as const;
+export const FEEDBACK_SIGNS = ["oldMinusNew", "newMinusOld"] as const;
+export const BASELINES = ["ema", "none"] as const;
+
+export const feedbackOptions = {
+  feedback: choice(FEEDBACKS, "paired", {
+    doc: "how the student's progress is measured: paired or legacy difference of its labeled loss, dot or cosine of gradients",
+  }),
+  feedbackSign: choice(FEEDBACK_SIGNS, "oldMinusNew", {
+    doc: "oldMinusNew, as derived: labels that helped are reinforced; newMinusOld: the public codes' opposite",
+  }),
+  feedbackWeight: number(1, { min: 0, doc: "weight of the feedback term; 0 is the ablation without it" }),
+  baseline: choice(BASELINES, "ema", { doc: "what the feedback is compared with: its own moving average, or nothing" }),
+  baselineDecay: number(0.99, { min: 0, max: 1, doc: "share of the old value in that moving average" }),
+};
+
+export interface FeedbackOptions {
+  readonly feedback: (typeof FEEDBACKS)[number];
+  readonly feedbackSign: (typeof FEEDBACK_SIGNS)[number];
+  readonly baseline: (typeof BASELINES)[number];
+  readonly baselineDecay: number;
+}
+
+export interface StudentStep {
+  /** The student's loss on pseudo-labels, with its graph. */
+  readonly loss: Tensor;
+  /** Its loss L_l on the labeled rows alone, at the weights of the moment: a scalar. Never smoothed. */
+  labeledLoss(pass: PassRequest): Tensor;
+  /** The same loss out of the pass that `loss` comes from; `legacy` starts from it. */
+  jointLoss(): Tensor;
+}
+
+/** The student descends on `loss`. Returns h, a scalar without gradient. */
+export function learnWithFeedback(
+  student: Model,
+  optimizer: Optimizer,
+  { loss, labeledLoss, jointLoss }: StudentStep,
+  { feedback, feedbackSign }: Pick<FeedbackOptions, "feedback" | "feedbackSign">,
+  now: StepProgress,
+): Tensor {
+  const helped = () => {
+    if (feedback === "paired") {
+      const before = noGrad(() => labeledLoss("probe"));
+      minimize(loss, optimizer, now);
+      return before.sub(noGrad(() => labeledLoss("probe")));
+    }
+    if (feedback === "legacy") {
+      const before = jointLoss().detach();
+      minimize(loss, optimizer, now);
+      return before.sub(noGrad(() => labeledLoss({ mode: "train", updateStatistics: false })));
+    }
+    optimizer.zeroGrad();
+    loss.backward();
+    const gS = gradientsOf(student); // copies: the optimizer decays and clips them in place
+    optimizer.step(now);
+    optimizer.zeroGrad();
+    labeledLoss("probe").backward();
+    const gL = gradientsOf(student);
+    const product = inner(gL, gS);
+    if (feedback === "dot") return product.mul(optimizer.learningRate(now.step));
+    return product.div(inner(gL, gL).mul(inner(gS, gS)).sqrt().add(1e-12));
+  };
+  const h = helped();
+  return feedbackSign === "oldMinusNew" ? h : h.neg();
+}
+
+/** The moving average b of the feedback: b <- d b + (1 - d) h first, from b = 0, then h - b. */
+export interface Baseline {
+  readonly state: Readonly<Record<string, Stateful>>;
+  center(h: Tensor): Tensor;
+}
+
+export function createBaseline({ baseline, baselineDecay }: FeedbackOptions, student: Model): Baseline {
+  if (baseline === "none") return { state: {}, center: (h) => h };
+  const device = student.parameters[0]?.tensor.device ?? "cpu";
+  const mean = new RunningMean({ decay: baselineDecay, shape: [], start: 0, device });
+  return { state: { baseline: mean }, center: (h) => h.sub(mean.update(h)) };
+}
+
+/** Copies of the gradients by position; undefined where a parameter has none. */
+function gradientsOf({ parameters }: Model): (Tensor | undefined)[] {
+  return noGrad(() => parameters.map(({ tensor }) => tensor.grad?.clone()));
+}
+
+function inner(a: readonly (Tensor | undefined)[], b: readonly (Tensor | undefined)[]): Tensor {
+  const products = a.flatMap((t, i) => (t && b[i] ? [t.mul(b[i]).sum()] : []));
+  return stack(products).sum();
+}

@@ -1,0 +1,183 @@
+/** From a configuration to data in memory: loaded, split, normalized, fingerprinted. */
+import { existsSync } from "node:fs";
+import { checkStrong } from "../augment/make-views.js";
+import { planWeak, type WeakName } from "../augment/photo.js";
+import type { StrongOptions } from "../augment/strong.js";
+import type { Views } from "../batch.js";
+import { type ImageStore, storeImages } from "../batches/loader.js";
+import type { RunConfig } from "../config/resolve.js";
+import type { DataSet } from "../data/dataset.js";
+import { fingerprint } from "../data/fingerprint.js";
+import { findDataSet } from "../data/index.js";
+import { DataError, UsageError } from "../errors.js";
+import type { DamagedFile, Decoding, Normalization, ShardPool } from "../images/image-set.js";
+import { normalizeData } from "../images/normalize.js";
+import { parseLabelFile, readLabelText } from "../labels/label-file.js";
+import { redrawLabels } from "../labels/label-noise.js";
+import { type Split, splitData } from "../labels/split.js";
+import { Rng } from "../rng.js";
+
+export interface PreparedData {
+  readonly classes: readonly string[];
+  readonly train: ImageStore;
+  readonly test: ImageStore;
+  /** True labels, -1 where there is none. Training sees `split.y` only. */
+  readonly trainLabels: Int32Array;
+  readonly testLabels: Int32Array;
+  readonly split: Split;
+  /** With `--label-noise`: how many of the labels in `split.y` were drawn anew, and how many of them became another class. */
+  readonly labelNoise: { readonly redrawn: number; readonly changed: number } | undefined;
+  readonly weak: WeakName;
+  /** Side of the crops, where the weak view has any. */
+  readonly crop: number | undefined;
+  readonly translate: number;
+  readonly flip: boolean;
+  readonly strong: StrongOptions;
+  readonly normalize: Normalization;
+  readonly fingerprint: string;
+  /** What the user should know about the data. */
+  readonly remarks: readonly string[];
+  readonly damaged: readonly DamagedFile[];
+  /** How pictures from files become images such as these, where they come from files. */
+  readonly decoding: Decoding | undefined;
+  /** Unlabeled images that are streamed; those of `train` are then the labeled ones. */
+  readonly pool: ShardPool | undefined;
+  release(): void;
+}
+
+/** Rows that are needed at the same time, at the most, of images that are decoded on demand. */
+export interface WorkingRows {
+  readonly train: number;
+  readonly test: number;
+}
+
+/** Generated data sets are the same for every seed of a run: only `dataset.*` options change them. */
+const GENERATED_DATA_SEED = 0;
+
+/** The data set as it is loaded, and who is labeled, unlabeled or held out. Throws UsageError or DataError. */
+export async function loadSplit(config: RunConfig): Promise<{ readonly data: DataSet; readonly split: Split }> {
+  const definition = findDataSet(config.dataset);
+  const rng = Rng.fromSeed(GENERATED_DATA_SEED).split(`dataset:${config.dataset}`);
+  const { labels, unlabeled } = config;
+  const data = await definition.load({
+    dir: config.data,
+    rng,
+    options: config.datasetOptions,
+    labelsFile: isLabelsFile(labels) ? labels : undefined,
+    unlabeledDir: isStream(unlabeled) ? undefined : unlabeled,
+  });
+  if (data.pool && (config.unlabeledImbalance ?? 1) !== 1) {
+    throw new UsageError("unlabeledImbalance: draws by the true class, and images in shards have none. Leave it out");
+  }
+  const split = splitData(
+    data,
+    {
+      validation: config.val,
+      labels: data.labelsFileRead ? "all" : labelsOf(labels, data),
+      labelDraw: config.labelDraw,
+      imbalance: config.imbalance ?? 1,
+      unlabeledImbalance: config.unlabeledImbalance ?? 1,
+      unlabeled: isStream(unlabeled) ? unlabeled : "all",
+      keepLabels: data.keepLabels ?? false,
+    },
+    Rng.fromSeed(config.labelSeed),
+  );
+  return { data, split };
+}
+
+/**
+ * `views`: what the method reads, so that a strong view that cannot be made is refused before minutes of whitening. Throws
+ * UsageError or DataError.
+ */
+export async function prepareData(
+  config: RunConfig,
+  views: readonly Views[] = [],
+  working: WorkingRows | undefined = undefined,
+): Promise<PreparedData> {
+  const { data, split: clean } = await loadSplit(config);
+  const noise = Rng.fromSeed(config.labelSeed).split("label-noise");
+  const { y, ...labelNoise } = redrawLabels(clean, config.labelNoise, data.classes.length, noise);
+  const normalize = (config.normalize as Normalization | undefined) ?? data.normalize;
+  const strong: StrongOptions = {
+    name: config.strong ?? data.strong ?? "fixmatch",
+    magnitude: config.strongMagnitude,
+    exclude: config.strongExclude,
+    noise: config.strongNoise,
+  };
+  const whitened = normalize === "zca" || normalize === "gcn-zca";
+  const { pixels, channels, files } = data.train;
+  if (whitened && files) {
+    throw new UsageError(
+      `normalize ${normalize}: whitens all pictures in memory, and they are more than --dataset.memoryMB. Use channel, image or none`,
+    );
+  }
+  const kind = { bytes: pixels instanceof Uint8Array && !whitened, channels };
+  checkStrong(views, strong, kind);
+  const weak = config.weak ?? data.weak ?? "translate";
+  const plan = planWeak(
+    {
+      name: weak,
+      side: config.crop,
+      cropScale: config.cropScale,
+      evalCrop: config.evalCrop,
+      interpolation: config.interpolation,
+      rotation: config.rotation,
+      colorJitter: config.colorJitter,
+      hueJitter: config.hueJitter,
+      grayProbability: config.grayProbability,
+      blurProbability: config.blurProbability,
+    },
+    { ...kind, width: data.train.width, height: data.train.height },
+  );
+  if (plan.kind === "photo" && config.translate !== undefined && config.translate !== data.translate) {
+    throw new UsageError(`weak view "${weak}": has random crops, so --translate means nothing; leave it out`);
+  }
+  const levels = normalize === "channel" ? await files?.levels() : undefined;
+  const normalized = normalizeData(normalize, data.train, data.test, levels);
+  const how = plan.kind === "photo" ? { photo: plan, evaluation: plan.evaluation } : {};
+  const [train, test] = [
+    storeImages(normalized.train, { ...how, working: working?.train }),
+    storeImages(normalized.test, { ...how, working: working?.test }),
+  ];
+  return {
+    classes: data.classes,
+    train,
+    test,
+    trainLabels: data.train.labels,
+    testLabels: data.test.labels,
+    split: { ...clean, y },
+    labelNoise: config.labelNoise > 0 ? labelNoise : undefined,
+    normalize,
+    weak,
+    crop: plan.kind === "photo" ? plan.side : undefined,
+    translate: config.translate ?? data.translate,
+    flip: config.flip ?? data.flip,
+    strong,
+    fingerprint: data.fingerprint ?? fingerprint(data),
+    remarks: data.remarks ?? [],
+    damaged: data.damaged ?? [],
+    decoding: data.decoding,
+    pool: data.pool,
+    release() {
+      train.release();
+      test.release();
+    },
+  };
+}
+
+function isStream(unlabeled: string): unlabeled is "all" | "rest" {
+  return unlabeled === "all" || unlabeled === "rest";
+}
+
+function isLabelsFile(labels: string): boolean {
+  return labels !== "all" && !/^\d+$/.test(labels);
+}
+
+/** `all`, a number, or a labels file. */
+function labelsOf(labels: string, data: DataSet) {
+  if (labels === "all") return "all" as const;
+  if (!isLabelsFile(labels)) return Number(labels);
+  if (!existsSync(labels))
+    throw new DataError(`${labels}: there is no such labels file (--labels takes a number, a file or "all")`);
+  return parseLabelFile(readLabelText(labels), data, labels);
+}

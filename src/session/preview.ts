@@ -1,0 +1,134 @@
+/** What a run's views look like: pictures and their augmented versions, back as bytes. */
+import type { Views } from "../batch.js";
+import { createLoader, holdRows, type ImageStore, placesOf } from "../batches/loader.js";
+import { loadMethod } from "../config/plugin.js";
+import type { RunConfig } from "../config/resolve.js";
+import { UsageError } from "../errors.js";
+import type { Picture } from "../images/contact-sheet.js";
+import { findMethod } from "../methods/index.js";
+import { Rng } from "../rng.js";
+import { scope, setThreads, type Tensor } from "../torch/index.js";
+import { type PreparedData, prepareData } from "./data.js";
+
+export interface PreviewOptions {
+  /** Rows: half of them labeled images, where there are as many of both kinds. */
+  readonly images: number;
+  /** Draws of each augmented view. */
+  readonly draws: number;
+}
+
+export interface Preview {
+  /** Names of the columns: original, eval (where it is not the original), weak 1, ..., strong 1, ... */
+  readonly columns: readonly string[];
+  readonly rows: readonly {
+    /** Position in the training set. */
+    readonly index: number;
+    /** Its class, where training sees one. */
+    readonly label: string | undefined;
+    readonly pictures: readonly Picture[];
+  }[];
+  /** What the user should know. */
+  readonly remarks: readonly string[];
+}
+
+/** The views of the first step of `config`, of images drawn with its seed. Throws UsageError or DataError. */
+export async function previewRun(config: RunConfig, { images, draws }: PreviewOptions): Promise<Preview> {
+  setThreads(config.threads);
+  const { methodModule } = config;
+  const definition = methodModule ? (await loadMethod(methodModule)).definition : findMethod(config.method);
+  const declared = Object.values(definition.views(config.methodOptions));
+  const data = await prepareData(config, declared);
+  try {
+    const { train, split } = data;
+    const [channels, height, width] = [train.images.size(1), train.images.size(2), train.images.size(3)];
+    if ((channels !== 1 && channels !== 3) || height * width < 2) {
+      throw new UsageError(
+        `preview: data set ${config.dataset} has no pictures but ${channels}x${height}x${width} numbers`,
+      );
+    }
+    const rng = Rng.fromSeed(config.seed);
+    const rows = chooseRows(data, images, rng.split("preview"));
+    await holdRows(train, rows, "preview");
+    const remarks: string[] = [];
+    const strong = declared.some((part) => Object.values(part).some(({ augment }) => augment === "strong"));
+    const bytes = train.pixels instanceof Uint8Array;
+    if (!bytes) remarks.push("whitened pixels are stretched to black .. white, each picture by itself");
+    // A recipe cannot be made of whitened pixels, and a method without strong views does not ask for it.
+    const withStrong = bytes || strong;
+    if (!withStrong) remarks.push("no strong views: whitened pixels have none, and the method reads none");
+    const names = (kind: "weak" | "strong") => Array.from({ length: draws }, (_, i) => `${kind} ${i + 1}`);
+    const views: Views = Object.fromEntries([
+      ...(train.evaluation ? [["eval", { augment: "none" }] as const] : []),
+      ...names("weak").map((name) => [name, { augment: "weak" }] as const),
+      ...(withStrong ? names("strong").map((name) => [name, { augment: "strong" }] as const) : []),
+    ]);
+    const loader = createLoader(train, split.y, {
+      views: { labeled: {}, unlabeled: views },
+      translate: data.translate,
+      flip: data.flip,
+      strong: data.strong,
+      rng: rng.split("views"),
+    });
+    const made = scope(() => {
+      const { x } = loader.batch({ labeled: new Int32Array(0), unlabeled: rows }, 0).unlabeled;
+      return Object.values(x).map((view) => picturesOf(view, rows, train));
+    });
+    const originals = scope(() => {
+      const whole = createLoader({ ...train, evaluation: undefined, photo: undefined }, split.y, {
+        views: { labeled: {}, unlabeled: { original: { augment: "none" } } },
+        translate: 0,
+        flip: false,
+        rng,
+      });
+      const { x } = whole.batch({ labeled: new Int32Array(0), unlabeled: rows }, 0).unlabeled;
+      return picturesOf(x.original, rows, train);
+    });
+    return {
+      columns: ["original", ...Object.keys(views)],
+      rows: [...rows].map((index, i) => ({
+        index,
+        label: data.classes[split.y[index]!],
+        pictures: [originals, ...made].map((column) => column[i]!),
+      })),
+      remarks: [...data.remarks, ...remarks],
+    };
+  } finally {
+    data.release();
+  }
+}
+
+/** Labeled images first: half, or as many as it takes. */
+function chooseRows({ split }: PreparedData, count: number, rng: Rng): Int32Array {
+  const labeled = rng.split("labeled").shuffle(split.labeled.slice());
+  const others = rng.split("unlabeled").shuffle(split.unlabeled.filter((i) => split.y[i]! < 0));
+  const fromLabeled = Math.min(labeled.length, Math.max(Math.ceil(count / 2), count - others.length));
+  return Int32Array.from([...labeled.subarray(0, fromLabeled), ...others.subarray(0, count - fromLabeled)]);
+}
+
+/** Undoes the normalization of `view` (`[N, C, H, W]`); numbers that were no bytes are stretched. */
+function picturesOf(view: Tensor, rows: Int32Array, store: ImageStore): Picture[] {
+  const { scaling, pixels } = store;
+  const places = placesOf(store, rows);
+  const [count, channels, height, width] = view.shape as [number, number, number, number];
+  const values = view.toNumbers();
+  const area = height * width;
+  return Array.from({ length: count }, (_, row) => {
+    const own = values.slice(row * channels * area, (row + 1) * channels * area);
+    const level = (c: number, i: number): number => {
+      const k = scaling.per === "image" ? places[row]! : c;
+      return (own[c * area + i]! - scaling.offset[k]!) / scaling.scale[k]!;
+    };
+    const [low, high] =
+      pixels instanceof Uint8Array
+        ? [0, 255]
+        : [own.reduce((a, b) => Math.min(a, b)), own.reduce((a, b) => Math.max(a, b))];
+    const rgb = new Uint8Array(3 * area);
+    for (let i = 0; i < area; i++) {
+      for (let c = 0; c < 3; c++) {
+        const value = (255 * (level(channels === 1 ? 0 : c, i) - low)) / Math.max(high - low, 1e-9);
+        rgb[3 * i + c] = Math.min(255, Math.max(0, Math.round(value)));
+      }
+    }
+    return { width, height, rgb };
+  });
+}

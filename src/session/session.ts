@@ -1,0 +1,72 @@
+/** A run put together: data, method, batches; the same for training and for evaluating a finished run. */
+import type { BatchSource } from "../batches/batches.js";
+import { holdAll, holdRows } from "../batches/loader.js";
+import { checkMethod, loadMethod } from "../config/plugin.js";
+import type { RunConfig } from "../config/resolve.js";
+import { findMethod, type Method, type Views } from "../methods/index.js";
+import type { Optimizer } from "../optim/index.js";
+import { Rng } from "../rng.js";
+import { setThreads } from "../torch/index.js";
+import { checkStreamed, createBatches, workingRows } from "./batches.js";
+import type { Owners } from "./checkpoint.js";
+import { type PreparedData, prepareData } from "./data.js";
+import { resolveDevice, resolvePrecision } from "./device.js";
+import { createMethod, createSetup, type Hardware, initializationRows } from "./setup.js";
+
+export interface Session {
+  /** The run's configuration with what only data and hardware could decide filled in. */
+  readonly config: RunConfig;
+  readonly data: PreparedData;
+  readonly hardware: Hardware;
+  readonly method: Method<Views, Views>;
+  /** Whether a term of the method's loss reads a network's second head. */
+  readonly usesSecondHead: boolean;
+  readonly optimizers: ReadonlyMap<string, Optimizer>;
+  readonly batches: BatchSource<Views, Views>;
+  /** What the user should know before the run starts. */
+  readonly remarks: readonly string[];
+  /** Everything a checkpoint holds. */
+  readonly owners: Owners;
+}
+
+export async function openSession(config: RunConfig): Promise<Session> {
+  setThreads(config.threads);
+  const device = resolveDevice(config.device);
+  const hardware = {
+    device,
+    precision: resolvePrecision(config.precision as Hardware["precision"] | undefined, device),
+  };
+  const { methodModule } = config;
+  const definition = methodModule ? (await loadMethod(methodModule)).definition : findMethod(config.method);
+  checkStreamed(config, definition);
+  const data = await prepareData(
+    config,
+    Object.values(definition.views(config.methodOptions)),
+    workingRows(config, definition),
+  );
+  const rng = Rng.fromSeed(config.seed);
+  // Never released: such methods ask for images at any time.
+  if (definition.needsWholePool) await holdAll(data.train, `method ${definition.name}`);
+  const first = data.train.cache
+    ? await holdRows(data.train, initializationRows(data, rng), "the initialization of the network")
+    : undefined;
+  const { setup, optimizers, remarks } = createSetup(config, data, hardware, rng);
+  const { views, method } = createMethod(definition, setup, config.methodOptions);
+  first?.release();
+  if (methodModule) checkMethod(method, methodModule);
+  const batches = createBatches(config, definition, data, views, rng, device);
+  const { weak, crop, translate, flip, strong, normalize } = data;
+  const decided = { weak, crop, translate, flip, strong: strong.name, normalize };
+  const resolved = { ...config, ...hardware, ...decided } as RunConfig;
+  return {
+    config: resolved,
+    data,
+    hardware,
+    method,
+    usesSecondHead: definition.usesSecondHead ?? false,
+    optimizers,
+    batches,
+    remarks: [...data.remarks, ...remarks],
+    owners: { ...method.state, sampler: batches },
+  };
+}

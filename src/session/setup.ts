@@ -1,0 +1,116 @@
+/** What a method is given: models and optimizers as the configuration describes them. */
+import { createLoader, inputShape, plainImages } from "../batches/loader.js";
+import type { RunConfig } from "../config/resolve.js";
+import { UsageError } from "../errors.js";
+import type { MethodDefinition, Setup } from "../methods/index.js";
+import { findModel, type sharedModelOptions } from "../models/index.js";
+import { createModel, type Model } from "../nn/index.js";
+import { createOptimizer, type Optimizer, type OptimizerOptions } from "../optim/index.js";
+import type { OptionsOf } from "../options.js";
+import type { Rng } from "../rng.js";
+import { noGrad, type Precision, scope } from "../torch/index.js";
+import type { PreparedData } from "./data.js";
+import { loadWeights } from "./weights.js";
+
+/** Rows of the batch for data-dependent initialization (methods.md 1.4). */
+export const INIT_ROWS = 100;
+
+export interface BuiltSetup {
+  readonly setup: Setup;
+  /** Optimizers built so far, by role: the loop reports their learning rates. */
+  readonly optimizers: ReadonlyMap<string, Optimizer>;
+  /** What the user should know of the models built so far. */
+  readonly remarks: ReadonlySet<string>;
+}
+
+export interface Hardware {
+  readonly device: string;
+  readonly precision: Precision;
+}
+
+export function createSetup(
+  config: RunConfig,
+  data: PreparedData,
+  { device, precision }: Hardware,
+  rng: Rng,
+): BuiltSetup {
+  const { definition } = findModel(config.model);
+  const { count } = data.train;
+  const [channels, height, width] = inputShape(data.train);
+  const input = { channels, height, width, numClasses: data.classes.length };
+  const optimizers = new Map<string, Optimizer>();
+  const remarks = new Set<string>();
+  const { weights, freeze } = config.modelOptions as OptionsOf<typeof sharedModelOptions>;
+  const buildModel = (role: string): Model => {
+    const network = definition.create(input, config.modelOptions);
+    const { accumulate, recompute } = config;
+    const draws = rng.split(`model:${role}`);
+    const model = createModel(network, { rng: draws, precision, device, freeze, accumulate, recompute });
+    if (model.parameters.some(({ name }) => name.endsWith("weight_g"))) initializeFromData(model, data, device, rng);
+    // A run that continues has its weights in the checkpoint; the file may be gone by then.
+    const loaded = weights !== undefined && config.resume === undefined ? loadWeights(model, weights) : [];
+    for (const remark of loaded) remarks.add(remark);
+    return model;
+  };
+  const setup: Setup = {
+    numClasses: input.numClasses,
+    numExamples: count + (data.pool?.count ?? 0),
+    numLabeled: data.split.labeled.length,
+    totalSteps: config.steps,
+    rng: rng.split("method"),
+    dataFingerprint: data.fingerprint,
+    get unlabeledRows() {
+      const { pool, split } = data;
+      return pool ? Int32Array.from({ length: pool.count }, (_, i) => count + i) : split.unlabeled;
+    },
+    trainingImages: (rows) => plainImages(data.train, checkInMemory(rows, count), device),
+    buildModel,
+    buildOptimizer(role, model, { options, totalSteps = config.steps, startStep } = {}) {
+      const chosen = { ...(config.optimizerOptions as OptimizerOptions), ...options };
+      const trained = model.parameters.filter(({ part }) => freeze !== "backbone" || part !== "backbone");
+      const optimizer = createOptimizer(trained, chosen, totalSteps, startStep);
+      optimizers.set(role, optimizer);
+      return optimizer;
+    },
+  };
+  return { setup, optimizers, remarks };
+}
+
+/** Throws UsageError where a row is none of the images in memory. */
+function checkInMemory(rows: Int32Array, count: number): Int32Array {
+  if (rows.every((row) => row < count)) return rows;
+  throw new UsageError(
+    "Setup.trainingImages: unlabeled images that are streamed cannot be asked for; declare needsWholePool",
+  );
+}
+
+const initialDraws = (rng: Rng) => rng.split("initialization");
+
+/** The images of that minibatch. */
+export function initializationRows({ split }: Pick<PreparedData, "split">, rng: Rng): Int32Array {
+  return initialDraws(rng).shuffle(split.unlabeled.slice()).slice(0, INIT_ROWS);
+}
+
+/** One pass in mode `init` over an augmented minibatch, the same for every role: weight norm sets its gains from it. */
+function initializeFromData(model: Model, data: PreparedData, device: string, rng: Rng): void {
+  const rows = initializationRows(data, rng);
+  const views = { labeled: {}, unlabeled: { init: { augment: "weak" } } } as const;
+  const loader = createLoader(data.train, data.split.y, {
+    views,
+    translate: data.translate,
+    flip: data.flip,
+    rng: initialDraws(rng),
+    device,
+  });
+  noGrad(() =>
+    scope(() => {
+      const { unlabeled } = loader.batch({ labeled: new Int32Array(0), unlabeled: rows }, 0);
+      model.forward(unlabeled.x.init, "init");
+    }),
+  );
+}
+
+/** The views a method declared for these options, and the method itself. */
+export function createMethod(definition: MethodDefinition, setup: Setup, options: RunConfig["methodOptions"]) {
+  return { views: definition.views(options), method: definition.create(setup, options) };
+}

@@ -1,0 +1,117 @@
+/** Methods from outside the package, through the real command line: the example of docs/tutorial-method.md. */
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeTraining, fewlabels, lastJson, start } from "../cli/run-cli.js";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const example = join(root, "examples/entropy-minimization.mjs");
+
+/** A project that has fewlabels installed and a copy of the example. */
+let project: string;
+beforeAll(() => {
+  project = mkdtempSync(join(tmpdir(), "fewlabels-method-"));
+  mkdirSync(join(project, "node_modules"));
+  symlinkSync(root, join(project, "node_modules/fewlabels"), "dir");
+  copyFileSync(example, join(project, "my-method.mjs"));
+});
+afterAll(() => rmSync(project, { recursive: true }));
+
+it("the tutorial shows the example line by line as it is", () => {
+  const lines = new Set(readFileSync(example, "utf8").split("\n"));
+  const page = readFileSync(join(root, "docs/tutorial-method.md"), "utf8");
+  const shown = [...page.matchAll(/^```js\n([\s\S]*?)^```$/gm)].flatMap(([, code]) => code!.trimEnd().split("\n"));
+  expect(shown.length).toBeGreaterThan(20);
+  expect(shown.filter((line) => !lines.has(line))).toEqual([]);
+});
+
+const moons =
+  "--dataset two-moons --dataset.train 300 --dataset.test 200 --labels 10 --model mlp --batch 30 --labeled-batch 10 --threads 1 --precision fp32 --log-every 1".split(
+    " ",
+  );
+const train = (...args: string[]) => fewlabels(["train", ...moons, ...args], { cwd: project });
+const read = (...path: string[]) => JSON.parse(readFileSync(join(project, ...path), "utf8"));
+
+describeTraining("fewlabels train --method ./my-method.mjs", () => {
+  it("trains it, with its own options as flags, and the run folder alone is enough to evaluate", async () => {
+    const flags = ["--method", "./my-method.mjs", "--method.entropyWeight", "0.7", "--method.rampUpSteps", "2"];
+    const { code, out, err } = await train(...flags, "--steps", "6", "--out", "flag", "--json");
+    expect(err).toMatch(/entropy-minimization on two-moons/);
+    expect(code).toBe(0);
+    expect(lastJson(out)).toMatchObject({ method: "entropy-minimization", predictor: "teacher", steps: 6 });
+    expect(read("flag/config.json")).toMatchObject({
+      method: "entropy-minimization",
+      methodModule: join(project, "my-method.mjs"),
+      methodOptions: { entropyWeight: 0.7, rampUpSteps: 2, emaDecay: 0.99 },
+    });
+    const weights = readFileSync(join(project, "flag/metrics.jsonl"), "utf8").match(/"weight":[\d.]+/g);
+    expect(weights).toEqual(['"weight":0', '"weight":0.35', ...new Array(4).fill('"weight":0.7')]);
+    const evaluated = await fewlabels(["evaluate", join(project, "flag"), "--json"]); // from another folder
+    expect(lastJson(evaluated.out)).toEqual(lastJson(out));
+  }, 60_000);
+
+  it("takes it from a YAML file, seen from that file's folder", async () => {
+    mkdirSync(join(project, "configs"));
+    copyFileSync(example, join(project, "configs/beside.mjs"));
+    const yaml =
+      "dataset:\n  name: two-moons\n  train: 300\n  test: 200\nlabels: 10\nmodel: mlp\nbatch: 30\nsteps: 3\n";
+    writeFileSync(join(project, "configs/run.yaml"), `${yaml}method:\n  name: ./beside.mjs\n  entropyWeight: 0.9\n`);
+    const run = await fewlabels(["train", "configs/run.yaml", "--out", "yaml", "--json"], { cwd: project });
+    expect(run.err).not.toMatch(/unknown/);
+    expect(run.code).toBe(0);
+    expect(read("yaml/config.json")).toMatchObject({
+      methodModule: join(project, "configs/beside.mjs"),
+      methodOptions: { entropyWeight: 0.9 },
+    });
+  }, 60_000);
+
+  it("is interrupted and continued to the same errors, without naming the file again", async () => {
+    const flags = ["--method", "./my-method.mjs", "--steps", "400"];
+    const run = start(["train", ...moons, ...flags, "--out", "cut"], { cwd: project });
+    await run.seen(/step \d+\/400/);
+    run.child.kill("SIGINT");
+    expect((await run.finished).code).toBe(130);
+    const resumed = await fewlabels(["train", "--resume", join(project, "cut"), "--json"]);
+    expect(resumed.code).toBe(0);
+    const whole = await train(...flags, "--out", "whole", "--json");
+    const { test, error } = lastJson(whole.out);
+    expect(lastJson(resumed.out)).toMatchObject({ test, error } as object);
+    const again = await train("--method", "./my-method.mjs", "--out", "whole", "--resume", "--json"); // finished
+    expect(again.code).toBe(0);
+  }, 120_000);
+
+  it("shows its options in the help", async () => {
+    const { code, out } = await fewlabels(["train", "--method", example, "--help"]);
+    expect(code).toBe(0);
+    expect(out.replace(/\s+/g, " ")).toMatch(/--method\.entropyWeight <number> largest weight of the entropy/);
+    expect(out.replace(/\s+/g, " ")).toMatch(/\[entropy-minimization,/);
+  });
+
+  it("says where an error in its step comes from: not a fault of ours", async () => {
+    const text = readFileSync(example, "utf8").replace(
+      "step({ labeled",
+      'step() { throw new TypeError("mine"); }, old({ labeled',
+    );
+    writeFileSync(join(project, "faulty.mjs"), text);
+    const { code, err } = await train("--method", "./faulty.mjs", "--out", "faulty");
+    expect(code).toBe(1);
+    expect(err).toMatch(/TypeError: mine/);
+    expect(err).toContain(`The error comes from ${join(project, "faulty.mjs")}`);
+    expect(err).not.toMatch(/please report/);
+  }, 60_000);
+
+  it("exits 2 with one clear line where the file is missing or is no method, and knows its own options only", async () => {
+    const missing = await train("--method", "./nowhere.mjs");
+    expect(missing).toMatchObject({ code: 2, err: expect.stringContaining(join(project, "nowhere.mjs")) });
+    writeFileSync(join(project, "empty.mjs"), "export const x = 1;\n");
+    const empty = await train("--method", "./empty.mjs");
+    expect(empty).toMatchObject({ code: 2, err: expect.stringContaining("exports no method") });
+    const other = await train("--method", "./my-method.mjs", "--method.eps", "3");
+    expect(other).toMatchObject({ code: 2, err: expect.stringMatching(/has no option --method\.eps/) });
+    for (const { err } of [missing, empty, other]) expect(err).not.toMatch(/^ {4}at /m);
+    const typo = await train("--method", "mean-techer");
+    expect(typo).toMatchObject({ code: 2, err: expect.stringMatching(/Did you mean "mean-teacher"\?/) });
+  }, 60_000);
+});

@@ -1,0 +1,56 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type FolderReport, inspectFolder } from "../../../src/data/folder/inspect.js";
+import { bomb, flat, pictureFolder } from "../../support/pictures.js";
+
+const gray = (level: number, width = 8, height = 8) => flat([level, level, level], width, height);
+
+describe("inspectFolder", () => {
+  let report: FolderReport;
+  let remove: () => void;
+  beforeAll(async () => {
+    const folder = await pictureFolder({
+      "a/1.png": gray(1, 10, 20),
+      "a/2.jpg": gray(2, 30, 40),
+      "a/same as 1.png": gray(1, 10, 20),
+      "a/3.jpg": await gray(3).png().toBuffer(),
+      "b/1.png": gray(4),
+      "b/2.png": gray(2, 30, 40),
+      "b/2 again.jpg": gray(2, 30, 40),
+      "unlabeled/t.png": gray(9),
+      "unlabeled/empty.png": "",
+      "unlabeled/bomb.png": await bomb(60_000),
+      "test/a/1.png": gray(9),
+      "test/b/1.png": gray(10),
+    });
+    remove = folder.remove;
+    report = await inspectFolder(folder.dir);
+  });
+  afterAll(() => remove());
+
+  it("counts pictures by part and class, formats and sizes", () => {
+    expect(report).toMatchObject({ layout: "classes", train: 7, unlabeled: 1, test: 2, formats: { png: 8, jpeg: 2 } });
+    expect(report.classes).toEqual([
+      { name: "a", train: 4, test: 1 },
+      { name: "b", train: 3, test: 1 },
+    ]);
+    expect(report.imbalance).toBeCloseTo(4 / 3);
+    expect(report.width).toEqual({ min: 8, median: 8, max: 30 });
+    expect(report.height).toEqual({ min: 8, median: 8, max: 40 });
+  });
+
+  it("lists copies, contradictions, test pictures in training, misnamed and damaged files", () => {
+    const byFirst = report.duplicates.map((group) => [...group].sort()).sort();
+    expect(byFirst).toEqual([
+      ["a/1.png", "a/same as 1.png"],
+      ["a/2.jpg", "b/2 again.jpg"],
+      ["test/a/1.png", "unlabeled/t.png"],
+    ]);
+    expect(report.conflicts).toEqual([["a/2.jpg", "b/2 again.jpg"]]);
+    expect(report.inTest).toEqual(["unlabeled/t.png"]);
+    expect(report.misnamed).toEqual(["a/3.jpg"]);
+    expect(report.damaged).toEqual([
+      { file: "unlabeled/bomb.png", reason: expect.stringMatching(/megapixels/) },
+      { file: "unlabeled/empty.png", reason: "the file is empty" },
+    ]);
+  });
+});

@@ -1,0 +1,271 @@
+import { renameSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { DataError, UsageError } from "../../src/errors.js";
+import { evaluateRun } from "../../src/inference/evaluate.js";
+import { findModel } from "../../src/models/index.js";
+import { createModel, type Model } from "../../src/nn/index.js";
+import { parseOptions } from "../../src/options.js";
+import { Rng } from "../../src/rng.js";
+import type { RunResult, TrainEvent } from "../../src/run/events.js";
+import {
+  type RawDType,
+  type RawTensor,
+  RunFolder,
+  readSafetensors,
+  type TensorSource,
+  writeSafetensors,
+} from "../../src/run/index.js";
+import { loadWeights } from "../../src/session/weights.js";
+import { describeEngine } from "../support/engine.js";
+import "../support/matchers.js";
+import {
+  checkpointFiles,
+  configure,
+  continued,
+  removeFolder,
+  temporaryFolder,
+  trainToEnd,
+} from "../support/train-run.js";
+
+const folder = temporaryFolder();
+afterAll(() => removeFolder(folder));
+let files = 0;
+
+const tinyOptions: Readonly<Record<string, Record<string, unknown>>> = {
+  efficientnet: { width: 0.25, depth: 0.34 },
+  "convnet-tiny": { width: 0.25 },
+};
+
+interface Wanted {
+  readonly network?: string;
+  readonly seed?: number;
+  readonly channels?: number;
+  readonly heads?: number;
+}
+
+function build(
+  numClasses: number,
+  { network = "efficientnet", seed = 1, channels = 3, heads = 1 }: Wanted = {},
+): Model {
+  const { definition } = findModel(network);
+  const options = parseOptions(definition.options, { ...tinyOptions[network], heads }, network);
+  const net = definition.create({ channels, height: 16, width: 16, numClasses }, options);
+  return createModel(net, { rng: Rng.fromSeed(seed), precision: "fp32", device: "cpu" });
+}
+
+const valuesOf = (model: Model) =>
+  new Map([...model.parameters, ...model.buffers].map(({ name, tensor }) => [name, tensor.toNumbers()]));
+
+type Entry = { dtype: RawDType; shape: readonly number[]; values: readonly number[] };
+
+/** Name -> values, as a file; F16 and BF16 by hand from float32 (values must be normal there). */
+function write(entries: Readonly<Record<string, Entry>>): string {
+  const path = join(folder, `${files++}.safetensors`);
+  const sources = Object.entries(entries).map(([name, { dtype, shape, values }]): [string, TensorSource] => {
+    const words = Uint32Array.from(new Uint32Array(Float32Array.from(values).buffer));
+    const bf16 = Uint16Array.from(words, (w) => w >>> 16);
+    const f16 = Uint16Array.from(words, (w) => {
+      const exponent = ((w >>> 23) & 255) - 112;
+      return exponent <= 0 ? 0 : ((w >>> 16) & 0x8000) | (exponent << 10) | ((w >>> 13) & 1023);
+    });
+    const array =
+      dtype === "F32"
+        ? words
+        : dtype === "F64"
+          ? Float64Array.from(values)
+          : dtype === "I64"
+            ? BigInt64Array.from(values, BigInt)
+            : dtype === "BF16"
+              ? bf16
+              : f16;
+    const { buffer } = array;
+    return [name, { dtype, shape, bytes: new Uint8Array(buffer) }];
+  });
+  writeSafetensors(path, Object.fromEntries(sources));
+  return path;
+}
+
+function entriesOf(model: Model, dtype: RawDType = "F32"): Record<string, Entry> {
+  const list = [...model.parameters, ...model.buffers];
+  return Object.fromEntries(
+    list.map(({ name, tensor: t }) => [name, { dtype, shape: t.shape, values: t.toNumbers() }]),
+  );
+}
+
+describeEngine("loadWeights", () => {
+  const source = () => build(10, { seed: 7 });
+
+  test("copies every tensor, ignores num_batches_tracked, and has nothing to remark", () => {
+    const [from, to] = [source(), build(10)];
+    const count: Entry = { dtype: "I64", shape: [], values: [3] };
+    const path = write({ ...entriesOf(from), "features.0.1.num_batches_tracked": count });
+    expect(valuesOf(to)).not.toEqual(valuesOf(from));
+    expect(loadWeights(to, path)).toEqual([]);
+    expect(valuesOf(to)).toEqual(valuesOf(from));
+  });
+
+  for (const [dtype, bits] of [
+    ["F16", 10],
+    ["BF16", 7],
+    ["F64", 23],
+  ] as const) {
+    test(`reads ${dtype}`, () => {
+      const [from, to] = [source(), build(10)];
+      loadWeights(to, write(entriesOf(from, dtype)));
+      const loaded = valuesOf(to);
+      for (const [name, values] of valuesOf(from)) {
+        // Cut off behind `bits` bits; below 2^-14 float16 has no normal numbers (the helper above writes 0).
+        const near = (v: number, i: number) =>
+          Math.abs(loaded.get(name)![i]! - v) <= Math.abs(v) * 2 ** -bits + 2 ** -14;
+        expect(values.every(near), name).toBe(true);
+      }
+      const largest = Math.max(...[...loaded.values()].map((v) => Math.max(...v.map(Math.abs))));
+      expect(largest).toBeGreaterThan(0.5);
+    });
+  }
+
+  test("a head of another class count stays fresh, with a remark; the rest is loaded", () => {
+    const [from, to, untouched] = [build(1000, { seed: 7 }), build(10), build(10)];
+    const remarks = loadWeights(to, write(entriesOf(from)));
+    expect(remarks).toHaveLength(1);
+    expect(remarks[0]).toMatch(/classifier\.1 has 1000 classes there and 10 here/);
+    const [loaded, wanted, fresh] = [valuesOf(to), valuesOf(from), valuesOf(untouched)];
+    for (const [name, values] of loaded) {
+      expect(values, name).toEqual(name.startsWith("classifier.") ? fresh.get(name) : wanted.get(name));
+    }
+  });
+
+  test("a second head that the file lacks stays fresh, with a remark", () => {
+    const [from, to] = [source(), build(10, { heads: 2 })];
+    expect(loadWeights(to, write(entriesOf(from)))).toEqual([
+      expect.stringMatching(/classifier2\.1 is not in the file/),
+    ]);
+    expect(valuesOf(to).get("classifier.1.weight")).toEqual(valuesOf(from).get("classifier.1.weight"));
+  });
+
+  test("missing, unexpected and mis-shaped names are a DataError that lists them, and nothing is loaded", () => {
+    const to = build(10);
+    const before = valuesOf(to);
+    const entries = entriesOf(build(10, { seed: 7, channels: 1 })); // one input channel
+    delete entries["features.1.0.block.1.fc1.bias"];
+    entries["features.9.weight"] = { dtype: "F32", shape: [1], values: [1] };
+    const path = write(entries);
+    expect(() => loadWeights(to, path)).toThrow(DataError);
+    expect(() => loadWeights(to, path)).toThrow(
+      /1 missing in the file: features\.1\.0\.block\.1\.fc1\.bias; 1 not part of the model: features\.9\.weight; 1 of another shape: features\.0\.0\.weight \(\[8, 1, 3, 3\] there, \[8, 3, 3, 3\] here\)/,
+    );
+    expect(valuesOf(to)).toEqual(before);
+  });
+
+  test("a head of another width is mis-shaped, not fresh; a file without any head lacks it", () => {
+    const entries = entriesOf(source());
+    entries["classifier.1.weight"] = { dtype: "F32", shape: [10, 3], values: Array(30).fill(0) };
+    expect(() => loadWeights(build(10), write(entries))).toThrow(/1 of another shape: classifier\.1\.weight/);
+    delete entries["classifier.1.weight"];
+    delete entries["classifier.1.bias"];
+    expect(() => loadWeights(build(10), write(entries))).toThrow(/2 missing in the file: classifier\.1\.weight/);
+  });
+
+  test("a file that is not there, or none of the format, is a DataError naming it", () => {
+    expect(() => loadWeights(build(10), join(folder, "none.safetensors"))).toThrow(/none\.safetensors: cannot be read/);
+  });
+});
+
+/** The student's tensors in a run's checkpoint. */
+function student(out: string, step: number, owner = "student"): Map<string, string> {
+  const file = readSafetensors(join(out, "checkpoints", `step-${step}`, `${owner}.safetensors`));
+  return new Map([...file].map(([name, { bytes }]) => [name, Buffer.from(bytes).toString("base64")]));
+}
+
+const warningsOf = (events: readonly TrainEvent[]) => events.flatMap((e) => (e.type === "warning" ? [e.message] : []));
+
+describeEngine("a run with --model.weights", () => {
+  const base = { method: "mean-teacher", "model.dropout": 0, steps: 3, checkpointEvery: 1, keepCheckpoints: 9 };
+
+  test("starts student and teacher from another run's checkpoint, resumes and evaluates without the file", async () => {
+    const [first, second, third] = ["first", "second", "third"].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    await trainToEnd(configure(first, base));
+    const path = join(folder, "own.safetensors");
+    renameSync(join(first, "checkpoints", "step-3", "student.safetensors"), path);
+    const from = { ...base, seed: 5, steps: 4, "model.weights": path, "optimizer.lr": 0, "method.emaStart": "random" };
+    // Learning rate 0: after a step the trained tensors are the loaded ones.
+    const loaded = configure(second, from);
+    const { events } = await trainToEnd(loaded);
+    expect(warningsOf(events).filter((message) => message.includes("fresh"))).toEqual([]);
+    const original = new Map([...readSafetensors(path)].map(([n, r]) => [n, Buffer.from(r.bytes).toString("base64")]));
+    const after = student(second, 4);
+    const trained = [...after.keys()].filter((name) => !name.includes("running_"));
+    expect(trained.length).toBeGreaterThan(5);
+    for (const name of trained) expect(after.get(name), name).toBe(original.get(name));
+    // The teacher was not copied from the student: its average of equal weights is that weight, but for rounding.
+    const teacher = readSafetensors(join(second, "checkpoints", "step-4", "teacher.safetensors"));
+    const numbers = (raw: RawTensor) => [...new Float32Array(raw.bytes.slice().buffer)];
+    for (const name of trained) {
+      expect(numbers(teacher.get(name)!)).toBeCloseToTensor(numbers(readSafetensors(path).get(name)!));
+    }
+
+    // An interrupted run goes on though the file is gone, to the same bits.
+    await trainToEnd(configure(third, from), 2);
+    renameSync(path, `${path}.gone`);
+    await trainToEnd(continued(third));
+    expect(checkpointFiles(third, 4)).toEqual(checkpointFiles(second, 4));
+    const { result } = await evaluateRun(third, { split: "test" });
+    expect(result.test.student!.error).toBe(RunFolder.open(second).result<RunResult>()!.test.student!.error);
+  });
+
+  test("says so when a head starts fresh, once for all roles", async () => {
+    const source = build(7, { network: "convnet-tiny", seed: 3 });
+    const path = write(entriesOf(source));
+    const config = configure(join(folder, "head"), { ...base, "model.weights": path });
+    const { events } = await trainToEnd(config);
+    const remarks = warningsOf(events).filter((message) => message.includes("fresh"));
+    expect(remarks).toEqual([expect.stringMatching(/fc has 7 classes there and 10 here.*fresh/)]);
+  });
+
+  test("weights of another network stop it with a DataError before the first step", async () => {
+    const path = write(entriesOf(build(10)));
+    const config = configure(join(folder, "wrong"), { ...base, "model.weights": path });
+    await expect(trainToEnd(config)).rejects.toThrow(DataError);
+  });
+
+  test("freeze backbone: all but the head stays bit for bit, running statistics too; the head learns", async () => {
+    const path = write(entriesOf(build(10, { network: "convnet-tiny", seed: 3 })));
+    const out = join(folder, "frozen");
+    await trainToEnd(
+      configure(out, { ...base, "model.weights": path, "model.freeze": "backbone", "optimizer.weightDecay": 0.1 }),
+    );
+    const [original, after] = [readSafetensors(path), student(out, 3)];
+    for (const [name, { bytes }] of original) {
+      const same = after.get(name) === Buffer.from(bytes).toString("base64");
+      expect(same, name).toBe(!name.startsWith("fc."));
+    }
+    const moments = [...student(out, 3, "optimizer").keys()];
+    expect(moments.every((name) => name.includes(".fc."))).toBe(true);
+  });
+
+  test("backboneLrFactor 0 leaves the backbone's weights bit for bit, but its statistics follow the data", async () => {
+    const path = write(entriesOf(build(10, { network: "convnet-tiny", seed: 3 })));
+    const out = join(folder, "slow");
+    await trainToEnd(configure(out, { ...base, "model.weights": path, "optimizer.backboneLrFactor": 0 }));
+    const [original, after] = [readSafetensors(path), student(out, 3)];
+    for (const [name, { bytes }] of original) {
+      const same = after.get(name) === Buffer.from(bytes).toString("base64");
+      expect(same, name).toBe(!name.startsWith("fc.") && !name.includes("running_"));
+    }
+  });
+
+  test("freeze without weights is a UsageError", () => {
+    expect(() => configure(join(folder, "none"), { "model.freeze": "backbone" })).toThrow(UsageError);
+    expect(() => configure(join(folder, "none"), { "model.freeze": "backbone" })).toThrow(/model\.weights FILE/);
+  });
+
+  test("the path is kept absolute, so that a run can be resumed from another folder", () => {
+    const config = configure(join(folder, "none"), { "model.weights": "some.safetensors" });
+    expect(config.modelOptions.weights).toBe(join(process.cwd(), "some.safetensors"));
+  });
+});
