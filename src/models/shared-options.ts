@@ -4,7 +4,7 @@ import { choice, type OptionSpec, text } from "../options.js";
 
 export const sharedModelOptions = {
   weights: text(undefined, {
-    doc: "safetensors file whose tensors replace the fresh weights of every role, by PyTorch's names; heads of another class count start fresh",
+    doc: "file of torch.save (.pth, .pt, .bin) or safetensors whose tensors replace the fresh weights of every role, by PyTorch's names; heads of another class count start fresh",
   }),
   freeze: choice(FREEZES, "none", {
     doc: "backbone: train the heads alone; what lies before them keeps its weights and runs as in evaluation",

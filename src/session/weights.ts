@@ -1,7 +1,8 @@
-/** Weights from elsewhere: a safetensors file with PyTorch's names, or a model of one of our own checkpoints. */
+/** Weights from elsewhere: a file of torch.save or safetensors with PyTorch's names, or a model of one of our own checkpoints. */
 import { DataError } from "../errors.js";
+import { readWeightsFile } from "../files/torch-file.js";
 import type { Model, NamedTensor } from "../nn/index.js";
-import { type RawTensor, readSafetensors } from "../run/index.js";
+import type { RawTensor } from "../run/index.js";
 import { noGrad, scope } from "../torch/index.js";
 import { fromRaw } from "./checkpoint.js";
 
@@ -14,7 +15,8 @@ const LISTED = 20;
  * head. Throws DataError that lists missing, unexpected and mis-shaped names; the model is then as before.
  */
 export function loadWeights(model: Model, path: string): string[] {
-  const file = new Map([...readSafetensors(path)].filter(([name]) => !name.endsWith("num_batches_tracked")));
+  const { tensors, taken } = readWeightsFile(path);
+  const file = new Map([...tensors].filter(([name]) => !name.endsWith("num_batches_tracked")));
   const own = [...model.parameters, ...model.buffers];
   const fresh = freshHeads(own, file);
   const kept = own.filter(({ name }) => !fresh.has(layerOf(name)));
@@ -42,7 +44,11 @@ export function loadWeights(model: Model, path: string): string[] {
   noGrad(() => {
     for (const { name, tensor } of kept) scope(() => tensor.copy_(fromRaw(file.get(name)!)));
   });
-  return [...fresh].map(([layer, why]) => `${path}: ${layer} ${why}, so this head starts with fresh weights`);
+  const averaged = taken.filter((key) => key.includes("ema"));
+  return [
+    ...averaged.map((key) => `${path}: the averaged weights in it ("${key}") are taken`),
+    ...[...fresh].map(([layer, why]) => `${path}: ${layer} ${why}, so this head starts with fresh weights`),
+  ];
 }
 
 /** Heads that stay as they are, by layer, with the reason. */
