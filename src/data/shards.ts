@@ -2,13 +2,12 @@
  * `shards`: WebDataset tar files. Labeled and test pictures are few and are decoded into memory; unlabeled ones
  * (`--unlabeled`) may be any number and stay on disk.
  */
-import { createHash } from "node:crypto";
 import { DataError } from "../errors.js";
 import type { DamagedFile, Decoding, ImageSet } from "../images/image-set.js";
 import { decodingOf, decodingOptions, holdOutOptions } from "../images/picture-options.js";
 import { andMore, type Known, rejectConflicts, testOverlap } from "../labels/by-content.js";
-import { choice, integer, number, type OptionsOf, text } from "../options.js";
-import type { Rng } from "../rng.js";
+import { checkClasses, fingerprintOf, holdOut } from "../labels/hold-out.js";
+import { choice, integer, number, text } from "../options.js";
 import { type DataSet, defineDataSet } from "./dataset.js";
 import { listShards } from "./shards/list.js";
 import { findManifest } from "./shards/manifest.js";
@@ -39,8 +38,6 @@ const options = {
   }),
 } as const;
 
-type ShardOptions = OptionsOf<typeof options>;
-
 export const shards = defineDataSet({
   name: "shards",
   summary: "WebDataset tar files; unlabeled ones are streamed, so the pool may be larger than memory",
@@ -61,8 +58,11 @@ export const shards = defineDataSet({
     const test = tests && withLabels(tests, classes, "test").filter(({ label }) => label >= 0);
     rejectConflicts([...train, ...(test ?? [])], classes);
     if (test) checkOverlap([...train, ...test]);
-    const parts = test ? { train, test } : holdOut(train, classes, options, rng.split(`test:${options.testSeed}`));
-    checkClasses(parts, classes);
+    const kept = test
+      ? [...train, ...test]
+      : holdOut("shards", train, classes, options.testShare, rng.split(`test:${options.testSeed}`));
+    checkClasses("shards", kept, classes);
+    const trains = kept.filter(({ part }) => part !== "test");
 
     const memory = memoryMB * 1e6 - labeled.pixels.length - (tests?.pixels.length ?? 0);
     const pool =
@@ -72,15 +72,19 @@ export const shards = defineDataSet({
     return {
       name: "shards",
       classes,
-      train: imagesOf(labeled, parts.train, decoding),
-      test: imagesOf(tests ?? labeled, parts.test, decoding),
+      train: imagesOf(labeled, trains, decoding),
+      test: imagesOf(
+        tests ?? labeled,
+        kept.filter(({ part }) => part === "test"),
+        decoding,
+      ),
       flip: true,
       translate: Math.max(1, Math.round(size / 16)),
       normalize: "channel",
-      nameOf: (index) => parts.train[index]!.name,
+      nameOf: (index) => trains[index]!.name,
       remarks: remarksOf(damaged),
       damaged,
-      fingerprint: fingerprintOf(decoding, classes, parts, pool ? pool.fingerprint : ""),
+      fingerprint: fingerprintOf([decoding, classes, pool ? pool.fingerprint : ""], kept),
       decoding,
       ...(pool ? { pool } : {}),
     };
@@ -90,11 +94,6 @@ export const shards = defineDataSet({
 interface Row extends Known {
   /** Position among the pictures that were read. */
   readonly at: number;
-}
-
-interface Parts {
-  readonly train: readonly Row[];
-  readonly test: readonly Row[];
 }
 
 /** Names of a manifest; else whole numbers 0 .. K-1; else the labels in the order of their code units. */
@@ -136,31 +135,6 @@ function checkOverlap(rows: readonly Row[]): void {
   );
 }
 
-/** round(share x n) of the n labeled pictures of each class, by content, so that copies stay on one side. */
-function holdOut(rows: readonly Row[], classes: readonly string[], { testShare }: ShardOptions, rng: Rng): Parts {
-  const tested = new Set<string>();
-  classes.forEach((name, k) => {
-    const hashes = [...new Set(rows.filter(({ label }) => label === k).map(({ hash }) => hash))].sort();
-    const wanted = Math.min(hashes.length - 1, Math.max(1, Math.round(testShare * hashes.length)));
-    for (const hash of rng.split(name).shuffle(hashes).slice(0, Math.max(0, wanted))) tested.add(hash);
-  });
-  return {
-    train: rows.filter(({ hash }) => !tested.has(hash)),
-    test: rows.filter(({ hash, label }) => label >= 0 && tested.has(hash)),
-  };
-}
-
-function checkClasses({ train, test }: Parts, classes: readonly string[]): void {
-  const known = new Set(train.map(({ label }) => label));
-  const empty = classes.filter((_, k) => !known.has(k)).map((name) => `"${name}"`);
-  if (empty.length > 0) {
-    throw new DataError(
-      `shards: no labeled picture to train on of class ${empty.slice(0, 5).join(", ")}${andMore(empty.length - 5)}`,
-    );
-  }
-  if (test.length === 0) throw new DataError("shards: there is no labeled picture to test with");
-}
-
 function imagesOf({ pixels }: ReadShards, rows: readonly Row[], { size, channels }: Decoding): ImageSet {
   const imageBytes = channels * size * size;
   const out = new Uint8Array(rows.length * imageBytes);
@@ -177,11 +151,4 @@ function remarksOf(damaged: readonly DamagedFile[]): string[] {
   return [
     `${damaged.length} shards or pictures are damaged and left out: ${shown.join("; ")}${andMore(damaged.length - shown.length)}; damaged.json in the run folder lists them`,
   ];
-}
-
-/** Over contents and labels in memory, and keys and sizes of the pool. */
-function fingerprintOf(decoding: Decoding, classes: readonly string[], { train, test }: Parts, pool: string): string {
-  const hash = createHash("sha256").update(JSON.stringify([decoding, classes, pool]));
-  for (const rows of [train, test]) hash.update(rows.map((row) => `${row.hash} ${row.label}\n`).join("")).update("\n");
-  return hash.digest("hex");
 }

@@ -1,25 +1,24 @@
 /**
- * The safetensors format, by hand: 8 bytes little-endian header length, a JSON header (name -> dtype, shape, offsets)
- * padded with spaces to a multiple of 8, then the tensors' bytes without holes. Tensors here are plain bytes; `train/`
- * moves them in and out of the engine.
+ * The safetensors format, by hand: a header (`safetensors-header.ts`), then the tensors' bytes without holes. Tensors here are plain
+ * bytes; `session/` moves them in and out of the engine.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import { DataError } from "../errors.js";
+import {
+  bytesPerElement,
+  decodeHeader,
+  encodeHeader,
+  type Fail,
+  headerLength,
+  lengthBytes,
+  type Metadata,
+  type RawDType,
+  sizeOf,
+} from "./safetensors-header.js";
+import { type WholeFile, writeWhole } from "./write-whole.js";
 
-export type RawDType = "F64" | "I64" | "F32" | "I32" | "F16" | "BF16" | "U8" | "I8" | "BOOL";
-
-const bytesPerElement: Readonly<Record<RawDType, number>> = {
-  F64: 8,
-  I64: 8,
-  F32: 4,
-  I32: 4,
-  F16: 2,
-  BF16: 2,
-  U8: 1,
-  I8: 1,
-  BOOL: 1,
-};
+export type { RawDType } from "./safetensors-header.js";
 
 /** One tensor as bytes, little-endian, row-major. */
 export interface RawTensor {
@@ -28,63 +27,46 @@ export interface RawTensor {
   readonly bytes: Uint8Array;
 }
 
-/** A tensor to write; `bytes` may be a function, so that only one tensor at a time is copied out of the engine. */
+/** A tensor to write; `bytes` may be a function, so that only one tensor at a time is copied out of the engine, or come in pieces. */
 export interface TensorSource {
   readonly dtype: RawDType;
   readonly shape: readonly number[];
-  readonly bytes: Uint8Array | (() => Uint8Array);
+  readonly bytes: Uint8Array | (() => Uint8Array | Iterable<Uint8Array>);
 }
 
-/** The largest header the reader believes, 100 MB as in the reference implementation. */
-const maxHeader = 100_000_000;
-
 /**
- * Writes tensors one after another and flushes them to the disk; returns size and CRC-32 of the whole file. Wide types
- * come first, so that every tensor starts at a multiple of its element size. Throws DataError if bytes and shape differ.
+ * Writes tensors one after another, whole or not at all; returns size and CRC-32 of the whole file. Wide types come first, so that every
+ * tensor starts at a multiple of its element size. Throws DataError if bytes and shape differ, or it cannot be written.
  */
 export function writeSafetensors(
   path: string,
   tensors: Readonly<Record<string, TensorSource>>,
-  metadata?: Readonly<Record<string, string>>,
+  metadata?: Metadata,
 ): { readonly bytes: number; readonly crc32: number } {
-  const order = Object.entries(tensors).sort(([, a], [, b]) => bytesPerElement[b.dtype] - bytesPerElement[a.dtype]);
-  const fields: [string, unknown][] = metadata ? [["__metadata__", metadata]] : [];
-  let offset = 0;
-  for (const [name, { dtype, shape }] of order) {
-    const end = offset + sizeOf(dtype, shape);
-    fields.push([name, { dtype, shape, data_offsets: [offset, end] }]);
-    offset = end;
-  }
-  // Built as text: an object would reorder names that look like numbers and lose "__proto__".
-  const json = `{${fields.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join(",")}}`;
-  const header = Buffer.from(json, "utf8");
-  const padded = Buffer.alloc(8 + Math.ceil(header.length / 8) * 8, " ");
-  padded.writeBigUInt64LE(BigInt(padded.length - 8), 0);
-  header.copy(padded, 8);
-
-  const file = openSync(path, "w");
+  const order = Object.entries(tensors)
+    .map(([name, source]) => ({ name, ...source }))
+    .sort((a, b) => bytesPerElement[b.dtype] - bytesPerElement[a.dtype]);
   let checksum = 0;
   let written = 0;
-  const write = (bytes: Uint8Array) => {
-    for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at, Math.min(bytes.length - at, 1 << 28));
+  const write = (file: WholeFile, bytes: Uint8Array) => {
+    file.write(bytes);
     checksum = crc32(bytes, checksum);
     written += bytes.length;
   };
-  try {
-    write(padded);
-    for (const [name, { dtype, shape, bytes }] of order) {
+  writeWhole(path, (file) => {
+    write(file, encodeHeader(order, metadata));
+    for (const { name, dtype, shape, bytes } of order) {
+      const before = written;
       const data = typeof bytes === "function" ? bytes() : bytes;
-      if (data.length !== sizeOf(dtype, shape)) {
+      if (data instanceof Uint8Array) write(file, data);
+      else for (const piece of data) write(file, piece);
+      if (written - before !== sizeOf(dtype, shape)) {
         throw new DataError(
-          `writeSafetensors: ${name} is ${dtype} [${shape.join(", ")}], ${sizeOf(dtype, shape)} bytes, but has ${data.length}`,
+          `writeSafetensors: ${name} is ${dtype} [${shape.join(", ")}], ${sizeOf(dtype, shape)} bytes, but has ${written - before}`,
         );
       }
-      write(data);
     }
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
+  });
   return { bytes: written, crc32: checksum };
 }
 
@@ -101,86 +83,87 @@ export function readSafetensors(path: string): Map<string, RawTensor> {
 
 /** Decodes and checks a file in memory; the tensors are views of `file` (not aligned in a foreign file: copy first). `who` names it in errors. */
 export function decodeSafetensors(file: Uint8Array, who: string): Map<string, RawTensor> {
-  const fail = (problem: string): never => {
-    throw new DataError(`${who}: not a complete safetensors file: ${problem}`);
-  };
-  if (file.length < 8) return fail(`expected at least 8 bytes, found ${file.length}`);
-  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  const headerLength = Number(view.getBigUint64(0, true));
-  if (headerLength > maxHeader) return fail(`its header claims ${headerLength} bytes, more than ${maxHeader}`);
-  if (headerLength > file.length - 8) {
-    return fail(`expected a header of ${headerLength} bytes, found ${file.length - 8} bytes in all`);
-  }
-  const fields = parseHeader(file.subarray(8, 8 + headerLength), fail);
+  const fail = incomplete(who);
+  const start = lengthBytes + headerLength(file, file.length, fail);
+  const { tensors } = decodeHeader(file.subarray(lengthBytes, start), file.length - start, fail);
   // Not file.subarray: of a Buffer that is a Buffer again, whose slice() does not copy.
-  const data = new Uint8Array(file.buffer, file.byteOffset + 8 + headerLength, file.length - 8 - headerLength);
-
-  const entries: { name: string; dtype: RawDType; shape: number[]; begin: number; end: number }[] = [];
-  for (const [name, field] of Object.entries(fields)) {
-    if (name === "__metadata__") {
-      const texts = isRecord(field) && Object.values(field).every((value) => typeof value === "string");
-      if (!texts) return fail("__metadata__ holds something else than text");
-      continue;
-    }
-    entries.push(checkEntry(name, field, fail));
-  }
-  entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
-  let position = 0;
-  for (const { name, begin, end } of entries) {
-    if (begin !== position) return fail(`tensor ${JSON.stringify(name)} starts at byte ${begin}, expected ${position}`);
-    position = end;
-  }
-  if (position !== data.length) return fail(`expected ${position} bytes of tensors, found ${data.length}`);
+  const data = new Uint8Array(file.buffer, file.byteOffset + start, file.length - start);
   return new Map(
-    entries.map(({ name, dtype, shape, begin, end }) => [name, { dtype, shape, bytes: data.subarray(begin, end) }]),
+    tensors.map(({ name, dtype, shape, begin, end }) => [name, { dtype, shape, bytes: data.subarray(begin, end) }]),
   );
 }
 
-type Fail = (problem: string) => never;
+function incomplete(who: string): Fail {
+  return (problem) => {
+    throw new DataError(`${who}: not a complete safetensors file: ${problem}`);
+  };
+}
 
-function parseHeader(bytes: Uint8Array, fail: Fail): Record<string, unknown> {
-  let fields: unknown;
+/** One tensor `[N, ...]` of a file, of which single rows are read: nothing of it is in memory. */
+export interface Rows {
+  readonly dtype: RawDType;
+  readonly shape: readonly number[];
+  readonly metadata: Metadata;
+  /** The rows at these positions, one after the other. The file is opened for each read: nobody has to close it. Throws DataError. */
+  read(index: ArrayLike<number>): Uint8Array;
+}
+
+/** Reads and checks the header of a file and looks `name` up in it. Throws DataError naming the file. */
+export function openRows(path: string, name: string): Rows {
+  const fail = incomplete(path);
+  const { start, header } = withFile(path, (file) => {
+    const size = fstatSync(file).size;
+    const length = headerLength(readAt(path, file, Math.min(size, lengthBytes), 0), size, fail);
+    const text = readAt(path, file, length, lengthBytes);
+    return { start: lengthBytes + length, header: decodeHeader(text, size - lengthBytes - length, fail) };
+  });
+  const place = header.tensors.find((tensor) => tensor.name === name);
+  if (!place) return fail(`there is no tensor ${JSON.stringify(name)} in it`);
+  const { dtype, shape, begin } = place;
+  const [rows = 0, ...row] = shape;
+  const stride = sizeOf(dtype, row);
+  return {
+    dtype,
+    shape,
+    metadata: header.metadata,
+    read(index) {
+      const bytes = new Uint8Array(index.length * stride);
+      withFile(path, (file) => {
+        for (let i = 0; i < index.length; i++) {
+          const at = index[i]!;
+          if (!(at >= 0 && at < rows)) throw new DataError(`${path}: row ${at} of 0..${rows - 1} was asked for`);
+          fillAt(path, file, bytes.subarray(i * stride, (i + 1) * stride), start + begin + at * stride);
+        }
+      });
+      return bytes;
+    },
+  };
+}
+
+function withFile<T>(path: string, body: (file: number) => T): T {
+  let file: number;
   try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    if (!text.startsWith("{")) return fail("its header does not start with {");
-    fields = JSON.parse(text);
+    file = openSync(path, "r");
   } catch (error) {
-    if (error instanceof DataError) throw error;
-    return fail(`its header is not JSON (${(error as Error).message})`);
+    throw new DataError(`${path}: cannot be opened (${(error as Error).message})`);
   }
-  return isRecord(fields) ? fields : fail("its header is not an object");
+  try {
+    return body(file);
+  } finally {
+    closeSync(file);
+  }
 }
 
-function checkEntry(name: string, field: unknown, fail: Fail) {
-  const label = JSON.stringify(name);
-  if (!isRecord(field)) return fail(`tensor ${label} is not described by an object`);
-  const { dtype, shape, data_offsets: offsets } = field;
-  if (typeof dtype !== "string" || !Object.hasOwn(bytesPerElement, dtype)) {
-    return fail(`tensor ${label} has the unknown dtype ${JSON.stringify(dtype)}`);
-  }
-  if (!isCounts(shape)) return fail(`tensor ${label} has the shape ${JSON.stringify(shape)}`);
-  if (!isCounts(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) {
-    return fail(`tensor ${label} has the offsets ${JSON.stringify(offsets)}`);
-  }
-  const [begin, end] = offsets as [number, number];
-  const size = sizeOf(dtype as RawDType, shape);
-  if (size !== end - begin) {
-    return fail(
-      `tensor ${label}, ${dtype} [${shape.join(", ")}], needs ${size} bytes, its offsets give ${end - begin}`,
-    );
-  }
-  return { name, dtype: dtype as RawDType, shape, begin, end };
+function readAt(path: string, file: number, length: number, position: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  fillAt(path, file, bytes, position);
+  return bytes;
 }
 
-/** Bytes of a tensor; a product too large for a double is no size that any file has. */
-function sizeOf(dtype: RawDType, shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, bytesPerElement[dtype]);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isCounts(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && item >= 0);
+function fillAt(path: string, file: number, into: Uint8Array, position: number): void {
+  for (let at = 0; at < into.length; ) {
+    const got = readSync(file, into, at, into.length - at, position + at);
+    if (got === 0) throw new DataError(`${path}: ends after ${position + at} bytes: it was cut short`);
+    at += got;
+  }
 }

@@ -1,22 +1,21 @@
 /** Writing tar files (ustar, with a pax header where a name needs one). The same members give the same bytes. */
-import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
-import { DataError } from "../errors.js";
 import { blockSize } from "./tar.js";
+import { WholeFile } from "./write-whole.js";
 
 /** Gathered before it is written. */
 const bufferBytes = 1 << 20;
 
-/** Writes `path` beside and renames it when it is whole. Throws DataError where it cannot be written. */
+/** A tar file that is there whole or not at all, see `WholeFile`. Throws DataError where it cannot be written. */
 export class TarWriter {
   readonly path: string;
-  readonly #file: number;
+  readonly #file: WholeFile;
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
   #written = 0;
 
   constructor(path: string) {
     this.path = path;
-    this.#file = this.#try(() => openSync(this.#temporary, "w"));
+    this.#file = new WholeFile(path);
   }
 
   /** Bytes so far. */
@@ -37,20 +36,12 @@ export class TarWriter {
   finish(): void {
     this.#push(new Uint8Array(2 * blockSize), new Uint8Array(0));
     this.#flush();
-    this.#try(() => {
-      closeSync(this.#file);
-      renameSync(this.#temporary, this.path);
-    });
+    this.#file.finish();
   }
 
   /** Leaves nothing behind. */
   abandon(): void {
-    closeSync(this.#file);
-    rmSync(this.#temporary, { force: true });
-  }
-
-  get #temporary(): string {
-    return `${this.path}.tmp`;
+    this.#file.abandon();
   }
 
   #push(head: Uint8Array, content: Uint8Array): void {
@@ -62,17 +53,9 @@ export class TarWriter {
 
   #flush(): void {
     const data = Buffer.concat(this.#pending);
-    for (let at = 0; at < data.length; ) at += this.#try(() => writeSync(this.#file, data, at));
+    this.#file.write(data);
     this.#written += data.length;
     [this.#pending, this.#pendingBytes] = [[], 0];
-  }
-
-  #try<T>(work: () => T): T {
-    try {
-      return work();
-    } catch (error) {
-      throw new DataError(`cannot write ${this.path}: ${(error as Error).message}`);
-    }
   }
 }
 

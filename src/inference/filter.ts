@@ -3,14 +3,12 @@
  * what is far from the labeled images stays out.
  * @see methods.md 4.5: UDA and Meta Pseudo Labels keep the best n a class; Noisy Student repeats small classes up to n
  */
-import { closeSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { manifestPath } from "../data/shards/manifest.js";
 import { ShardWriter, uniqueKey, writeManifest } from "../data/shards/pack.js";
 import { openPicturePool, type PicturePool } from "../data/shards/picture-pool.js";
 import type { DecodedPicture } from "../data/shards/samples.js";
-import { DataError } from "../errors.js";
-import { csvField } from "../files/csv.js";
 import type { DamagedFile, Decoding } from "../images/image-set.js";
+import { LabelWriter } from "../labels/write-labels.js";
 import { BestOf } from "./best-of.js";
 import { openPredictor, type Predictor, type PredictorOptions } from "./predict.js";
 
@@ -160,36 +158,17 @@ function keptInOrder(best: readonly BestOf[], target: number | undefined): Kept[
 }
 
 async function writeCsv(path: string, pool: PicturePool, kept: readonly Kept[], classes: readonly string[]) {
-  const temporary = `${path}.tmp`;
-  const file = writing(path, () => openSync(temporary, "w"));
-  let text = "file,label,confidence\n";
-  const flush = () => {
-    writing(path, () => writeFileSync(file, text));
-    text = "";
-  };
+  const file = new LabelWriter(path);
   try {
     let [number, next] = [0, 0];
     for await (const name of pool.names()) {
       if (kept[next]?.index !== number++) continue;
       const { label, confidence, copies } = kept[next++]!;
-      text += `${csvField(name)},${csvField(classes[label]!)},${confidence.toFixed(6)}\n`.repeat(copies);
-      if (text.length > 1 << 16) flush();
+      file.add(name, classes[label]!, confidence, copies);
     }
-    flush();
-    closeSync(file);
-  } catch (error) {
-    closeSync(file);
-    rmSync(temporary, { force: true });
-    throw error;
-  }
-  writing(path, () => renameSync(temporary, path));
-}
-
-function writing<T>(path: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw new DataError(`cannot write ${path}: ${(error as Error).message}`);
+    file.finish();
+  } finally {
+    file.abandon();
   }
 }
 

@@ -1,24 +1,13 @@
 /**
  * `checkpoints/step-N/`: one `OWNER.safetensors` for each owner of tensors, and `state.json` with everything else and
- * each file's size and checksum. Written as `.tmp-step-N`, flushed, then renamed: a kill never leaves half a checkpoint.
+ * each file's size and checksum. Such a folder is there whole or not at all: a kill never leaves half a checkpoint.
  */
-
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { DataError } from "../errors.js";
 import { decodeSafetensors, type RawTensor, type TensorSource, writeSafetensors } from "../files/safetensors.js";
+import { isUnfinished, writeWhole, writeWholeFolder } from "../files/write-whole.js";
 
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 
@@ -54,25 +43,18 @@ export function writeCheckpoint(
   extra: Readonly<Record<string, JsonValue>> = {},
 ): string {
   const path = join(folder, `step-${step}`);
-  const temporary = join(folder, `.tmp-step-${step}`);
-  rmSync(temporary, { recursive: true, force: true });
-  mkdirSync(temporary, { recursive: true });
-  const files: Record<string, { bytes: number; crc32: number }> = {};
-  const values: Record<string, Readonly<Record<string, JsonValue>>> = {};
-  for (const [owner, state] of Object.entries(owners)) {
-    values[owner] = state.values;
-    if (Object.keys(state.tensors).length === 0) continue;
-    const file = `${owner}.safetensors`;
-    files[file] = writeSafetensors(join(temporary, file), state.tensors, { format: "pt" });
-  }
-  const state: StateFile = { format: 1, step, files, values, extra };
-  writeSynced(join(temporary, "state.json"), `${JSON.stringify(state, null, 1)}\n`);
-  syncFolder(temporary);
-  const replaced = join(folder, `.tmp-step-${step}-replaced`);
-  if (existsSync(path)) renameSync(path, replaced); // the same step again, for instance interrupted right after it
-  renameSync(temporary, path);
-  syncFolder(folder);
-  rmSync(replaced, { recursive: true, force: true });
+  writeWholeFolder(path, (beside) => {
+    const files: Record<string, { bytes: number; crc32: number }> = {};
+    const values: Record<string, Readonly<Record<string, JsonValue>>> = {};
+    for (const [owner, state] of Object.entries(owners)) {
+      values[owner] = state.values;
+      if (Object.keys(state.tensors).length === 0) continue;
+      const file = `${owner}.safetensors`;
+      files[file] = writeSafetensors(join(beside, file), state.tensors, { format: "pt" });
+    }
+    const state: StateFile = { format: 1, step, files, values, extra };
+    writeWhole(join(beside, "state.json"), `${JSON.stringify(state, null, 1)}\n`);
+  });
   return path;
 }
 
@@ -95,7 +77,7 @@ export function pruneCheckpoints(folder: string, keep: number, spare?: number): 
     rmSync(join(folder, `step-${step}`), { recursive: true, force: true });
   }
   for (const name of readdirSync(folder)) {
-    if (name.startsWith(".tmp-step-")) rmSync(join(folder, name), { recursive: true, force: true });
+    if (isUnfinished(name)) rmSync(join(folder, name), { recursive: true, force: true });
   }
 }
 
@@ -136,25 +118,4 @@ function readState(path: string): StateFile {
     throw new DataError(`${path}: format ${state.format}, this version of fewlabels reads format 1`);
   }
   return state;
-}
-
-/** Writes a file and flushes it to the disk. */
-export function writeSynced(path: string, text: string): void {
-  writeFileSync(path, text);
-  syncFolder(path);
-}
-
-/** Flushes a file or a folder's list of names; some systems cannot open folders, and need not. */
-function syncFolder(path: string): void {
-  try {
-    const file = openSync(path, "r");
-    try {
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== "EISDIR" && code !== "EPERM" && code !== "EINVAL" && code !== "EACCES") throw error;
-  }
 }

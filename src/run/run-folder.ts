@@ -1,7 +1,8 @@
 /** The run folder, the whole record of a run: config.json, metrics.jsonl, checkpoints/step-N/, result.json. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DataError, UsageError } from "../errors.js";
+import { writeWhole } from "../files/write-whole.js";
 import {
   type Checkpoint,
   type JsonValue,
@@ -10,7 +11,6 @@ import {
   pruneCheckpoints,
   readCheckpoint,
   writeCheckpoint,
-  writeSynced,
 } from "./checkpoints.js";
 import { EventLog, type LoggedEvent, readEvents, truncateEvents } from "./event-log.js";
 
@@ -83,7 +83,7 @@ export class RunFolder {
     return existsSync(join(this.path, "result.json")) ? (this.#readRecord("result.json") as T) : undefined;
   }
 
-  /** Writes result.json beside and renames it. */
+  /** Writes result.json: whole or not at all. */
   writeResult(result: object): void {
     this.#writeWhole("result.json", result);
   }
@@ -138,9 +138,7 @@ export class RunFolder {
   }
 
   #writeWhole(name: string, content: object): void {
-    const path = join(this.path, name);
-    writeSynced(`${path}.tmp`, `${JSON.stringify(content, null, 2)}\n`);
-    renameSync(`${path}.tmp`, path);
+    writeWhole(join(this.path, name), `${JSON.stringify(content, null, 2)}\n`);
   }
 
   #readRecord(name: string): unknown {

@@ -1,9 +1,10 @@
 /** `inference.json` of a run folder: all that it takes to judge a picture that comes later, without the training data. */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CropView } from "../augment/photo.js";
 import { inputShape } from "../batches/loader.js";
 import { DataError, UsageError } from "../errors.js";
+import { writeWhole } from "../files/write-whole.js";
 import { defaultMaxMegapixels } from "../images/decode.js";
 import type { Decoding, ImageSet, Normalization } from "../images/image-set.js";
 import { imageScaling, type NormalizedSet } from "../images/normalize.js";
@@ -57,7 +58,7 @@ export function inferenceRecord(
 
 /** Written once, when a run starts. */
 export function writeInferenceRecord(run: string, record: InferenceRecord): void {
-  writeFileSync(join(run, fileName), `${JSON.stringify(record, null, 2)}\n`);
+  writeWhole(join(run, fileName), `${JSON.stringify(record, null, 2)}\n`);
 }
 
 /** Throws UsageError where the run has none or its images are no pictures, DataError where it cannot be read. */

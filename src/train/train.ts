@@ -2,10 +2,11 @@
  * The training loop, an async generator: events come out, everything else (screen, worker, tests) consumes them. It keeps the
  * run folder itself, so a library call leaves the same record as the command line.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RunConfig } from "../config/resolve.js";
 import { DataError, TrainingError } from "../errors.js";
+import { writeWhole } from "../files/write-whole.js";
 import type { Metrics } from "../methods/index.js";
 import type { EvaluationEvent, RunResult, TrainEvent, WarningEvent } from "../run/events.js";
 import { RunFolder } from "../run/index.js";
@@ -141,7 +142,7 @@ function openFolder(config: RunConfig, session: Session) {
     const folder = RunFolder.create(config.out, session.config, facts);
     writeInferenceRecord(config.out, inferenceRecord(session.data, session.method));
     const { damaged } = session.data;
-    if (damaged.length > 0) writeFileSync(join(config.out, "damaged.json"), `${JSON.stringify(damaged, null, 2)}\n`);
+    if (damaged.length > 0) writeWhole(join(config.out, "damaged.json"), `${JSON.stringify(damaged, null, 2)}\n`);
     return {
       folder,
       startStep: 0,

@@ -83,7 +83,7 @@ describeTraining("a folder of pictures", () => {
     expect(rows).toHaveLength(summary.labeled);
     expect(rows.filter((row) => row.includes(',"sea, lion",'))).toHaveLength(summary.byClass["sea, lion"]!);
     for (const row of rows) expect(Number(row.split(",").at(-1))).toBeGreaterThanOrEqual(0.6);
-    expect(readdirSync(dir).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+    expect(readdirSync(dir).filter((name) => name.startsWith(".tmp-"))).toEqual([]);
 
     const again = await train("again", "--steps", "4", "--labels", out, "--dataset.keepLabels");
     expect(lastJson(again.out)).toMatchObject({ labels: 40 + summary.labeled, steps: 4 });

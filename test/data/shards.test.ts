@@ -182,7 +182,7 @@ describe("data set shards", () => {
     [
       "a class without pictures",
       () => labeled(0, (i) => ({ cls: i % 2 ? "2" : "0" })),
-      /no labeled picture to train on of class "1"/,
+      /classes with too few readable pictures: "1" \(0\)/,
     ],
     [
       "one key twice",

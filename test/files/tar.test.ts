@@ -240,7 +240,7 @@ describe("TarWriter", () => {
     mkdirSync(folder);
     const tar = new TarWriter(join(folder, "a.tar"));
     tar.add("a.jpg", text("one"));
-    expect(readdirSync(folder)).toEqual(["a.tar.tmp"]);
+    expect(readdirSync(folder)).toEqual([".tmp-a.tar"]);
     tar.abandon();
     expect(readdirSync(folder)).toEqual([]);
     expect(() => new TarWriter(join(folder, "none", "a.tar"))).toThrow(DataError);

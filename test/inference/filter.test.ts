@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readShards } from "../../src/data/shards/memory.js";
 import { openPicturePool } from "../../src/data/shards/picture-pool.js";
+import { besidePath } from "../../src/files/write-whole.js";
 import { encodeImage } from "../../src/images/encode.js";
 import { BestOf } from "../../src/inference/best-of.js";
 import { filterPool } from "../../src/inference/filter.js";
@@ -98,7 +99,7 @@ describeEngine("filterPool", () => {
       expect(rowsOf(a).map(([name, ...rest]) => [`${name}.png`, ...rest])).toEqual(wanted);
       expect(result).toMatchObject({ pictures: 60, kept: wanted.length, damaged: 1, rows: wanted.length });
       expect(result.rejected).toBe(59 - wanted.length);
-      expect(existsSync(`${a}.tmp`)).toBe(false);
+      expect(existsSync(besidePath(a))).toBe(false);
     }
   });
 

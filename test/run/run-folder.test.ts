@@ -55,7 +55,7 @@ describe("RunFolder", () => {
     expect(folder.result()).toBeUndefined();
     folder.writeResult({ error: 12.5 });
     expect(folder.result()).toEqual({ error: 12.5 });
-    expect(readdirSync(folder.path).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+    expect(readdirSync(folder.path).filter((name) => name.startsWith(".tmp-"))).toEqual([]);
   });
 });
 

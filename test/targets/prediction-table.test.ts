@@ -13,6 +13,7 @@ import {
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { DataError } from "../../src/errors.js";
+import { besidePath } from "../../src/files/write-whole.js";
 import { Rng } from "../../src/rng.js";
 import { PredictionTable, type TableInfo, writePredictionTable } from "../../src/targets/index.js";
 import { scope } from "../../src/torch/index.js";
@@ -88,7 +89,7 @@ describeEngine("prediction table", () => {
       throw new Error("the model failed");
     }
     expect(() => writePredictionTable(path, tinyInfo(N, K), broken())).toThrow("the model failed");
-    expect([path, `${path}.partial`].map((name) => existsSync(name))).toEqual([false, false]);
+    expect([path, besidePath(path)].map((name) => existsSync(name))).toEqual([false, false]);
     const nowhere = join(folder, "no", "such", "folder");
     expect(() => writePredictionTable(nowhere, tinyInfo(N, K), chunksOf(N))).toThrow(DataError);
   });
@@ -99,13 +100,17 @@ describeEngine("prediction table", () => {
     ["empty", (path) => truncateSync(path, 0), /cut short/],
     ["longer than it says", (path) => writeFileSync(path, "more", { flag: "a" }), /something behind its rows/],
     ["another file", (path) => writeFileSync(path, "x".repeat(1000)), /header claims/],
-    ["with a broken header", (path) => withHeader(path, (text) => text.replace("{", "[")), /not JSON/],
+    [
+      "with a broken header",
+      (path) => withHeader(path, (text) => text.replace("{", "[")),
+      /its header does not start with/,
+    ],
     [
       "of another format",
       (path) => withHeader(path, (text) => text.replace("predictions 1", "predictions 9")),
       /expected the format/,
     ],
-    ["with impossible rows", (path) => withHeader(path, (text) => text.replace("[23,5]", "[-1,5]")), /lacks shape/],
+    ["with impossible rows", (path) => withHeader(path, (text) => text.replace("[23,5]", "[-1,5]")), /has the shape/],
     ["of other data", (path) => withHeader(path, (text) => text.replace('"tiny"', '"else"')), /data else.*data tiny/],
   ])("a table %s is a DataError that says so", (_, spoil, message) => {
     const path = write();
@@ -118,7 +123,7 @@ describeEngine("prediction table", () => {
 
   test("a missing table, and one for other images or classes, are DataErrors", () => {
     const path = write();
-    expect(() => PredictionTable.open(join(folder, "none"), expected)).toThrow(/cannot open/);
+    expect(() => PredictionTable.open(join(folder, "none"), expected)).toThrow(/cannot be opened/);
     for (const other of [{ rows: 24 }, { numClasses: 4 }, { dataFingerprint: "other" }]) {
       expect(() => PredictionTable.open(path, { ...expected, ...other })).toThrow(/but the run has/);
     }
@@ -152,7 +157,10 @@ describeEngine("a table of ImageNet's size, 1.28 million x 1,000 in float16", ()
     const path = join(folder, "imagenet");
     // A sparse file: only the rows that are read are written.
     writePredictionTable(path, tinyInfo(0, k, { dtype: "float16" }), []);
-    const header = readFileSync(path).toString("utf8").replace("[0,1000]", `[${rows},1000]`);
+    const header = readFileSync(path)
+      .toString("utf8")
+      .replace("[0,1000]", `[${rows},1000]`)
+      .replace("[0,0]", `[0,${rows * k * 2}]`);
     const start = Buffer.byteLength(header);
     const file = openSync(path, "w");
     const text = header.slice(8);

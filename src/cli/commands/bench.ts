@@ -1,9 +1,10 @@
 /** `fewlabels bench`: step time, images per second, memory; and side by side with the Python peer. */
-import { writeFileSync } from "node:fs";
+
 import type { Command } from "commander";
 import { asFlags, type Given } from "../../config/given.js";
 import { type RunConfig, resolveConfig } from "../../config/resolve.js";
 import { UsageError } from "../../errors.js";
+import { writeWhole } from "../../files/write-whole.js";
 import { integer, type OptionSpec, parseOptions, text } from "../../options.js";
 import { addFlags, addRunFlags, givenFlags } from "../flags.js";
 import { load, machine } from "../measure/machine.js";
@@ -76,7 +77,7 @@ async function benchCommand(flags: Given, json: boolean): Promise<void> {
     result = { ...comparison.ours, peer: comparison.peer };
   }
   const line = JSON.stringify(result);
-  if (options.save !== undefined) writeFileSync(options.save, `${JSON.stringify(result, null, 2)}\n`);
+  if (options.save !== undefined) writeWhole(options.save, `${JSON.stringify(result, null, 2)}\n`);
   if (json) print(line);
   else print(...benchLines(result));
 }

@@ -1,10 +1,11 @@
 /** `fewlabels demo`: the same few labels without and with unlabeled pictures, side by side. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { asFlags, flatten, type Given } from "../../config/given.js";
 import { resolveConfig } from "../../config/resolve.js";
 import { runOptions } from "../../config/run-options.js";
+import { writeWhole } from "../../files/write-whole.js";
 import type { OptionSpec } from "../../options.js";
 import type { EvaluationEvent, RunResult } from "../../run/events.js";
 import { addFlags, givenFlags } from "../flags.js";
@@ -105,7 +106,7 @@ async function demoCommand(flags: Given, json: boolean): Promise<void> {
   }
   const report = join(folder!, "report.html");
   mkdirSync(folder!, { recursive: true });
-  writeFileSync(report, reportPage(done.map(({ result, curve }) => ({ result, curve }))));
+  writeWhole(report, reportPage(done.map(({ result, curve }) => ({ result, curve }))));
   if (json) print(JSON.stringify({ runs: done.map(({ result }) => result), report }));
   else print(...summary(done, report, (performance.now() - started) / 1000));
 }

@@ -1,11 +1,11 @@
 /** `fewlabels pseudo-label RUN --data DIR --out FILE.csv`: labels for unlabeled pictures, as a labels file. */
-import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { DataError } from "../../errors.js";
 import { isFolder, listImages } from "../../images/image-files.js";
 import { openPredictor } from "../../inference/predict.js";
-import { count, csvField, table } from "../format.js";
+import { LabelWriter } from "../../labels/write-labels.js";
+import { count, table } from "../format.js";
 import { print, printError } from "../output.js";
 import { addPredictorFlags } from "./predict.js";
 
@@ -63,10 +63,8 @@ async function pseudoLabelCommand(run: string, flags: PseudoLabelFlags): Promise
   const names = picturesOf(flags.data);
   const byClass: Record<string, number> = Object.fromEntries(predictor.classes.map((name) => [name, 0]));
   let [abstained, damaged, at] = [0, 0, 0];
-  const temporary = `${flags.out}.tmp`;
-  const file = openOut(temporary);
+  const file = new LabelWriter(flags.out);
   try {
-    writeSync(file, "file,label,confidence\n");
     const paths = names.map((name) => join(flags.data, name));
     for await (const prediction of predictor.predict(paths, flags.batch)) {
       const name = names[at++]!;
@@ -77,26 +75,17 @@ async function pseudoLabelCommand(run: string, flags: PseudoLabelFlags): Promise
         abstained++;
       } else {
         byClass[prediction.class]! += 1;
-        writeSync(file, `${csvField(name)},${csvField(prediction.class)},${prediction.probability.toFixed(6)}\n`);
+        file.add(name, prediction.class, prediction.probability);
       }
     }
     if (damaged === names.length) throw new DataError(`${who}: not one picture could be read`);
-    renameSync(temporary, flags.out);
+    file.finish();
   } finally {
-    closeSync(file);
-    rmSync(temporary, { force: true });
+    file.abandon();
   }
   const labeled = Object.values(byClass).reduce((a, b) => a + b, 0);
   const { out, minConfidence } = flags;
   report({ out, minConfidence, files: names.length, labeled, abstained, damaged, byClass }, flags.json === true);
-}
-
-function openOut(path: string): number {
-  try {
-    return openSync(path, "w");
-  } catch (error) {
-    throw new DataError(`${who}: cannot write ${path} (${(error as Error).message}). Check --out`);
-  }
 }
 
 /** Names relative to `dir`, which is what a labels file for `dir` needs. */

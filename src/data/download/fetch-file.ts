@@ -3,12 +3,13 @@
  * checksum is known beforehand, any server may finish what another began.
  */
 import { createHash } from "node:crypto";
-import { createReadStream, renameSync, rmSync, statSync } from "node:fs";
+import { createReadStream, rmSync, statSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DataError, DownloadError } from "../../errors.js";
 import { bytes as inBytes } from "../../files/packed.js";
+import { putInPlace } from "../../files/write-whole.js";
 
 export interface WantedFile {
   readonly url: string;
@@ -55,7 +56,7 @@ export async function fetchFile(wanted: WantedFile, control: FetchControl = {}):
       await fetchPieces(wanted, part, control, line);
       const found = await md5OfFile(part, control.signal);
       if (found !== wanted.md5) throw new WrongContent(`expected md5 ${wanted.md5}, got ${found}`);
-      writing(wanted.file, () => renameSync(part, wanted.file));
+      putInPlace(part, wanted.file);
       return;
     } catch (error) {
       if (!(error instanceof WrongContent)) throw error;

@@ -1,5 +1,5 @@
 /** Takes the wanted members out of a tar.gz archive. No name in the archive decides where anything is written. */
-import { createReadStream, createWriteStream, renameSync, rmSync } from "node:fs";
+import { createReadStream, createWriteStream, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { Transform, type TransformCallback } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -7,6 +7,7 @@ import { createGunzip } from "node:zlib";
 import { DataError } from "../../errors.js";
 import { bytes } from "../../files/packed.js";
 import { TarFile, type TarMember } from "../../files/tar.js";
+import { besidePath, putInPlace } from "../../files/write-whole.js";
 import { md5OfFile } from "./fetch-file.js";
 import type { OfficialFile } from "./official-files.js";
 
@@ -56,7 +57,8 @@ async function takeOut(
       `${archive}: expected ${name} of ${bytes(size)} in it, found ${found ? bytes(found.size) : "no such file"}`,
     );
   }
-  const part = join(folder, `${name}.part`);
+  const path = join(folder, name);
+  const part = besidePath(path);
   try {
     await pipeline(
       createReadStream(plain, { start: found.start, end: found.start + size - 1 }),
@@ -65,7 +67,7 @@ async function takeOut(
     );
     const got = md5 === undefined ? undefined : await md5OfFile(part, signal);
     if (got !== md5) throw new DataError(`${archive}: ${name} in it has md5 ${got}, expected ${md5}`);
-    renameSync(part, join(folder, name));
+    putInPlace(part, path);
   } finally {
     rmSync(part, { force: true });
   }

@@ -1,15 +1,15 @@
 /** From a folder of pictures to a data set: who trains, who tests, what is wrong; in memory, or decoded on demand. */
-import { createHash } from "node:crypto";
 import { DataError } from "../../errors.js";
 import type { Decoding, ImageSet, PictureFiles } from "../../images/image-set.js";
 import { decodingOf } from "../../images/picture-options.js";
 import { conflicts, type Known, rejectConflicts } from "../../labels/by-content.js";
+import { checkClasses, fingerprintOf, holdOut } from "../../labels/hold-out.js";
 import { classOf, parseLabelFile, readLabelText } from "../../labels/label-file.js";
 import type { OptionsOf } from "../../options.js";
 import type { DataSet, LoadContext } from "../dataset.js";
 import { type FolderLayout, type LayoutOptions, type PictureFile, pictureFinder, scanFolder } from "./layout.js";
 import type { folderOptions } from "./options.js";
-import { checkClasses, holdOut, separate } from "./parts.js";
+import { separate } from "./parts.js";
 import { type Contents, checkDamaged, damagedRemark, levelsOf, readFiles } from "./read.js";
 
 type FolderOptions = OptionsOf<typeof folderOptions>;
@@ -53,8 +53,8 @@ export async function loadFolder(
   else remarks.push(...conflictRemark(known));
   const kept = layout.hasTest
     ? separate(known, published ? "keep" : options.overlap, remarks)
-    : holdOut(known, layout.classes, options.testShare, rng.split(`test:${options.testSeed}`));
-  checkClasses(kept, layout.classes);
+    : holdOut("folder", known, layout.classes, options.testShare, rng.split(`test:${options.testSeed}`));
+  checkClasses("folder", kept, layout.classes);
 
   const tests = kept.filter(({ part }) => part === "test");
   const trains = kept.filter(({ part }) => part !== "test");
@@ -75,7 +75,7 @@ export async function loadFolder(
     keepLabels: options.keepLabels,
     remarks,
     damaged: read.damaged,
-    fingerprint: fingerprintOf(decoding, layout.classes, kept),
+    fingerprint: fingerprintOf([decoding, layout.classes], kept),
     decoding,
     ...traits,
   };
@@ -217,16 +217,4 @@ function locator(layout: FolderLayout, trains: readonly Slot[]): NonNullable<Dat
     const slot = find(name);
     return slot === undefined ? undefined : (positions.get(slot) ?? "left out");
   };
-}
-
-/** Over contents and labels in order, not over pixels: decoders may round differently on another machine. */
-function fingerprintOf(decoding: Decoding, classes: readonly string[], kept: readonly Slot[]): string {
-  const hash = createHash("sha256").update(JSON.stringify([decoding, classes]));
-  for (const part of ["train", "test"]) {
-    hash.update(`${part}\n`);
-    for (const { hash: content, label, part: own } of kept) {
-      if ((own === "test") === (part === "test")) hash.update(`${content} ${label}\n`);
-    }
-  }
-  return hash.digest("hex");
 }

@@ -2,12 +2,13 @@
  * `data pack`: pictures of a folder, or of any data set in memory, into shards; labeled, unlabeled and test pictures
  * apart.
  */
-import { existsSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { DataError, UsageError } from "../../errors.js";
 import { encodePixmap, pixmapExtension } from "../../files/pixmap.js";
 import { TarWriter } from "../../files/tar-writer.js";
+import { writeWhole } from "../../files/write-whole.js";
 import { readImage } from "../../images/decode.js";
 import { encodeImage } from "../../images/encode.js";
 import { type ImageFormat, sniffBytes, sniffFormat } from "../../images/image-files.js";
@@ -97,12 +98,7 @@ export async function packShards(
 }
 
 export function writeManifest(path: string, content: ShardManifest): void {
-  try {
-    writeFileSync(`${path}.tmp`, `${JSON.stringify(content, null, 2)}\n`);
-    renameSync(`${path}.tmp`, path);
-  } catch (error) {
-    throw new DataError(`cannot write ${path}: ${(error as Error).message}`);
-  }
+  writeWhole(path, `${JSON.stringify(content, null, 2)}\n`);
 }
 
 /** Writes samples to as many shards as it takes. */

@@ -97,7 +97,7 @@ describe("packShards", () => {
     );
     const halfway = { ...options, prefix: join(dir, "half") };
     await expect(packShards(failing, { classes: [], format: "raw" }, halfway)).rejects.toThrow("gone");
-    expect(readdirSync(dir).filter((name) => name.endsWith(".tmp") || name === "half.json")).toEqual([]);
+    expect(readdirSync(dir).filter((name) => name.startsWith(".tmp-") || name === "half.json")).toEqual([]);
   });
 
   it("refuses real numbers and pictures that are not square", () => {

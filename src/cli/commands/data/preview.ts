@@ -1,7 +1,7 @@
 /** `fewlabels data preview`: a contact sheet of what the network sees. */
-import { writeFileSync } from "node:fs";
 import { type Command, Option } from "commander";
-import { DataError, EngineError } from "../../../errors.js";
+import { EngineError } from "../../../errors.js";
+import { writeWhole } from "../../../files/write-whole.js";
 import { contactSheet } from "../../../images/contact-sheet.js";
 import { integer, parseOption } from "../../../options.js";
 import { type Preview, previewRun } from "../../../session/preview.js";
@@ -54,12 +54,7 @@ async function previewCommand(file: string | undefined, values: Record<string, u
     preview.rows.map(({ pictures }) => pictures),
     number("cell"),
   );
-  try {
-    writeFileSync(out, await encodePng(sheet));
-  } catch (error) {
-    if (error instanceof EngineError) throw error;
-    throw new DataError(`${who}: cannot write ${out}: ${(error as Error).message}`);
-  }
+  writeWhole(out, await encodePng(sheet));
   for (const remark of preview.remarks) printError(`note: ${remark}`);
   print(...(json ? [JSON.stringify(summary(out, preview))] : lines(out, preview, sheet.scale)));
 }

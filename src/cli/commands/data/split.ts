@@ -1,13 +1,13 @@
 /** `fewlabels data split`: writes down which images get a label, for `--labels FILE`. */
-import { writeFileSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { asFlags, flatten } from "../../../config/given.js";
 import { resolveConfig } from "../../../config/resolve.js";
-import { DataError, UsageError } from "../../../errors.js";
+import { UsageError } from "../../../errors.js";
 import { labelDraws } from "../../../labels/draw.js";
+import { writeLabelList } from "../../../labels/write-labels.js";
 import { loadSplit } from "../../../session/data.js";
 import { addFamilyFlags } from "../../flags.js";
-import { count, csvField, table } from "../../format.js";
+import { count, table } from "../../format.js";
 import { print } from "../../output.js";
 import { registries } from "../../registries.js";
 
@@ -48,13 +48,14 @@ async function splitCommand(flags: SplitFlags): Promise<void> {
   const describe = asFlags(who);
   const config = resolveConfig(flatten(given, describe), registries, { describe });
   const { data, split } = await loadSplit(config);
-  const listOf = (rows: Int32Array) => [...rows].map((i) => [nameOf(data, i), data.train.labels[i]!] as const);
+  const listOf = (rows: Int32Array) =>
+    [...rows].map((i) => [nameOf(data, i), data.classes[data.train.labels[i]!]!] as const);
   const labeled = listOf(split.labeled);
-  writeList(out, labeled, data.classes);
+  writeLabelList(out, labeled);
   const val = listOf(split.validation);
-  if (valOut !== undefined) writeList(valOut, val, data.classes);
+  if (valOut !== undefined) writeLabelList(valOut, val);
   const byClass = Object.fromEntries(
-    data.classes.map((name, k) => [name, labeled.filter(([, label]) => label === k).length]),
+    data.classes.map((name) => [name, labeled.filter(([, label]) => label === name).length]),
   );
   if (json) {
     print(JSON.stringify({ out, labeled: labeled.length, val: val.length, byClass }));
@@ -68,21 +69,4 @@ async function splitCommand(flags: SplitFlags): Promise<void> {
 
 function nameOf(data: { nameOf?(index: number): string }, index: number): string {
   return data.nameOf?.(index) ?? String(index);
-}
-
-/** Lines `name label`; CSV where a class has blanks or a name could be mistaken. */
-function writeList(
-  path: string,
-  rows: readonly (readonly [name: string, label: number])[],
-  classes: readonly string[],
-): void {
-  const plain = classes.every((name) => !/[\s,]/.test(name)) && rows.every(([name]) => !/[,"\r\n]|^\s/.test(name));
-  const lines = plain
-    ? rows.map(([name, label]) => `${name} ${classes[label]}`)
-    : ["file,label", ...rows.map(([name, label]) => `${csvField(name)},${csvField(classes[label]!)}`)];
-  try {
-    writeFileSync(path, `${lines.join("\n")}\n`);
-  } catch (error) {
-    throw new DataError(`${who}: cannot write ${path}: ${(error as Error).message}`);
-  }
 }

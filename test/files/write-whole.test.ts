@@ -1,0 +1,99 @@
+/** Files that are there whole or not at all. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { DataError } from "../../src/errors.js";
+import { besidePath, putInPlace, WholeFile, writeWhole, writeWholeFolder } from "../../src/files/write-whole.js";
+import { folderOfThisFile } from "../support/train-run.js";
+
+const folder = folderOfThisFile();
+const names = (dir: string) => readdirSync(dir).sort();
+let made = 0;
+function fresh(): string {
+  const dir = join(folder, String(made++));
+  mkdirSync(dir);
+  return dir;
+}
+
+describe("a file that is written whole", () => {
+  it("has its name only once it is finished, and replaces the one before in one go", () => {
+    const path = join(fresh(), "a.txt");
+    writeFileSync(path, "before");
+    const file = new WholeFile(path);
+    file.write("one ");
+    file.write(Buffer.from("two"));
+    expect(readFileSync(path, "utf8")).toBe("before");
+    file.finish();
+    file.abandon();
+    expect(readFileSync(path, "utf8")).toBe("one two");
+    expect(names(join(path, ".."))).toEqual(["a.txt"]);
+  });
+
+  it("leaves what was there before where its writer fails", () => {
+    const path = join(fresh(), "a.txt");
+    writeWhole(path, "before");
+    const failing = () =>
+      writeWhole(path, (file) => {
+        file.write("half");
+        throw new RangeError("the model failed");
+      });
+    expect(failing).toThrow(RangeError);
+    expect(readFileSync(path, "utf8")).toBe("before");
+    expect(names(join(path, ".."))).toEqual(["a.txt"]);
+  });
+
+  it("is replaced by the next write where a kill left a half one", () => {
+    const path = join(fresh(), "a.txt");
+    writeFileSync(besidePath(path), "a long half that a kill left");
+    writeWhole(path, "whole");
+    expect(readFileSync(path, "utf8")).toBe("whole");
+    expect(existsSync(besidePath(path))).toBe(false);
+  });
+
+  it.each<[string, (dir: string) => string, RegExp]>([
+    ["in a folder that is not there", (dir) => join(dir, "no", "a"), /cannot write .*no.a: ENOENT.*no such folder/],
+    [
+      "where a folder has its name",
+      (dir) => {
+        mkdirSync(join(dir, "b"));
+        return join(dir, "b");
+      },
+      /cannot write .*b: E/,
+    ],
+    ["whose name is too long", (dir) => join(dir, "n".repeat(300)), /ENAMETOOLONG.*shorter name/],
+  ])("says so %s, and leaves nothing", (_, place, message) => {
+    const dir = fresh();
+    const path = place(dir);
+    expect(() => writeWhole(path, "x")).toThrow(DataError);
+    expect(() => writeWhole(path, "x")).toThrow(message);
+    expect(names(dir).filter((name) => name.startsWith(".tmp-"))).toEqual([]);
+  });
+});
+
+describe("a folder that is written whole", () => {
+  it("replaces the one before, and is not there at all where its writer fails", () => {
+    const path = join(fresh(), "step-3");
+    writeWholeFolder(path, (beside) => writeFileSync(join(beside, "old"), ""));
+    writeWholeFolder(path, (beside) => {
+      writeFileSync(join(beside, "new"), "");
+      expect(names(path)).toEqual(["old"]);
+    });
+    expect(names(path)).toEqual(["new"]);
+    const failing = () =>
+      writeWholeFolder(path, (beside) => {
+        writeFileSync(join(beside, "half"), "");
+        throw new RangeError("no");
+      });
+    expect(failing).toThrow(RangeError);
+    expect(names(path)).toEqual(["new"]);
+    expect(names(join(path, ".."))).toEqual(["step-3"]);
+  });
+});
+
+it("puts in place what others have written", () => {
+  const dir = fresh();
+  writeFileSync(join(dir, "a.part"), "came");
+  putInPlace(join(dir, "a.part"), join(dir, "a"));
+  expect(names(dir)).toEqual(["a"]);
+  expect(() => putInPlace(join(dir, "none"), join(dir, "b"))).toThrow(/cannot write .*b: ENOENT/);
+});
