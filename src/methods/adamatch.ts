@@ -21,7 +21,8 @@ import { alignDistribution, confidenceMask, hardLabels, RunningMean } from "../t
 import { type KernelRng, type Tensor, uniform } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
-import { forwardViews, meanOrZero, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
+import { meanOrZero } from "./parts/rows.js";
+import { forwardViews, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
 
 /** u z + (1 - u) z', u uniform for each logit, z' of `x` in a batch of its own that leaves the running statistics alone. */
 function interpolate(student: Model, z: Tensor, x: Tensor, rng: KernelRng): Tensor {
@@ -48,14 +49,14 @@ export const adamatch = defineMethod({
   },
   views: () => weakStrongViews,
   create(setup, options) {
-    const { student, owned, learn, device } = averagedStudent(setup, options);
+    const { student, rest, descend, device } = averagedStudent(setup, options);
     const k = setup.numClasses;
     const running = { decay: options.alignmentDecay, shape: [k], device };
     const meanLabeled = new RunningMean({ ...running, start: 1 / k });
     const meanUnlabeled = new RunningMean(running);
     return {
-      ...owned,
-      state: { ...owned.state, meanLabeled, meanUnlabeled },
+      ...rest,
+      state: { ...rest.state, meanLabeled, meanUnlabeled },
       step(batch, now) {
         const { zl: joint, zw, zs } = forwardViews(student, batch);
         const rng = setup.rng.split(`interpolation:${now.step}`);
@@ -73,7 +74,7 @@ export const adamatch = defineMethod({
           rowMask: mask,
         });
         const weight = options.consistencyWeight * (options.warmUp ? cosineUp(now.step, now.totalSteps / 2) : 1);
-        learn(classification.add(consistency.mul(weight)), now);
+        descend(classification.add(consistency.mul(weight)), now);
         return { classification, consistency, weight, kept: meanOrZero(mask), threshold };
       },
     };

@@ -13,7 +13,8 @@ import { number } from "../options.js";
 import { confidenceMask, hardLabels } from "../targets/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
-import { forwardViews, meanOrZero, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
+import { meanOrZero } from "./parts/rows.js";
+import { forwardViews, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
 
 export const fixmatch = defineMethod({
   name: "fixmatch",
@@ -26,16 +27,16 @@ export const fixmatch = defineMethod({
   },
   views: () => weakStrongViews,
   create(setup, options) {
-    const { student, owned, learn } = averagedStudent(setup, options);
+    const { student, rest, descend } = averagedStudent(setup, options);
     return {
-      ...owned,
+      ...rest,
       step(batch, now) {
         const { zl, zw, zs } = forwardViews(student, batch);
         const q = zw.detach().softmax(1);
         const mask = confidenceMask(q, options.threshold);
         const classification = crossEntropy(zl, batch.labeled.y);
         const consistency = crossEntropy(zs, hardLabels(q), { rowMask: mask });
-        learn(classification.add(consistency.mul(options.consistencyWeight)), now);
+        descend(classification.add(consistency.mul(options.consistencyWeight)), now);
         return { classification, consistency, kept: meanOrZero(mask) };
       },
     };

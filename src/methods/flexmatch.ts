@@ -15,7 +15,8 @@ import { confidenceMask, hardLabels, LabelBank } from "../targets/index.js";
 import { maximum, type Tensor } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
-import { forwardViews, meanOrZero, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
+import { meanOrZero } from "./parts/rows.js";
+import { forwardViews, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
 
 /** M(x) = x / (2 - x), from 0 at 0 to 1 at 1, below x in between: early differences between classes weigh more. */
 export function convexMap(x: Tensor): Tensor {
@@ -46,12 +47,12 @@ export const flexmatch = defineMethod({
   },
   views: () => weakStrongViews,
   create(setup, options) {
-    const { student, owned, learn, device } = averagedStudent(setup, options);
+    const { student, rest, descend, device } = averagedStudent(setup, options);
     const bank = new LabelBank({ numExamples: setup.numExamples, device });
     const images = setup.unlabeledRows.length;
     return {
-      ...owned,
-      state: { ...owned.state, bank },
+      ...rest,
+      state: { ...rest.state, bank },
       step(batch, now) {
         const { zl, zw, zs } = forwardViews(student, batch);
         const q = zw.detach().softmax(1);
@@ -62,7 +63,7 @@ export const flexmatch = defineMethod({
 
         const classification = crossEntropy(zl, batch.labeled.y);
         const consistency = crossEntropy(zs, labels, { rowMask: mask });
-        learn(classification.add(consistency.mul(options.consistencyWeight)), now);
+        descend(classification.add(consistency.mul(options.consistencyWeight)), now);
         return { classification, consistency, kept: meanOrZero(mask), threshold: thresholds.mean() };
       },
     };

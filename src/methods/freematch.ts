@@ -17,7 +17,8 @@ import { confidenceMask, hardLabels, RunningMean } from "../targets/index.js";
 import { countsOf, type Tensor, where, zerosLike } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
-import { forwardViews, meanOrZero, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
+import { meanOrZero } from "./parts/rows.js";
+import { forwardViews, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
 
 /** SN(v / h) of `[K]` and `[K]`, 1/0 = 0; zeros if there is nothing to sum up. */
 function balance(v: Tensor, h: Tensor): Tensor {
@@ -57,15 +58,15 @@ export const freematch = defineMethod({
   },
   views: () => weakStrongViews,
   create(setup, options) {
-    const { student, owned, learn, device } = averagedStudent(setup, options);
+    const { student, rest, descend, device } = averagedStudent(setup, options);
     const k = setup.numClasses;
     const running = { decay: options.thresholdDecay, start: 1 / k, device };
     const confidence = new RunningMean({ ...running, shape: [] });
     const meanProbs = new RunningMean({ ...running, shape: [k] });
     const histogram = new RunningMean({ ...running, shape: [k] });
     return {
-      ...owned,
-      state: { ...owned.state, confidence, meanProbs, histogram },
+      ...rest,
+      state: { ...rest.state, confidence, meanProbs, histogram },
       step(batch, now) {
         const { zl, zw, zs } = forwardViews(student, batch);
         const q = zw.detach().softmax(1);
@@ -83,7 +84,7 @@ export const freematch = defineMethod({
         const consistency = crossEntropy(zs, labels, { rowMask: mask });
         const fair = fairness(zs, mask, meanProbs.value, histogram.value);
         const unlabeled = consistency.mul(options.consistencyWeight).add(fair.mul(options.fairnessWeight));
-        learn(classification.add(unlabeled), now);
+        descend(classification.add(unlabeled), now);
         return { classification, consistency, fairness: fair, kept: meanOrZero(mask), threshold: thresholds.mean() };
       },
     };

@@ -10,12 +10,12 @@
  * labeled rows updates running statistics; the teacher takes the student's over, as in FixMatch's code, unless
  * `emaBuffers` is `own`. Deviation: the authors' code draws one beta a batch, FixMatch's one a row, as here by default.
  */
-import { crossEntropy, softmaxMse } from "../losses/index.js";
+import { softmaxMse } from "../losses/index.js";
 import { minimize } from "../optim/index.js";
 import { drawMixUp, EmaTeacher, mixRows } from "../targets/index.js";
 import { noGrad } from "../torch/index.js";
 import { defineMethod } from "./method.js";
-import { forwardRows } from "./parts/rows.js";
+import { classCost, forwardRows } from "./parts/rows.js";
 import {
   emaFrom,
   evaluationEmaOptions,
@@ -72,9 +72,7 @@ export const ict = defineMethod({
         const still = { mode: "train", updateStatistics: false } as const;
         const zu = forwardRows(student, mixRows(u, mixture), still, numClasses);
 
-        const classification = crossEntropy(zl, labeled.y, {
-          divideBy: options.classReduction === "batch" ? zl.size(0) + zu.size(0) : undefined,
-        });
+        const classification = classCost(zl, labeled.y, { labeled, unlabeled }, options);
         const consistency = softmaxMse(zu, target);
         minimize(classification.add(consistency.mul(weight)), optimizer, now);
         ema.update();

@@ -3,20 +3,22 @@
  * gives the targets on another view of the same images.
  *
  *   L   = CE(c_s, y) + w(t) mean_i m_i d(softmax(r_s), softmax(c_t)) + lambda_d D(c_s, r_s)
- *   th  <- optimizer(th, grad L);   th' <- a th' + (1 - a) th
+ *   th  <- optimizer(th, grad L);   th' <- a th' + (1 - a) th                       (section 2, eq. 1 and 2)
  *
- * With one head r_s = c_s and D is absent; with two (`model.heads` 2) the teacher's class head c_t is the target of the
- * student's consistency head r_s. Deviations: the teacher starts as a copy of the student, as the paper says and its
- * PyTorch code does not; the update comes after the optimizer step (in TensorFlow, one step late).
+ * CE is the sum over labeled rows over B, all rows. th, th' are the weights of student and teacher, a is `emaDecay`. d is
+ * `cost`, m_i = 1 (`consistencyOnLabeled` false: [i has no label]), w(t) = consistencyWeight exp(-5 (1 - t / rampUpSteps)^2),
+ * lambda_d = `logitDistanceWeight`, D the squared distance of logits. With one head r_s = c_s and D is absent; with two
+ * (`model.heads` 2) the teacher's class head c_t is the target of the student's consistency head r_s. Deviations: the
+ * teacher starts as a copy of the student, as the paper says and its PyTorch code does not; the update comes after the
+ * optimizer step (in TensorFlow, one step late).
  */
-import { CONSISTENCY_COSTS, consistencyCost, crossEntropy, logitDistance } from "../losses/index.js";
 import { minimize } from "../optim/index.js";
-import { boolean, choice, integer, number } from "../options.js";
-import type { Rng } from "../rng.js";
+import { boolean, integer, number } from "../options.js";
 import { EmaTeacher } from "../targets/index.js";
-import { cat, noGrad } from "../torch/index.js";
+import { noGrad } from "../torch/index.js";
 import { defineMethod } from "./method.js";
-import { consistencyRows } from "./parts/rows.js";
+import { agreement, headOptions, targetOptions, tieHeads } from "./parts/mean-teacher-target.js";
+import { both, classCost, labeledOf } from "./parts/rows.js";
 import { consistencyOptions, consistencyWeight, emaFrom, emaOptions, rampUpLength } from "./parts/shared-options.js";
 
 const unset = (what: string) => `${what}; if not given, the network's own`;
@@ -30,19 +32,8 @@ export const meanTeacher = defineMethod({
   options: {
     ...consistencyOptions,
     ...emaOptions,
-    cost: choice(CONSISTENCY_COSTS, "mse", {
-      doc: "consistency cost: squared error, KL(teacher || student), or the family between (tau)",
-    }),
-    tau: number(1, { min: 0, max: 1, doc: "for cost tau: 0 squared error .. 1 scaled KL" }),
-    legacyScale: boolean(false, { doc: "for cost tau: scale of the authors' code, 1 - 1/K times the paper's" }),
-    target: choice(["teacher", "student"], "teacher", {
-      doc: "where targets come from; student: the Pi-model in the same graph, gradient into both branches",
-    }),
-    logBothCosts: boolean(false, { doc: "also report the cost against the other target; takes one more pass" }),
-    logitDistanceWeight: number(0.01, { min: 0, doc: "two heads: weight of the squared distance of their logits" }),
-    logitDistanceClasses: choice(["mean", "sum"], "mean", {
-      doc: "two heads: mean or sum of that distance over classes",
-    }),
+    ...targetOptions,
+    ...headOptions,
     studentDropout: number(undefined, { min: 0, max: 1, doc: unset("dropout probability of the student's pass") }),
     teacherDropout: number(undefined, { min: 0, max: 1, doc: unset("dropout probability of the teacher's pass") }),
     studentNoise: number(undefined, { min: 0, doc: unset("input noise of the student's pass") }),
@@ -79,51 +70,22 @@ export const meanTeacher = defineMethod({
     const rampedWeight = consistencyWeight(setup, options);
     const studentPass = { mode: "train", dropout: options.studentDropout, inputNoise: options.studentNoise } as const;
     const teacherPass = { mode: "train", dropout: options.teacherDropout, inputNoise: options.teacherNoise } as const;
-    const other = options.target === "teacher" ? "consistencyWithStudent" : "consistencyWithTeacher";
+    const consistencyOf = agreement(setup, student, options, studentPass);
     return {
       predictor: "teacher",
       models: { student, teacher },
       state: { student, teacher, ema, optimizer },
-      step({ labeled, unlabeled }, now) {
-        const counts = [labeled.index.size(0), unlabeled.index.size(0)] as const;
-        const weight = rampedWeight(now.step);
-        const { logits, consistency: r } = student.forwardHeads(
-          cat([labeled.x.student, unlabeled.x.student]),
-          studentPass,
-        );
-        const second = cat([labeled.x.teacher, unlabeled.x.teacher]);
-        // Always forwarded, so that its running statistics follow its weights.
-        const byTeacher = noGrad(() => teacher.forward(second, teacherPass).softmax(1));
-        const byStudent = (rng?: Rng) =>
-          student.forward(second, { ...studentPass, updateStatistics: false, ...(rng && { rng }) }).softmax(1);
-
-        const { select, divideBy } = consistencyRows(options, counts);
-        const costOf = (probs: typeof r, gradToTarget = false) =>
-          consistencyCost(select(r), select(probs), {
-            cost: options.cost,
-            tau: options.tau,
-            legacyScale: options.legacyScale,
-            divideBy,
-            gradToTarget,
-          });
-        const classification = crossEntropy(logits.narrow(0, 0, counts[0]), labeled.y, {
-          divideBy: options.classReduction === "batch" ? divideBy : undefined,
-        });
-        const consistency = options.target === "teacher" ? costOf(byTeacher) : costOf(byStudent(), true);
-        let loss = classification.add(consistency.mul(weight));
-        const metrics: Record<string, typeof loss | number> = { classification, consistency, weight };
-        if (r !== logits) {
-          metrics.logitDistance = logitDistance(logits, r, { classes: options.logitDistanceClasses });
-          loss = loss.add(metrics.logitDistance.mul(options.logitDistanceWeight));
-        }
-        if (options.logBothCosts)
-          // The extra pass has draws of its own, so that looking does not change what is trained.
-          metrics[other] = noGrad(() =>
-            costOf(options.target === "teacher" ? byStudent(setup.rng.split(`log:${now.step}`)) : byTeacher),
-          );
+      step(batch, now) {
+        const w = rampedWeight(now.step);
+        const heads = student.forwardHeads(both(batch, "student"), studentPass);
+        const { logits: cs, consistency: rs } = heads;
+        const ct = noGrad(() => teacher.forward(both(batch, "teacher"), teacherPass)); // another view, other draws
+        const classification = classCost(labeledOf(cs, batch), batch.labeled.y, batch, options); // CE(c_s, y) / B
+        const { consistency, looked } = consistencyOf(batch, rs, ct, now); // mean_i m_i d(softmax(r_s), softmax(c_t))
+        const { loss, tie } = tieHeads(classification.add(consistency.mul(w)), heads, options); // + lambda_d D(c_s, r_s)
         minimize(loss, optimizer, now);
-        ema.update();
-        return metrics;
+        ema.update(); // th' <- a th' + (1 - a) th
+        return { classification, consistency, weight: w, ...tie, ...looked };
       },
     };
   },

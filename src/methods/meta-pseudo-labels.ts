@@ -14,14 +14,14 @@
  */
 import { UsageError } from "../errors.js";
 import { crossEntropy } from "../losses/index.js";
-import { forwardJoint } from "../nn/index.js";
+import { forwardJoint, type PassRequest } from "../nn/index.js";
 import { minimize } from "../optim/index.js";
 import { choice, integer, number } from "../options.js";
 import type { Rng } from "../rng.js";
 import { linearUp } from "../schedules/index.js";
 import { hardLabels, sampleLabels } from "../targets/index.js";
 import type { Tensor } from "../torch/index.js";
-import { defineMethod, type Metrics } from "./method.js";
+import { defineMethod } from "./method.js";
 import { createStudent, studentOptions } from "./parts/feedback-student.js";
 import { finetunePhases } from "./parts/finetune.js";
 import { udaLoss } from "./uda.js";
@@ -61,12 +61,12 @@ export const metaPseudoLabels = defineMethod({
   phases: finetunePhases,
   create(setup, options) {
     checkSoft(options);
-    const kept = createStudent(setup, options);
-    const { student, average, steps } = kept;
+    const pupil = createStudent(setup, options);
+    const { student, average, finetuneFrom } = pupil;
     const teacher = setup.buildModel("teacher");
     const { teacherLr: lr, teacherDropout: dropout } = options;
     const teacherOptimizer = setup.buildOptimizer("teacher", teacher, {
-      totalSteps: steps,
+      totalSteps: finetuneFrom,
       options: { waitSteps: 0, ...(lr !== undefined && { lr }) },
     });
     const teacherPass = { mode: "train", ...(dropout !== undefined && { dropout }) } as const;
@@ -82,27 +82,36 @@ export const metaPseudoLabels = defineMethod({
     return {
       predictor: "studentAverage",
       models: { student, studentAverage: average, teacher },
-      state: { ...kept.state, teacher, teacherOptimizer },
+      state: { ...pupil.state, teacher, teacherOptimizer },
       step({ labeled, unlabeled }, now) {
-        const [{ image: xl }, yl, { weak, strong }] = [labeled.x, labeled.y, unlabeled.x];
-        if (now.step >= steps) return kept.finetune(xl, yl, now);
+        const [{ image: xl }, yl, { weak: uw, strong: us }] = [labeled.x, labeled.y, unlabeled.x];
+        if (now.step >= finetuneFrom) return pupil.finetune(xl, yl, now);
 
-        const [tl, tw, ts] = forwardJoint(teacher, [xl, weak, strong], teacherPass) as [Tensor, Tensor, Tensor];
-        const logits = { labeled: tl, weak: tw, strong: ts };
-        const { classification, consistency, kept: confident } = udaLoss(logits, yl, uda, now).metrics;
-        const udaWeight = options.udaWeight * linearUp(now.step + 1, udaRamp);
-        let loss = classification.mul(options.supervisedWeight).add(consistency.mul(udaWeight));
-        let metrics: Metrics = { classification, consistency, udaWeight, confident };
-
-        if (!kept.waits(now)) {
-          const label = labelOf(tw, ts, options, setup.rng.split(`labels:${now.step}`));
-          const lesson = kept.learn({ images: strong, label, xl, yl }, now);
-          metrics = { ...metrics, ...lesson.metrics };
-          // The very label the student learned from: what REINFORCE requires.
-          if (lesson.h) loss = loss.add(crossEntropy(ts, label).mul(lesson.h).mul(options.feedbackWeight));
+        // The teacher sees everything in one pass, and learns from the labels and by UDA.
+        const [tl, tw, ts] = forwardJoint(teacher, [xl, uw, us], teacherPass);
+        const { metrics } = udaLoss({ labeled: tl, weak: tw, strong: ts }, yl, uda, now);
+        const { classification, consistency, kept: confident } = metrics;
+        const lambda = options.udaWeight * linearUp(now.step + 1, udaRamp);
+        const own = classification.mul(options.supervisedWeight).add(consistency.mul(lambda));
+        const said = { classification, consistency, udaWeight: lambda, confident };
+        if (pupil.waits(now)) {
+          minimize(own, teacherOptimizer, now);
+          return said;
         }
-        minimize(loss, teacherOptimizer, now);
-        return metrics;
+
+        // It labels the strong views, yhat ~ T(us), and the student learns from that alone: all Bu rows, no mask.
+        const yhat = labelOf(tw, ts, options, setup.rng.split(`labels:${now.step}`));
+        const [su, sl] = forwardJoint(student, [us, xl], pupil.pass);
+        const pseudo = crossEntropy(su, yhat, { smoothing: options.labelSmoothing });
+        // thS <- optimizer(thS, grad pseudo), and h = L_l(thS) - L_l(thS'): did yhat help with the true labels?
+        const labeledLoss = (pass: PassRequest) => crossEntropy(student.forward(xl, pass), yl);
+        const jointLoss = () => crossEntropy(sl, yl);
+        const feedback = pupil.descend({ pseudo, labeledLoss, jointLoss }, yl.size(0), now);
+
+        // thT <- optimizer(thT, grad [own + h CE(yhat, T(us))]): REINFORCE, on the very label the student learned from.
+        const reward = feedback && crossEntropy(ts, yhat).mul(feedback.centered).mul(options.feedbackWeight);
+        minimize(reward ? own.add(reward) : own, teacherOptimizer, now);
+        return { ...said, pseudo, ...(feedback && { feedback: feedback.h, centeredFeedback: feedback.centered }) };
       },
     };
   },

@@ -11,14 +11,14 @@
  * Deviation: every third row makes a sub-batch, so that all three are mixed alike and the labeled and unlabeled counts
  * may differ; the authors' interleaving leaves the later ones mostly unlabeled, and needs equal counts.
  */
-import { crossEntropy, softmaxMse } from "../losses/index.js";
+import { softmaxMse } from "../losses/index.js";
 import { type Model, splitRows } from "../nn/index.js";
 import { number } from "../options.js";
 import { drawMixUp, mixRows, sharpen } from "../targets/index.js";
 import { cat, noGrad, oneHot, type Tensor, tensor } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
-import { forwardRows } from "./parts/rows.js";
+import { classCost, forwardRows } from "./parts/rows.js";
 import {
   evaluationEmaOptions,
   labeledReductionOption,
@@ -50,14 +50,13 @@ export const mixmatch = defineMethod({
   }),
   create(setup, options) {
     const { numClasses } = setup;
-    const { student, owned, learn } = averagedStudent(setup, options);
+    const { student, rest, descend } = averagedStudent(setup, options);
     const rampedWeight = linearRampWeight(options, setup.totalSteps, RAMP);
     return {
-      ...owned,
+      ...rest,
       step({ labeled, unlabeled }, now) {
         const weight = rampedWeight(now.step);
         const { first, second } = unlabeled.x;
-        const counts = [labeled.index.size(0), 2 * unlabeled.index.size(0)] as const;
         const probs = (u: Tensor) =>
           forwardRows(student, u, { mode: "train", updateStatistics: false }, numClasses).softmax(1);
         const guess = noGrad(() => sharpen(probs(first).add(probs(second)).div(2), options.temperature));
@@ -70,14 +69,13 @@ export const mixmatch = defineMethod({
           { alpha: options.mixAlpha, per: options.mixPer, partner: "shuffled" },
           x.device,
         );
-        const [zl, zu] = splitRows(interleavedForward(student, mixRows(x, mixture)), counts) as [Tensor, Tensor];
-        const [yl, yu] = splitRows(mixRows(y, mixture), counts) as [Tensor, Tensor];
+        const rows = [x.size(0) - 2 * first.size(0), 2 * first.size(0)] as const; // x' and u'
+        const [zl, zu] = splitRows(interleavedForward(student, mixRows(x, mixture)), rows);
+        const [yl, yu] = splitRows(mixRows(y, mixture), rows);
 
-        const classification = crossEntropy(zl, yl, {
-          divideBy: options.classReduction === "batch" ? counts[0] + counts[1] / 2 : undefined,
-        });
+        const classification = classCost(zl, yl, { labeled, unlabeled }, options);
         const consistency = softmaxMse(zu, yu);
-        learn(classification.add(consistency.mul(weight)), now);
+        descend(classification.add(consistency.mul(weight)), now);
         return { classification, consistency, weight };
       },
     };

@@ -2,18 +2,18 @@
  * Pi-model (Laine & Aila, arXiv:1610.02242, Algorithm 1): the same network twice, on two views with two draws of dropout
  * and noise; what it predicts should agree.
  *
- *   L = (1/B) sum_labeled H(y, p1) + w(t) (1/B) sum msq(p1, p2)
+ *   p1 = softmax(z1), p2 = softmax(z2): the two passes;  msq(p, q) = (1/K) sum_k (p_k - q_k)^2
+ *   L = (1/B) sum_labeled H(y, p1) + w(t) (1/B) sum msq(p1, p2),  w(t) = consistencyWeight exp(-5 (1 - t / rampUpSteps)^2)
  *
  * Deviations: the second branch leaves the running statistics alone (in Mean Teacher's code it has its own). The moving
  * average of the weights is evaluated as well; it teaches nobody.
  */
-import { crossEntropy, softmaxMse, softmaxMseBoth } from "../losses/index.js";
-import { splitRows } from "../nn/index.js";
+import { softmaxMse, softmaxMseBoth } from "../losses/index.js";
 import { boolean, choice } from "../options.js";
-import { cat, noGrad } from "../torch/index.js";
+import { noGrad } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
-import { consistencyRows } from "./parts/rows.js";
+import { both, classCost, consistencyRows, labeledOf } from "./parts/rows.js";
 import { consistencyOptions, consistencyWeight, evaluationEmaOptions } from "./parts/shared-options.js";
 
 export const piModel = defineMethod({
@@ -38,30 +38,24 @@ export const piModel = defineMethod({
     return { labeled: views, unlabeled: views };
   },
   create(setup, options) {
-    const { student, owned, learn } = averagedStudent(setup, options);
+    const { student, rest, descend } = averagedStudent(setup, options);
     const rampedWeight = consistencyWeight(setup, options);
     return {
-      ...owned,
+      ...rest,
       predictor: "student",
-      step({ labeled, unlabeled }, now) {
-        const counts = [labeled.index.size(0), unlabeled.index.size(0)] as const;
-        const rows = counts[0] + counts[1];
+      step(batch, now) {
         const weight = options.zeroFirstEpoch && now.epoch < 1 ? 0 : rampedWeight(now.step);
-        const first = student.forward(cat([labeled.x.first, unlabeled.x.first]), "train");
-        const another = () =>
-          student.forward(cat([labeled.x.second, unlabeled.x.second]), { mode: "train", updateStatistics: false });
-        const second = options.stopGrad === "target" ? noGrad(another) : another();
+        const z1 = student.forward(both(batch, "first"), "train");
+        const another = () => student.forward(both(batch, "second"), { mode: "train", updateStatistics: false });
+        const z2 = options.stopGrad === "target" ? noGrad(another) : another();
 
-        const zl = splitRows(first, counts)[0]!;
-        const classification = crossEntropy(zl, labeled.y, {
-          divideBy: options.classReduction === "batch" ? rows : undefined,
-        });
-        const { select, divideBy } = consistencyRows(options, counts);
+        const classification = classCost(labeledOf(z1, batch), batch.labeled.y, batch, options);
+        const { among, divideBy } = consistencyRows(batch, options);
         const consistency =
           options.stopGrad === "target"
-            ? softmaxMse(select(first), select(second).softmax(1), { divideBy })
-            : softmaxMseBoth(select(first), select(second), { divideBy });
-        learn(classification.add(consistency.mul(weight)), now);
+            ? softmaxMse(among(z1), among(z2).softmax(1), { divideBy })
+            : softmaxMseBoth(among(z1), among(z2), { divideBy });
+        descend(classification.add(consistency.mul(weight)), now);
         return { classification, consistency, weight };
       },
     };

@@ -60,7 +60,7 @@ export const pseudoLabel = defineMethod({
     return { labeled: views, unlabeled: views };
   },
   create(setup, options) {
-    const { student, owned, learn } = averagedStudent(setup, options);
+    const { student, rest, descend } = averagedStudent(setup, options);
     const form = forms[options.form];
     const largest = options.unlabeledWeight ?? form.weight;
     const start = options.rampStart ?? Math.round(form.start * setup.totalSteps);
@@ -71,7 +71,7 @@ export const pseudoLabel = defineMethod({
     /** Networks take no empty batch; mixed sampling can draw one. */
     const some = (x: Tensor, loss: () => Tensor) => (x.size(0) === 0 ? undefined : loss());
     return {
-      ...owned,
+      ...rest,
       step({ labeled, unlabeled }, now) {
         const weight = largest * linearBetween(now.step, start, end);
         let kept: Tensor | number = 0;
@@ -87,7 +87,7 @@ export const pseudoLabel = defineMethod({
         });
         const weighted = pseudo?.mul(weight);
         const loss = classification && weighted ? classification.add(weighted) : (classification ?? weighted)!;
-        learn(loss, now);
+        descend(loss, now);
         return { classification: classification ?? 0, pseudo: pseudo ?? 0, weight, kept };
       },
     };

@@ -12,11 +12,12 @@
  */
 import { UsageError } from "../errors.js";
 import { crossEntropy } from "../losses/index.js";
+import { forwardJoint, type PassRequest } from "../nn/index.js";
 import { minimize } from "../optim/index.js";
 import { boolean, choice, integer, number, text } from "../options.js";
 import { createCalibrator, hardLabels, PredictionTable, sampleLabels } from "../targets/index.js";
 import type { Tensor } from "../torch/index.js";
-import { defineMethod, type Metrics } from "./method.js";
+import { defineMethod } from "./method.js";
 import { createStudent, studentOptions } from "./parts/feedback-student.js";
 import { finetunePhases } from "./parts/finetune.js";
 
@@ -52,8 +53,8 @@ export const reducedMetaPseudoLabels = defineMethod({
     }
     const { numClasses, numExamples: rows, dataFingerprint } = setup;
     const table = PredictionTable.open(options.table, { rows, numClasses, dataFingerprint });
-    const kept = createStudent(setup, options);
-    const { student, average, steps } = kept;
+    const pupil = createStudent(setup, options);
+    const { student, average, finetuneFrom } = pupil;
     const device = student.parameters[0]!.tensor.device;
     const calibrator = createCalibrator({
       numClasses,
@@ -64,32 +65,42 @@ export const reducedMetaPseudoLabels = defineMethod({
       device,
     });
     const calibratorOptimizer = setup.buildOptimizer("calibrator", calibrator, {
-      totalSteps: steps,
+      totalSteps: finetuneFrom,
       options: { lr: options.calibratorLr },
     });
     const corrected = (index: Tensor) => calibrator.forward(table.read(index.toNumbers()).toDevice(device), "train");
     return {
       predictor: "studentAverage",
       models: { student, studentAverage: average },
-      state: { ...kept.state, calibrator, calibratorOptimizer },
+      state: { ...pupil.state, calibrator, calibratorOptimizer },
       step({ labeled, unlabeled }, now) {
-        const [xl, yl] = [labeled.x.image, labeled.y];
-        if (now.step >= steps) return kept.finetune(xl, yl, now);
+        const [xl, yl, us] = [labeled.x.image, labeled.y, unlabeled.x.strong];
+        if (now.step >= finetuneFrom) return pupil.finetune(xl, yl, now);
 
-        const classification = crossEntropy(corrected(labeled.index), yl);
-        let loss = classification.mul(options.supervisedWeight);
-        let metrics: Metrics = { classification };
-        if (!kept.waits(now)) {
-          const zu = corrected(unlabeled.index); // log of q, up to a constant
-          const q = zu.detach().softmax(1);
-          const rng = setup.rng.split(`labels:${now.step}`);
-          const label = options.labelMode === "sample" ? sampleLabels(q, rng) : hardLabels(q);
-          const lesson = kept.learn({ images: unlabeled.x.strong, label, xl, yl }, now);
-          metrics = { ...metrics, ...lesson.metrics };
-          if (lesson.h) loss = loss.add(crossEntropy(zu, label).mul(lesson.h).mul(options.feedbackWeight));
+        const classification = crossEntropy(corrected(labeled.index), yl); // CE(yl, R(qBig(xl)))
+        const own = classification.mul(options.supervisedWeight);
+        if (pupil.waits(now)) {
+          minimize(own, calibratorOptimizer, now);
+          return { classification };
         }
-        minimize(loss, calibratorOptimizer, now);
-        return metrics;
+
+        // q = R(qBig(u)); yhat ~ q; the student learns from that alone.
+        const zu = corrected(unlabeled.index); // log of q, up to a constant
+        const q = zu.detach().softmax(1);
+        const yhat =
+          options.labelMode === "sample" ? sampleLabels(q, setup.rng.split(`labels:${now.step}`)) : hardLabels(q);
+        const [su, sl] = forwardJoint(student, [us, xl], pupil.pass);
+        const pseudo = crossEntropy(su, yhat, { smoothing: options.labelSmoothing });
+        // thS <- optimizer(thS, grad pseudo), and h = L_l(thS) - L_l(thS'): did yhat help with the true labels?
+        const labeledLoss = (pass: PassRequest) => crossEntropy(student.forward(xl, pass), yl);
+        const jointLoss = () => crossEntropy(sl, yl);
+        const feedback = pupil.descend({ pseudo, labeledLoss, jointLoss }, yl.size(0), now);
+
+        // thR <- optimizer(thR, grad [own + h H(yhat, q)])
+        const reward = feedback && crossEntropy(zu, yhat).mul(feedback.centered).mul(options.feedbackWeight);
+        minimize(reward ? own.add(reward) : own, calibratorOptimizer, now);
+        const given = feedback && { feedback: feedback.h, centeredFeedback: feedback.centered };
+        return { classification, pseudo, ...given };
       },
     };
   },

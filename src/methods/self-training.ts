@@ -11,16 +11,17 @@
  * is the moving average of the weights of the stage before, the model that is evaluated; once the labels are in the
  * table no network of it is kept. Labeled images in the unlabeled stream (`--unlabeled all`) are labeled by T there.
  */
-import { UsageError } from "../errors.js";
 import { crossEntropy } from "../losses/index.js";
 import { splitRows } from "../nn/index.js";
 import { minimize, StagedOptimizer } from "../optim/index.js";
 import { choice, integer, number } from "../options.js";
 import { EmaTeacher, PseudoLabelTable } from "../targets/index.js";
-import { cat, type Tensor } from "../torch/index.js";
+import { cat } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { labelPool, POOL_LABELS } from "./parts/label-pool.js";
+import { meanOrZero } from "./parts/rows.js";
 import { emaFrom, evaluationEmaOptions, rampUpLength } from "./parts/shared-options.js";
+import { stagesOf, startAfresh } from "./parts/stages.js";
 
 export const selfTraining = defineMethod({
   name: "self-training",
@@ -57,6 +58,7 @@ export const selfTraining = defineMethod({
   phases: (options, totalSteps) =>
     stagesOf(options, totalSteps).map(({ name, steps, both }) => ({ name, steps, rows: both ? "both" : "labeled" })),
   create(setup, options) {
+    const { labels, confidenceThreshold: threshold, topPerClass, labelSmoothing: smoothing } = options;
     const stages = stagesOf(options, setup.totalSteps);
     const student = setup.buildModel("student");
     const longest = Math.max(...stages.map(({ steps }) => steps));
@@ -73,26 +75,17 @@ export const selfTraining = defineMethod({
     const table = new PseudoLabelTable({
       numExamples: setup.numExamples,
       numClasses: setup.numClasses,
-      soft: options.labels === "soft",
+      soft: labels === "soft",
       device: student.parameters[0]!.tensor.device,
       dataFingerprint: setup.dataFingerprint,
     });
 
     /** T labels the pool and makes room for a fresh S; fine-tuning goes on with the weights there are. */
     const enter = (stage: number) => {
-      const { both } = stages[stage]!;
-      if (both) {
+      if (stages[stage]!.both) {
         const rng = setup.rng.split(`labels:${stage}`);
-        labelPool(setup, ema.model, table, {
-          labels: options.labels,
-          threshold: options.confidenceThreshold,
-          topPerClass: options.topPerClass,
-          rng,
-        });
-        const fresh = setup.buildModel(`student:${stage}`);
-        const { tensors } = fresh.stateDict();
-        for (const model of [student, ema.model]) model.loadStateDict({ tensors, values: {} }); // their draws go on
-        for (const t of Object.values(tensors)) t.release();
+        labelPool(setup, ema.model, table, { labels, threshold, topPerClass, rng });
+        startAfresh([student, ema.model], setup.buildModel(`student:${stage}`)); // S, and its average
         ema.loadStateDict({ tensors: {}, values: { updates: 0 } });
       }
       optimizer.enter(stage);
@@ -103,69 +96,26 @@ export const selfTraining = defineMethod({
       models: { student, teacher: ema.model },
       state: { student, teacher: ema.model, ema, optimizer, table },
       step({ labeled, unlabeled }, now) {
-        const wanted = stages.findLastIndex(({ start }) => now.step >= start);
-        while (optimizer.stage < wanted) enter(optimizer.stage + 1);
-        const { both } = stages[wanted]!;
+        const stage = stages.findLastIndex(({ start }) => now.step >= start);
+        while (optimizer.stage < stage) enter(optimizer.stage + 1);
+        const { both } = stages[stage]!;
         const parts = both ? [labeled, unlabeled] : [labeled];
-        const counts = parts.map(({ index }) => index.size(0));
-        const metrics: Record<string, Tensor | number> = { classification: 0, pseudo: 0, kept: 0, stage: wanted };
+        const rows = parts.map(({ index }) => index.size(0));
+        const nothing = { classification: 0, pseudo: 0, kept: 0, stage };
         // Mixed sampling can draw no labeled row: the first stage then has nothing to learn from.
-        if (counts.some((rows) => rows > 0)) {
-          const logits = student.forward(cat(parts.map(({ x }) => x.image)), "train");
-          const [zl, zu] = splitRows(logits, counts);
-          const classification = crossEntropy(zl!, labeled.y, { smoothing: options.labelSmoothing });
-          let loss = classification.mul(both ? options.labeledWeight : 1);
-          metrics.classification = classification;
-          if (zu) {
-            const { target, rowMask } = table.of(unlabeled.index);
-            const pseudo = crossEntropy(zu, target, { rowMask });
-            loss = loss.add(pseudo.mul(options.pseudoWeight));
-            metrics.pseudo = pseudo;
-            metrics.kept = rowMask.sum().div(Math.max(1, rowMask.size(0)));
-          }
-          minimize(loss, optimizer, now);
+        if (rows.every((n) => n === 0)) {
+          ema.update();
+          return nothing;
         }
+        const [zl, zu] = splitRows(student.forward(cat(parts.map(({ x }) => x.image)), "train"), rows);
+        const classification = crossEntropy(zl!, labeled.y, { smoothing });
+        const { target, rowMask } = table.of(unlabeled.index); // q_u, m_u
+        const pseudo = zu && crossEntropy(zu, target, { rowMask });
+        const supervised = classification.mul(both ? options.labeledWeight : 1);
+        minimize(pseudo ? supervised.add(pseudo.mul(options.pseudoWeight)) : supervised, optimizer, now);
         ema.update();
-        return metrics;
+        return { ...nothing, classification, ...(pseudo && { pseudo, kept: meanOrZero(rowMask) }) };
       },
     };
   },
 });
-
-interface Stage {
-  readonly name: string;
-  /** First step of the run that belongs to it. */
-  readonly start: number;
-  readonly steps: number;
-  /** Whether it learns from pseudo-labels too. */
-  readonly both: boolean;
-}
-
-interface StageOptions {
-  readonly rounds: number;
-  readonly teacherShare: number | undefined;
-  readonly fineTuneShare: number;
-}
-
-/** The run cut into stages; students get equal parts of what teacher and fine-tuning leave. */
-function stagesOf({ rounds, teacherShare, fineTuneShare }: StageOptions, totalSteps: number): Stage[] {
-  const first = teacherShare ?? (1 - fineTuneShare) / (rounds + 1);
-  if (first + fineTuneShare >= 1) {
-    throw new UsageError(
-      `self-training: expected teacherShare and fineTuneShare to leave steps for the student, got ${first} and ${fineTuneShare}`,
-    );
-  }
-  const each = (1 - first - fineTuneShare) / rounds;
-  const students = Array.from({ length: rounds }, (_, i) => ({ name: `student-${i + 1}`, share: each, both: true }));
-  const plan = [
-    { name: "teacher", share: first, both: false },
-    ...students,
-    ...(fineTuneShare > 0 ? [{ name: "fine-tune", share: fineTuneShare, both: false }] : []),
-  ];
-  let end = 0;
-  return plan.map(({ name, share, both }, i) => {
-    const start = Math.round(totalSteps * end);
-    end = i === plan.length - 1 ? 1 : end + share;
-    return { name, start, steps: Math.round(totalSteps * end) - start, both };
-  });
-}

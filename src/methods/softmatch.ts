@@ -18,7 +18,8 @@ import { alignDistribution, hardLabels, RunningMean } from "../targets/index.js"
 import { full, type Tensor } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
-import { forwardViews, meanOrZero, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
+import { meanOrZero } from "./parts/rows.js";
+import { forwardViews, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
 
 /** w of `largest` `[N]`: 1 from `mean` on, e^(-n^2 / 2) one standard deviation below; `mean`, `variance` scalars. */
 export function gaussianWeight(largest: Tensor, mean: Tensor, variance: Tensor, sigmas: number): Tensor {
@@ -46,7 +47,7 @@ export const softmatch = defineMethod({
   },
   views: () => weakStrongViews,
   create(setup, options) {
-    const { student, owned, learn, device } = averagedStudent(setup, options);
+    const { student, rest, descend, device } = averagedStudent(setup, options);
     const k = setup.numClasses;
     const running = { decay: options.averageDecay, device };
     const meanProbs = new RunningMean({ ...running, shape: [k] });
@@ -54,8 +55,8 @@ export const softmatch = defineMethod({
     const variance = new RunningMean({ ...running, shape: [], start: 1 });
     const uniform = full([k], 1 / k, { device }).keep();
     return {
-      ...owned,
-      state: { ...owned.state, meanProbs, mean, variance },
+      ...rest,
+      state: { ...rest.state, meanProbs, mean, variance },
       step(batch, now) {
         const { zl, zw, zs } = forwardViews(student, batch);
         const q = zw.detach().softmax(1);
@@ -72,7 +73,7 @@ export const softmatch = defineMethod({
 
         const classification = crossEntropy(zl, batch.labeled.y);
         const consistency = crossEntropy(zs, hardLabels(q), { rowMask: weights });
-        learn(classification.add(consistency.mul(options.consistencyWeight)), now);
+        descend(classification.add(consistency.mul(options.consistencyWeight)), now);
         return { classification, consistency, kept: meanOrZero(weights) };
       },
     };

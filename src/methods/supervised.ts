@@ -1,11 +1,13 @@
 /**
  * The baseline: labeled rows only, the same network and augmentation. As in the Mean Teacher paper the exponential moving
- * average of the weights is evaluated beside the network itself, and counts as the result (methods.md 2.1).
+ * average of the weights is evaluated beside the network itself, and counts as the result.
+ *
+ *   L = (1/B) sum_labeled H(y, p);   th' <- a th' + (1 - a) th
  */
-import { crossEntropy } from "../losses/index.js";
 import { number } from "../options.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
+import { classCost, counts } from "./parts/rows.js";
 import { classReductionOption, evaluationEmaOptions } from "./parts/shared-options.js";
 
 export const supervised = defineMethod({
@@ -20,19 +22,17 @@ export const supervised = defineMethod({
   },
   views: () => ({ labeled: { student: { augment: "weak" } }, unlabeled: {} }),
   create(setup, options) {
-    const { student, owned, learn } = averagedStudent(setup, options);
+    const { student, rest, descend } = averagedStudent(setup, options);
     return {
-      ...owned,
-      step({ labeled, unlabeled }, now) {
-        if (labeled.index.size(0) === 0) {
-          learn(undefined, now); // mixed sampling can draw no labeled row: nothing to learn from, and networks take no empty batch
+      ...rest,
+      step(batch, now) {
+        if (counts(batch)[0] === 0) {
+          descend(undefined, now); // mixed sampling can draw no labeled row: nothing to learn from, and networks take no empty batch
           return { classification: 0 };
         }
-        const logits = student.forward(labeled.x.student, "train");
-        const divideBy =
-          options.classReduction === "batch" ? labeled.index.size(0) + unlabeled.index.size(0) : undefined;
-        const classification = crossEntropy(logits, labeled.y, { divideBy, smoothing: options.labelSmoothing });
-        learn(classification, now);
+        const zl = student.forward(batch.labeled.x.student, "train");
+        const classification = classCost(zl, batch.labeled.y, batch, options);
+        descend(classification, now);
         return { classification };
       },
     };

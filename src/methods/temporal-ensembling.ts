@@ -2,6 +2,7 @@
  * Temporal Ensembling (Laine & Aila, arXiv:1610.02242, Algorithm 2): the target of an image is the average of what the
  * network said about it in earlier epochs, so one pass a step is enough.
  *
+ *   p = softmax(z), one pass;  msq(p, q) = (1/K) sum_k (p_k - q_k)^2;  alpha = ensembleDecay
  *   L = (1/B) sum_labeled H(y, p) + w(t) (1/B) sum m_i msq(p_i, target_i),   m_i = [image i was predicted before]
  *   Z <- alpha Z + (1 - alpha) p at the end of an epoch;  target = Z without its bias;  w = 0 in the first epoch
  *
@@ -11,13 +12,13 @@
  * Z, those never predicted have no consistency cost, and the ramp goes by steps, not by whole epochs. The moving
  * average of the weights is evaluated as well; it teaches nobody.
  */
-import { crossEntropy, softmaxMse } from "../losses/index.js";
+import { softmaxMse } from "../losses/index.js";
 import { choice, number } from "../options.js";
 import { BANK_NORMALIZATIONS, BANK_PRECISIONS, EnsembleBank } from "../targets/index.js";
 import { cat } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
-import { consistencyRows } from "./parts/rows.js";
+import { both, classCost, consistencyRows, labeledOf } from "./parts/rows.js";
 import { consistencyOptions, consistencyWeight, evaluationEmaOptions } from "./parts/shared-options.js";
 
 export const temporalEnsembling = defineMethod({
@@ -41,7 +42,7 @@ export const temporalEnsembling = defineMethod({
     return { labeled: views, unlabeled: views };
   },
   create(setup, options) {
-    const { student, owned, learn } = averagedStudent(setup, options);
+    const { student, rest, descend } = averagedStudent(setup, options);
     const bank = new EnsembleBank({
       numExamples: setup.numExamples,
       numClasses: setup.numClasses,
@@ -53,25 +54,22 @@ export const temporalEnsembling = defineMethod({
     });
     const rampedWeight = consistencyWeight(setup, options);
     return {
-      ...owned,
+      ...rest,
       predictor: "student",
-      state: { ...owned.state, bank },
-      step({ labeled, unlabeled }, now) {
+      state: { ...rest.state, bank },
+      step(batch, now) {
         const epoch = Math.floor(now.epoch);
         const weight = epoch === 0 ? 0 : rampedWeight(now.step);
-        const counts = [labeled.index.size(0), unlabeled.index.size(0)] as const;
-        const index = cat([labeled.index, unlabeled.index]);
-        bank.enterEpoch(epoch);
-        const logits = student.forward(cat([labeled.x.student, unlabeled.x.student]), "train");
-        const { probs, known } = bank.target(index);
+        const index = cat([batch.labeled.index, batch.unlabeled.index]);
+        bank.enterEpoch(epoch); // Z <- alpha Z + (1 - alpha) p
+        const z = student.forward(both(batch, "student"), "train");
+        const { probs: target, known: m } = bank.target(index); // Z without its bias
 
-        const { select, divideBy } = consistencyRows(options, counts);
-        const classification = crossEntropy(logits.narrow(0, 0, counts[0]), labeled.y, {
-          divideBy: options.classReduction === "batch" ? divideBy : undefined,
-        });
-        const consistency = softmaxMse(select(logits), select(probs), { divideBy, rowMask: select(known) });
-        bank.record(index, logits.detach().softmax(1)); // the training pass itself, before this step's update
-        learn(classification.add(consistency.mul(weight)), now);
+        const { among, divideBy } = consistencyRows(batch, options);
+        const classification = classCost(labeledOf(z, batch), batch.labeled.y, batch, options);
+        const consistency = softmaxMse(among(z), among(target), { divideBy, rowMask: among(m) });
+        bank.record(index, z.detach().softmax(1)); // p of the training pass itself, before this step's update
+        descend(classification.add(consistency.mul(weight)), now);
         return { classification, consistency, weight };
       },
     };

@@ -16,7 +16,8 @@ import { confidenceMask } from "../targets/index.js";
 import type { Tensor } from "../torch/index.js";
 import { defineMethod, type Progress } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
-import { forwardViews, meanOrZero, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
+import { meanOrZero } from "./parts/rows.js";
+import { forwardViews, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
 
 export const udaOptions = {
   consistencyWeight: weakStrongOptions.consistencyWeight,
@@ -87,13 +88,13 @@ export const uda = defineMethod({
   },
   views: () => weakStrongViews,
   create(setup, options) {
-    const { student, owned, learn } = averagedStudent(setup, options);
+    const { student, rest, descend } = averagedStudent(setup, options);
     return {
-      ...owned,
+      ...rest,
       step(batch, now) {
         const { zl, zw, zs } = forwardViews(student, batch);
         const { loss, metrics } = udaLoss({ labeled: zl, weak: zw, strong: zs }, batch.labeled.y, options, now);
-        learn(loss, now);
+        descend(loss, now);
         return metrics;
       },
     };

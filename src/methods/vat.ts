@@ -10,14 +10,14 @@
  * power iteration rests on; xi is eps / 10, not 1e-6, which rounding spoils (measured in docs/methods/vat.md).
  * Only the pass over the labeled rows updates running statistics.
  */
-import { crossEntropy, entropy, klDivergence } from "../losses/index.js";
+import { entropy, klDivergence } from "../losses/index.js";
 import { withFrozenWeights } from "../nn/index.js";
 import { choice, integer, number } from "../options.js";
 import type { Rng } from "../rng.js";
 import { normal, type Tensor } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
-import { forwardRows } from "./parts/rows.js";
+import { classCost, forwardRows } from "./parts/rows.js";
 import {
   evaluationEmaOptions,
   labeledReductionOption,
@@ -50,10 +50,10 @@ export const vat = defineMethod({
   },
   views: () => ({ labeled: { image: { augment: "weak" } }, unlabeled: { image: { augment: "weak" } } }),
   create(setup, options) {
-    const { student, owned, learn } = averagedStudent(setup, options);
+    const { student, rest, descend } = averagedStudent(setup, options);
     const rampedWeight = linearRampWeight(options, setup.totalSteps, RAMP);
     return {
-      ...owned,
+      ...rest,
       step({ labeled, unlabeled }, now) {
         const weight = rampedWeight(now.step);
         const u = unlabeled.x.image;
@@ -78,12 +78,10 @@ export const vat = defineMethod({
             ? klDivergence(perturbed, clean)
             : klDivergence(zu.detach(), perturbed.softmax(1), { gradToTarget: true });
 
-        const classification = crossEntropy(zl, labeled.y, {
-          divideBy: options.classReduction === "batch" ? zl.size(0) + zu.size(0) : undefined,
-        });
+        const classification = classCost(zl, labeled.y, { labeled, unlabeled }, options);
         const undecided = entropy(zu);
         const loss = classification.add(consistency.mul(weight)).add(undecided.mul(options.entropyWeight));
-        learn(loss, now);
+        descend(loss, now);
         return { classification, consistency, entropy: undecided, weight };
       },
     };

@@ -118,23 +118,25 @@ export function createModel(net: Network, settings: ModelSettings): Model {
 }
 
 /** One pass over several batches joined along N (one batch-norm batch); the logits come apart again. */
-export function forwardJoint(model: Model, batches: readonly Tensor[], pass: PassRequest): Tensor[] {
+export function forwardJoint<const B extends readonly Tensor[]>(model: Model, batches: B, pass: PassRequest): Parts<B> {
   const logits = model.forward(cat(batches), pass);
-  return splitRows(
-    logits,
-    batches.map((x) => x.size(0)),
-  );
+  const counts = batches.map((x) => x.size(0));
+  return splitRows(logits, counts) as Parts<B>;
 }
 
 /** Views of consecutive row groups. */
-export function splitRows(t: Tensor, counts: readonly number[]): Tensor[] {
+export function splitRows<const N extends readonly number[]>(t: Tensor, counts: N): Parts<N> {
   let start = 0;
-  return counts.map((count) => {
+  const parts = counts.map((count) => {
     const part = t.narrow(0, start, count);
     start += count;
     return part;
   });
+  return parts as Parts<N>;
 }
+
+/** A tensor for each entry: as long a tuple as it is given. */
+type Parts<T extends readonly unknown[]> = { -readonly [Index in keyof T]: Tensor };
 
 function byName(list: readonly NamedTensor[]): Record<string, Tensor> {
   return Object.fromEntries(list.map(({ name, tensor }) => [name, tensor]));

@@ -15,13 +15,13 @@ export function averagedStudent(setup: Setup, options: GivenEma & { readonly ram
     student,
     device: student.parameters[0]!.tensor.device,
     /** What the method returns besides its step: the average is the result, unless it says otherwise. */
-    owned: {
+    rest: {
       predictor: "teacher",
       models: { student, teacher: ema.model },
       state: { student, teacher: ema.model, ema, optimizer },
     },
     /** One descent on `loss` (none: there was nothing to learn from), then the average follows. */
-    learn(loss: Tensor | undefined, now: Progress): void {
+    descend(loss: Tensor | undefined, now: Progress): void {
       if (loss) minimize(loss, optimizer, now);
       ema.update();
     },

@@ -2,8 +2,7 @@
  * The student of Meta Pseudo Labels, full and reduced: it learns from pseudo-labels alone, says how much each step helped,
  * is averaged, and at the end of the run its average is fine-tuned on the labels.
  */
-import { crossEntropy } from "../../losses/index.js";
-import { forwardJoint, type Model, type PassRequest, type Stateful } from "../../nn/index.js";
+import type { Model, PassRequest, Stateful } from "../../nn/index.js";
 import { minimize } from "../../optim/index.js";
 import { integer, number, type OptionsOf } from "../../options.js";
 import { EmaTeacher } from "../../targets/index.js";
@@ -32,71 +31,66 @@ export const studentOptions = {
   ...finetuneOptions,
 };
 
-export interface StudentBatch {
-  /** The unlabeled images the student sees `[Bu, C, H, W]`, and their labels: `[Bu]` int64 or `[Bu, K]` probabilities. */
-  readonly images: Tensor;
-  readonly label: Tensor;
-  /** Labeled images `[Bl, C, H, W]`, and their labels `[Bl]` int64. */
-  readonly xl: Tensor;
-  readonly yl: Tensor;
+/** One step of the student on pseudo-labels, as `descend` takes it. */
+export interface StudentLoss {
+  /** CE(yhat, S(us)) with its graph. */
+  readonly pseudo: Tensor;
+  /** L_l: the student's loss on the labeled rows alone, at the weights of the moment. Never smoothed. */
+  labeledLoss(pass: PassRequest): Tensor;
+  /** The same out of the pass that `pseudo` comes from; only `feedback: legacy` looks at it. */
+  jointLoss(): Tensor;
 }
 
-export interface Lesson {
-  /** What the teacher's cross-entropy on `label` is multiplied with: h less its average. Undefined without labeled rows. */
-  readonly h: Tensor | undefined;
-  readonly metrics: Metrics;
+/** h, and h less its moving average: what the teacher's cross-entropy is multiplied with. */
+export interface Feedback {
+  readonly h: Tensor;
+  readonly centered: Tensor;
 }
 
 export interface FeedbackStudent {
   readonly student: Model;
-  /** The student that is kept. */
+  /** The pass in which it learns. */
+  readonly pass: PassRequest;
+  /** The student that is evaluated: the moving average of the weights. */
   readonly average: Model;
   readonly state: Readonly<Record<string, Stateful>>;
-  /** Steps before the fine-tuning phase. */
-  readonly steps: number;
+  /** First step of the fine-tuning phase. */
+  readonly finetuneFrom: number;
   /** Whether the student does not move yet: it then neither learns nor gives feedback. */
   waits(now: Progress): boolean;
-  learn(batch: StudentBatch, now: Progress): Lesson;
+  /** thS <- optimizer(thS, grad `pseudo`), the average follows, and h says what that did to L_l; undefined without labeled rows. */
+  descend(loss: StudentLoss, labeledRows: number, now: Progress): Feedback | undefined;
   finetune(x: Tensor, y: Tensor, now: Progress): Metrics;
 }
 
 export function createStudent(setup: Setup, options: OptionsOf<typeof studentOptions>): FeedbackStudent {
-  const { studentWaitSteps: wait, studentDropout: dropout, labelSmoothing: smoothing } = options;
-  const steps = stepsBeforeFinetune(options, setup.totalSteps);
+  const { studentWaitSteps: wait, studentDropout: dropout } = options;
+  const finetuneFrom = stepsBeforeFinetune(options, setup.totalSteps);
   const student = setup.buildModel("student");
   const ema = new EmaTeacher(
     student,
     setup.buildModel("studentAverage"),
     emaFrom({ ...options, emaDecayRampUp: undefined }, 0),
   );
-  const average = ema.model;
   const optimizer = setup.buildOptimizer("student", student, {
-    totalSteps: steps,
+    totalSteps: finetuneFrom,
     options: wait === undefined ? {} : { waitSteps: wait },
   });
   const baseline = createBaseline(options, student);
-  const finetune = createFinetune(setup, average, options);
-  const pass = { mode: "train", ...(dropout !== undefined && { dropout }) } as const;
+  const finetune = createFinetune(setup, ema.model, options);
   return {
     student,
-    average,
-    state: { student, studentAverage: average, ema, optimizer, ...baseline.state, ...finetune.state },
-    steps,
+    pass: { mode: "train", ...(dropout !== undefined && { dropout }) },
+    average: ema.model,
+    state: { student, studentAverage: ema.model, ema, optimizer, ...baseline.state, ...finetune.state },
+    finetuneFrom,
     waits: ({ step }) => step < (wait ?? 0) || optimizer.learningRate(step) === 0,
-    learn({ images, label, xl, yl }, now) {
-      const [su, sl] = forwardJoint(student, [images, xl], pass) as [Tensor, Tensor];
-      const loss = crossEntropy(su, label, { smoothing }); // over all Bu rows: no confidence mask
-      if (yl.size(0) === 0) {
-        minimize(loss, optimizer, now);
-        ema.update();
-        return { h: undefined, metrics: { pseudo: loss } as Metrics };
-      }
-      const labeledLoss = (pass: PassRequest) => crossEntropy(student.forward(xl, pass), yl);
-      const learning = { loss, labeledLoss, jointLoss: () => crossEntropy(sl, yl) };
-      const feedback = learnWithFeedback(student, optimizer, learning, options, now);
+    descend({ pseudo, labeledLoss, jointLoss }, labeledRows, now) {
+      if (labeledRows === 0) minimize(pseudo, optimizer, now);
+      const learning = { loss: pseudo, labeledLoss, jointLoss };
+      const h = labeledRows === 0 ? undefined : learnWithFeedback(student, optimizer, learning, options, now);
       ema.update();
-      const h = baseline.center(feedback);
-      return { h, metrics: { pseudo: loss, feedback, centeredFeedback: h } as Metrics };
+      return h && { h, centered: baseline.center(h) };
     },
     finetune: (x, y, now) => finetune.step(x, y, now),
   };

@@ -1,7 +1,6 @@
 /** What UDA, FixMatch and those after them share: the views, the joint pass, and some options. */
 import { forwardJoint, type Model } from "../../nn/index.js";
 import { number } from "../../options.js";
-import type { Tensor } from "../../torch/index.js";
 import type { Batch } from "../method.js";
 import { evaluationEmaOptions } from "./shared-options.js";
 
@@ -20,12 +19,6 @@ type WeakStrongBatch = Batch<typeof weakStrongViews.labeled, typeof weakStrongVi
 
 /** Logits of labeled, weak and strong rows, out of one pass: one batch-norm batch. */
 export function forwardViews(student: Model, { labeled, unlabeled }: WeakStrongBatch) {
-  const rows = [labeled.x.weak, unlabeled.x.weak, unlabeled.x.strong];
-  const [zl, zw, zs] = forwardJoint(student, rows, "train") as [Tensor, Tensor, Tensor];
+  const [zl, zw, zs] = forwardJoint(student, [labeled.x.weak, unlabeled.x.weak, unlabeled.x.strong], "train");
   return { zl, zw, zs };
-}
-
-/** Mean of `[N]`, 0 where N is 0. */
-export function meanOrZero(values: Tensor): Tensor {
-  return values.sum().div(Math.max(1, values.size(0)));
 }
