@@ -1,8 +1,10 @@
 /** The named door for bench/ and scripts/, which are not part of the public surface: what they reach, and no promise to anybody else. */
 export { planWeak, type WeakName } from "./augment/photo.js";
 export { createLoader, storeImages } from "./batches/loader.js";
+export { benchOptions } from "./cli/commands/bench.js";
 export { registries } from "./cli/registries.js";
 export { resolveConfig } from "./config/resolve.js";
+export { runOptions } from "./config/run-options.js";
 export { dataSets, findDataSet } from "./data/index.js";
 export { folderItems, packShards, ShardWriter } from "./data/shards/pack.js";
 export { encodePixmap } from "./files/pixmap.js";

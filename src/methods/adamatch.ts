@@ -12,6 +12,8 @@
  * (`warmUp`), and labeled logits at random between those of the joint pass and of one of their own (`interpolateLogits`).
  * Deviations: labeled rows come in a weak view only; 1e-6 is added to both averages, against 0/0; the decay of the
  * evaluated average is held back early on (`emaWarmup`).
+ *
+ * @see the paper, Section 3; docs/methods/adamatch.md; test/methods/weak-strong-slow.ts, which computes the same slowly
  */
 import { crossEntropy } from "../losses/index.js";
 import type { Model } from "../nn/index.js";
@@ -39,8 +41,14 @@ export const adamatch = defineMethod({
   usesUnlabeled: true,
   options: {
     threshold: number(0.95, { min: 0, max: 1, doc: "c, relative to the mean confidence on labeled rows (paper: 0.9)" }),
-    labels: choice(["hard", "soft"], "hard", { doc: "targets: the aligned prediction's class, or that prediction" }),
-    alignmentDecay: number(0.999, { min: 0, max: 1, doc: "share of the old value in the averages of predictions" }),
+    labels: choice(["hard", "soft"], "hard", {
+      doc: "targets: the aligned prediction's class, or that prediction (paper: soft)",
+    }),
+    alignmentDecay: number(0.999, {
+      min: 0,
+      max: 1,
+      doc: "share of the old value in the averages of predictions; 0.99 or less in runs of hundreds of steps",
+    }),
     warmUp: boolean(false, { doc: "raise the unlabeled weight from 0 over the first half of the run, as the paper" }),
     interpolateLogits: boolean(false, {
       doc: "labeled logits at random between joint and separate batch statistics, as the paper; one more pass",

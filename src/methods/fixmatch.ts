@@ -7,6 +7,8 @@
  *
  * The mean is over all Bu rows, not the kept ones. All rows pass through the network together: one batch-norm batch.
  * Deviation: the decay of the evaluated average is held back early on (`emaWarmup`).
+ *
+ * @see the paper, Section 2.2, eq. 3 and 4; docs/methods/fixmatch.md; test/methods/weak-strong-slow.ts, which computes the same slowly
  */
 import { crossEntropy } from "../losses/index.js";
 import { number } from "../options.js";
@@ -22,7 +24,11 @@ export const fixmatch = defineMethod({
   summary: "confident predictions on weak views are the labels of strong views",
   usesUnlabeled: true,
   options: {
-    threshold: number(0.95, { min: 0, max: 1, doc: "a row counts if its largest weak probability reaches this" }),
+    threshold: number(0.95, {
+      min: 0,
+      max: 1,
+      doc: "a row counts if its largest weak probability reaches this (ImageNet: 0.7)",
+    }),
     ...weakStrongOptions,
   },
   views: () => weakStrongViews,

@@ -8,6 +8,8 @@
  *
  * The labels of a batch are stored after its mask is made. n_none counts the images of the unlabeled stream alone.
  * Deviation: the decay of the evaluated average is held back early on (`emaWarmup`).
+ *
+ * @see the paper, Section 3; docs/methods/flexmatch.md; test/methods/weak-strong-slow.ts, which computes the same slowly
  */
 import { crossEntropy } from "../losses/index.js";
 import { boolean, number } from "../options.js";

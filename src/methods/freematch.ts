@@ -10,6 +10,8 @@
  *
  * The averages take the batch in before it is masked. 1/0 counts as 0; without a masked row Lf is 0. Deviations: tau is
  * clipped where it is used, not in the average; the decay of the evaluated average is held back early on (`emaWarmup`).
+ *
+ * @see the paper, Section 4; docs/methods/freematch.md; test/methods/weak-strong-slow.ts, which computes the same slowly
  */
 import { crossEntropy } from "../losses/index.js";
 import { number } from "../options.js";
@@ -47,7 +49,11 @@ export const freematch = defineMethod({
   summary: "FixMatch with thresholds that follow the network's confidence, and balanced classes",
   usesUnlabeled: true,
   options: {
-    thresholdDecay: number(0.999, { min: 0, max: 1, doc: "m, share of the old value in the three running averages" }),
+    thresholdDecay: number(0.999, {
+      min: 0,
+      max: 1,
+      doc: "m, share of the old value in the three running averages; 0.99 or less in runs of hundreds of steps",
+    }),
     minThreshold: number(0, { min: 0, max: 1, doc: "least global threshold tau (0.9 for SVHN in the paper)" }),
     maxThreshold: number(1, { min: 0, max: 1, doc: "largest global threshold tau (0.95 for SVHN)" }),
     fairnessWeight: number(0.001, {

@@ -9,6 +9,8 @@
  * S and T are softmax outputs, msq the mean over classes. T is forwarded in train mode, once. Only the pass over the
  * labeled rows updates running statistics; the teacher takes the student's over, as in FixMatch's code, unless
  * `emaBuffers` is `own`. Deviation: the authors' code draws one beta a batch, FixMatch's one a row, as here by default.
+ *
+ * @see the paper, Section 2; docs/methods/ict.md; test/methods/ict.test.ts, which computes the same slowly
  */
 import { softmaxMse } from "../losses/index.js";
 import { minimize } from "../optim/index.js";

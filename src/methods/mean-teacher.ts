@@ -11,6 +11,8 @@
  * (`model.heads` 2) the teacher's class head c_t is the target of the student's consistency head r_s. Deviations: the
  * teacher starts as a copy of the student, as the paper says and its PyTorch code does not; the update comes after the
  * optimizer step (in TensorFlow, one step late).
+ *
+ * @see the paper, Section 2; docs/methods/mean-teacher.md; test/methods/formulas.ts, which computes the same slowly
  */
 import { minimize } from "../optim/index.js";
 import { boolean, integer, number } from "../options.js";

@@ -11,6 +11,8 @@
  * paired (feedback.ts); the teacher is reinforced on the very labels the student learned from; `soft` targets have
  * another temperature than the prediction, or that term's gradient would be exactly 0; a student that waits is not
  * trained at all, nor averaged, and gives no feedback; UDA's mask is on the sharpened probability, as in Google's code.
+ *
+ * @see the paper, Section 2; Appendix A for h; docs/methods/meta-pseudo-labels.md; test/methods/meta-pseudo-labels.test.ts, which computes the same slowly
  */
 import { UsageError } from "../errors.js";
 import { crossEntropy } from "../losses/index.js";

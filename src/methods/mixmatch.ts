@@ -10,6 +10,8 @@
  * network in 1 + 2 interleaved sub-batches, of which the first alone updates running statistics, as do no guesses.
  * Deviation: every third row makes a sub-batch, so that all three are mixed alike and the labeled and unlabeled counts
  * may differ; the authors' interleaving leaves the later ones mostly unlabeled, and needs equal counts.
+ *
+ * @see the paper, Section 3, eq. 2 to 5; docs/methods/mixmatch.md; test/methods/mixmatch.test.ts, which computes the same slowly
  */
 import { softmaxMse } from "../losses/index.js";
 import { type Model, splitRows } from "../nn/index.js";
@@ -39,7 +41,12 @@ export const mixmatch = defineMethod({
   usesUnlabeled: true,
   options: {
     ...labeledReductionOption,
-    ...linearRampOptions(100, "the squared error to the guessed labels", RAMP, "2^20 of 2^26 images"),
+    ...linearRampOptions(
+      100,
+      "the squared error to the guessed labels (paper: 75 on CIFAR-10, 250 on SVHN)",
+      RAMP,
+      "2^20 of 2^26 images",
+    ),
     temperature: number(0.5, { min: 1e-3, max: 1, doc: "sharpening temperature T of the guesses; 1: not sharpened" }),
     ...mixUpOptions,
     ...evaluationEmaOptions,

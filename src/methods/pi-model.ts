@@ -7,6 +7,8 @@
  *
  * Deviations: the second branch leaves the running statistics alone (in Mean Teacher's code it has its own). The moving
  * average of the weights is evaluated as well; it teaches nobody.
+ *
+ * @see the paper, Section 2.1, Algorithm 1; docs/methods/pi-model.md; test/methods/formulas.ts, which computes the same slowly
  */
 import { softmaxMse, softmaxMseBoth } from "../losses/index.js";
 import { boolean, choice } from "../options.js";

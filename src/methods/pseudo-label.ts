@@ -9,6 +9,8 @@
  * The mean is over all unlabeled rows, masked ones too. Label and prediction come from one pass over one weak view. The two
  * parts pass apart, and only the labeled one updates running statistics (batch norm is younger than the paper). The result
  * is the moving average of the weights, as in the baselines this is compared with; the paper has none.
+ *
+ * @see the paper, eq. 15 and 16; docs/methods/pseudo-label.md; test/methods/pseudo-label.test.ts, which computes the same slowly
  */
 import { crossEntropy } from "../losses/index.js";
 import { boolean, choice, integer, number } from "../options.js";

@@ -9,6 +9,8 @@
  * The update of R is our reconstruction from the full method; the paper gives the stages and the role of R. R is residual,
  * softmax(log qBig + MLP(qBig)) starting at the identity, because qBig is already accurate. There is no soft label:
  * H(q, q) has no gradient. Feedback and the fine-tuning at the end are those of meta-pseudo-labels.ts.
+ *
+ * @see the paper, Appendix E; docs/methods/reduced-meta-pseudo-labels.md; test/methods/reduced-meta-pseudo-labels.test.ts, which computes the same slowly
  */
 import { UsageError } from "../errors.js";
 import { crossEntropy } from "../losses/index.js";

@@ -10,6 +10,8 @@
  * The mean is over all unlabeled rows, those filtered out too. Every stage starts its learning rate and optimizer anew. T
  * is the moving average of the weights of the stage before, the model that is evaluated; once the labels are in the
  * table no network of it is kept. Labeled images in the unlabeled stream (`--unlabeled all`) are labeled by T there.
+ *
+ * @see the paper, Section 1; docs/methods/self-training.md; test/methods/self-training.test.ts, which computes the same slowly
  */
 import { crossEntropy } from "../losses/index.js";
 import { splitRows } from "../nn/index.js";

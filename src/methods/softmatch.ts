@@ -11,6 +11,8 @@
  * Alignment serves the weight alone: labels are those of q. All averages take the batch in before it is weighted. A batch
  * of one row has no variance: it changes neither mu nor s2. Deviation: the decay of the evaluated average is held back
  * early on (`emaWarmup`).
+ *
+ * @see the paper, Section 3; docs/methods/softmatch.md; test/methods/weak-strong-slow.ts, which computes the same slowly
  */
 import { crossEntropy } from "../losses/index.js";
 import { boolean, number } from "../options.js";
@@ -41,7 +43,11 @@ export const softmatch = defineMethod({
       min: 0.01,
       doc: "n: the weight's Gaussian is n times narrower than the spread of confidences",
     }),
-    averageDecay: number(0.999, { min: 0, max: 1, doc: "m, share of the old value in the running averages" }),
+    averageDecay: number(0.999, {
+      min: 0,
+      max: 1,
+      doc: "m, share of the old value in the running averages; 0.99 or less in runs of hundreds of steps",
+    }),
     alignDistribution: boolean(true, { doc: "weigh rows by probabilities whose class frequencies are made uniform" }),
     ...weakStrongOptions,
   },

@@ -3,6 +3,8 @@
  * average of the weights is evaluated beside the network itself, and counts as the result.
  *
  *   L = (1/B) sum_labeled H(y, p);   th' <- a th' + (1 - a) th
+ *
+ * @see the paper, Section 3.1; docs/methods/supervised.md; test/methods/formulas.ts, which computes the same slowly
  */
 import { number } from "../options.js";
 import { defineMethod } from "./method.js";

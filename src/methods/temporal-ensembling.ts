@@ -11,6 +11,8 @@
  * next pass, where floor(now.epoch) grows, closes the one before. Deviations: images that an epoch passes over keep their
  * Z, those never predicted have no consistency cost, and the ramp goes by steps, not by whole epochs. The moving
  * average of the weights is evaluated as well; it teaches nobody.
+ *
+ * @see the paper, Section 2.2, Algorithm 2; docs/methods/temporal-ensembling.md; test/methods/temporal-ensembling.test.ts, which computes the same slowly
  */
 import { softmaxMse } from "../losses/index.js";
 import { choice, number } from "../options.js";

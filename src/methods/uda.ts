@@ -8,6 +8,8 @@
  *
  * All rows pass through the network together: one batch-norm batch. Defaults are the authors' newest recipe for CIFAR-10 and
  * SVHN. Deviation: the decay of the evaluated average is held back early on (`emaWarmup`), so that short runs work.
+ *
+ * @see the paper, Section 2; docs/methods/uda.md; test/methods/weak-strong-slow.ts, which computes the same slowly
  */
 import { crossEntropy, entropy, klDivergence } from "../losses/index.js";
 import { choice, number } from "../options.js";
@@ -21,7 +23,11 @@ import { forwardViews, weakStrongOptions, weakStrongViews } from "./parts/weak-s
 
 export const udaOptions = {
   consistencyWeight: weakStrongOptions.consistencyWeight,
-  threshold: number(0.8, { min: 0, max: 1, doc: "beta: a row counts if its largest weak probability exceeds this" }),
+  threshold: number(0.8, {
+    min: 0,
+    max: 1,
+    doc: "beta: a row counts if its largest weak probability exceeds this (ImageNet: 0.5)",
+  }),
   temperature: number(0.4, { min: 1e-3, doc: "tau: the target is softmax(logits / tau); below 1 it is sharpened" }),
   maskOn: choice(["raw", "sharpened"], "raw", {
     doc: "probability that beta is compared with; sharpened: as Meta Pseudo Labels' public code, which selects far more rows",

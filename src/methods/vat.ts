@@ -9,6 +9,8 @@
  * same draws of dropout and noise (public code: draws of their own), as the divergence then is 0 at d = 0, which the
  * power iteration rests on; xi is eps / 10, not 1e-6, which rounding spoils (measured in docs/methods/vat.md).
  * Only the pass over the labeled rows updates running statistics.
+ *
+ * @see the paper, Section 3; docs/methods/vat.md; test/methods/vat.test.ts, which computes the same slowly
  */
 import { entropy, klDivergence } from "../losses/index.js";
 import { withFrozenWeights } from "../nn/index.js";
@@ -35,7 +37,12 @@ export const vat = defineMethod({
   usesUnlabeled: true,
   options: {
     ...labeledReductionOption,
-    ...linearRampOptions(1, "the divergence between clean and perturbed predictions", RAMP, "FixMatch's code"),
+    ...linearRampOptions(
+      1,
+      "the divergence between clean and perturbed predictions, as in the paper (FixMatch's code: 0.3)",
+      RAMP,
+      "FixMatch's code",
+    ),
     eps: number(6, { min: 0, doc: "2-norm of the perturbation of an image, in units of the normalized input" }),
     xi: number(undefined, {
       min: 1e-12,

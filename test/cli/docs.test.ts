@@ -1,14 +1,18 @@
-// The option tables in docs/commands follow from the declarations. After changing one: UPDATE_DOCS=1 npx vitest run test/cli/docs.test.ts
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+// Tables of the pages follow from the declarations. After changing one: node scripts/docs-tables.mjs
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { optionTable, renewed, wantedPages } from "../../scripts/docs-tables.mjs";
 import { benchOptions } from "../../src/cli/commands/bench.js";
 import { buildProgram } from "../../src/cli/program.js";
 import { runOptions } from "../../src/config/run-options.js";
+import { dataSets } from "../../src/data/index.js";
+import { methods } from "../../src/methods/index.js";
+import { models } from "../../src/models/index.js";
 import { optimizerOptions } from "../../src/optim/index.js";
-import { optionTable } from "../support/option-table.js";
 
-const page = (name: string) => fileURLToPath(new URL(`../../docs/commands/${name}.md`, import.meta.url));
+const root = new URL("../../", import.meta.url);
+const page = (name: string) => fileURLToPath(new URL(`docs/commands/${name}.md`, root));
 
 describe("docs/commands", () => {
   it("has a page for each command, and names all its own flags", () => {
@@ -21,17 +25,44 @@ describe("docs/commands", () => {
       for (const option of own) expect(text, command.name()).toContain(`\`${option.long}`);
     }
   });
+});
 
-  it.each([
-    ["train", "run", optionTable(runOptions)],
-    ["train", "optimizer", optionTable(optimizerOptions, "optimizer.")],
-    ["bench", "bench", optionTable(benchOptions)],
-  ])("%s.md has the declared %s options", (name, block, expected) => {
-    const text = readFileSync(page(name), "utf8");
-    const pattern = new RegExp(`(<!-- options: ${block} -->\n)[^]*?(\n<!-- end -->)`);
-    expect(text).toMatch(pattern);
-    const wanted = text.replace(pattern, (_, before: string, after: string) => `${before}\n${expected}\n${after}`);
-    if (process.env.UPDATE_DOCS) writeFileSync(page(name), wanted);
-    else expect(text).toBe(wanted);
+describe("tables that follow from declarations", () => {
+  const commands = { "train run": runOptions, "train optimizer": optimizerOptions, "bench bench": benchOptions };
+  const pages = wantedPages({ methods, models, dataSets, commands });
+
+  it.each([...pages])("%s is as they say", (name, wanted) => {
+    expect(readFileSync(new URL(name, root), "utf8")).toBe(wanted);
+  });
+
+  it("an option that is not on its page, or says something else there, is found", () => {
+    const option = { type: "number", default: 3, doc: "one | two", min: 0 } as const;
+    expect(optionTable({ size: option }, "method.")).toContain(
+      "| `--method.size` | number of at least 0 | `3` | one \\| two |",
+    );
+    expect(renewed("a <!-- x -->old<!-- end --> b", "x", "new")).toBe("a <!-- x -->new<!-- end --> b");
+    expect(() => renewed("nothing", "x", "new")).toThrow("<!-- x -->");
+  });
+});
+
+describe("a method's page, its file and its slow version", () => {
+  const read = (path: string) => readFileSync(new URL(path, root), "utf8");
+
+  it.each(methods.map(({ name }) => name))("%s: each names the others", (name) => {
+    const test = read(`src/methods/${name}.ts`).match(
+      /@see the paper, .+?; docs\/methods\/[\w-]+\.md; (test\/methods\/[\w.-]+\.ts)/,
+    )?.[1];
+    expect(read(`src/methods/${name}.ts`)).toContain(`; docs/methods/${name}.md; `);
+    expect(test && existsSync(new URL(test, root))).toBe(true);
+    expect(read(`docs/methods/${name}.md`)).toContain(`](../../src/methods/${name}.ts)`);
+    expect(read(`docs/methods/${name}.md`)).toContain(`](../../${test})`);
+  });
+
+  it("src/methods lists the literature: a method a file, but for the interface and the registry", () => {
+    const files = readdirSync(new URL("src/methods", root), { withFileTypes: true }).filter((entry) => entry.isFile());
+    const names = files
+      .map(({ name }) => name.replace(".ts", ""))
+      .filter((name) => !["index", "method"].includes(name));
+    expect(names.sort()).toEqual(methods.map(({ name }) => name).sort());
   });
 });
