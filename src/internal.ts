@@ -1,6 +1,7 @@
 /** The named door for bench/ and scripts/, which are not part of the public surface: what they reach, and no promise to anybody else. */
 export { planWeak, type WeakName } from "./augment/photo.js";
-export { createLoader, storeImages } from "./batches/loader.js";
+export { createLoader } from "./batches/loader.js";
+export { storeImages } from "./batches/store.js";
 export { benchOptions } from "./cli/commands/bench.js";
 export { registries } from "./cli/registries.js";
 export { resolveConfig } from "./config/resolve.js";

@@ -2,9 +2,7 @@
 
 import type { Views } from "../batch.js";
 import { UsageError, unknownName } from "../errors.js";
-import type { Rng } from "../rng.js";
-import { addGaussianNoise, augmentImages, gatherImages, type Scaling, type Tensor } from "../torch/index.js";
-import type { CropView, PhotoPlan } from "./photo.js";
+import { addGaussianNoise, augmentImages, gatherImages, type Tensor } from "../torch/index.js";
 import { planPhotoViews } from "./photo-views.js";
 import {
   augmentRules,
@@ -14,43 +12,8 @@ import {
   type StrongOptions,
   type StrongPlan,
 } from "./strong.js";
+import { type Role, shareFlips, type ViewMaker, type ViewOptions, type ViewSource } from "./view-plan.js";
 import { drawWeak, type WeakDraws } from "./weak.js";
-
-/** Where views are cut from. */
-export interface ViewSource {
-  /** `[N, C, H, W]`, uint8 or float32, on the CPU. */
-  readonly images: Tensor;
-  readonly scaling: Scaling;
-  /** The part of an image that is judged. Default: all of it. */
-  readonly evaluation?: CropView | undefined;
-  /** The weak view of larger pictures. Default: translation and mirror image. */
-  readonly photo?: PhotoPlan | undefined;
-}
-
-export interface ViewOptions {
-  /** Largest translation, in pixels per axis. */
-  readonly translate: number;
-  /** Whether views are mirrored at random. */
-  readonly flip: boolean;
-  /** What "strong" means. Default: the weak view. */
-  readonly strong?: StrongOptions | undefined;
-  /** Names the draws; nothing is drawn from it. */
-  readonly rng: Rng;
-}
-
-/** All views of the images `index` at `step`, by role: `[N, C, H, W]` float32 on the CPU. */
-export type ViewMaker = (index: Int32Array, step: number) => Record<string, Tensor>;
-
-/** How one role is cropped and mirrored. */
-export interface Role {
-  readonly name: string;
-  readonly augment: string;
-  /** The method declared it without translation. */
-  readonly still: boolean;
-  readonly options: { readonly translate: number; readonly flip: boolean };
-  readonly rng: Rng;
-  readonly leader: string | undefined;
-}
 
 type Draws = ReadonlyMap<string, WeakDraws>;
 
@@ -154,13 +117,7 @@ function checkLeaders(roles: readonly Role[], part: string): void {
 function planCrops(roles: readonly Role[]): (step: number, rows: number) => Draws {
   const active = roles.filter(({ options }) => options.translate > 0 || options.flip);
   return (step, rows) => {
-    const own = new Map(active.map((role) => [role.name, drawWeak(role.rng, step, rows, role.options)]));
-    const drawn = new Map(own);
-    for (const { name, options, leader } of active) {
-      if (leader === undefined || !options.flip) continue;
-      const shared = own.get(leader)?.flip ?? new Uint8Array(rows);
-      drawn.set(name, { ...own.get(name)!, flip: shared });
-    }
-    return drawn;
+    const drawn = new Map(active.map((role) => [role.name, drawWeak(role.rng, step, rows, role.options)]));
+    return shareFlips(active, drawn, rows);
   };
 }

@@ -8,9 +8,9 @@ import {
   type ImageProgram,
   type Tensor,
 } from "../torch/index.js";
-import type { Role, ViewMaker, ViewSource } from "./make-views.js";
 import { cropProgram, drawPhoto, joinPrograms, type PhotoDraws, type PhotoPlan, photoProgram } from "./photo.js";
 import { augmentRules, drawProgram, type StrongPlan } from "./strong.js";
+import { type Role, shareFlips, type ViewMaker, type ViewSource } from "./view-plan.js";
 
 /** Rotation brings in black, as in the published code. */
 const weakRules = (channels: number): AugmentRules => ({
@@ -80,12 +80,7 @@ export function planPhotoViews(
   };
   return (index, step) => {
     const own = new Map(moving.map((role) => [role.name, draw(role, step, index.length)]));
-    const draws = new Map(own);
-    for (const { name, options, leader } of moving) {
-      if (leader === undefined || !options.flip) continue;
-      const flip = own.get(leader)?.flip ?? new Uint8Array(index.length);
-      draws.set(name, { ...own.get(name)!, flip });
-    }
+    const draws = shareFlips(moving, own, index.length);
     return Object.fromEntries(roles.map((role) => [role.name, viewOf(role, index, step, draws)]));
   };
 }

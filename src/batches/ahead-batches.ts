@@ -2,9 +2,9 @@
 import type { Views } from "../batch.js";
 import type { Hold, PictureCache } from "../images/picture-cache.js";
 import type { State } from "../stateful.js";
-import type { BatchSource } from "./batches.js";
 import type { Loader } from "./loader.js";
 import type { Rows, Sampler } from "./sampler.js";
+import type { BatchSource } from "./source.js";
 
 /** Batches in hand, the one under way among them. */
 export const batchesAhead = 3;

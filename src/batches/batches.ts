@@ -1,30 +1,8 @@
-/** Where the batches of a run come from: images in memory, or a pool that is streamed from disk. */
-import type { Batch, Views } from "../batch.js";
-import type { ShardPool } from "../images/image-set.js";
-import { imageScaling } from "../images/normalize.js";
-import type { State, Stateful } from "../stateful.js";
-import { classesOf, type ImageStore, type Loader, type LoaderOptions, partLoader, storeImages } from "./loader.js";
-import { PoolStream } from "./pool-stream.js";
-import type { Probe } from "./probing.js";
+/** Batches of images that are all in memory. */
+import type { Views } from "../batch.js";
+import type { Loader } from "./loader.js";
 import type { Sampler } from "./sampler.js";
-
-/** Gives the batches of steps in order. Its state is the place it has come to. */
-export interface BatchSource<L extends Views, U extends Views> extends Stateful {
-  /** What the batch of `step` has to wait for; undefined where it is ready. */
-  prepare(step: number): Promise<void> | undefined;
-  /** The batch of `step`, once and after `prepare`. Call it inside a scope. */
-  batch(step: number): Batch<L, U>;
-  /**
-   * Where strong views learn: images of the last batch for the result's model to judge, after the step and inside its
-   * scope.
-   */
-  probe?(): Probe | undefined;
-  /** Passes made so far over the unlabeled stream, or over the only one: a fraction that grows with every batch. */
-  readonly epoch: number;
-  /** What the user should know since this was last asked. */
-  remarks(): readonly string[];
-  close(): Promise<void>;
-}
+import type { BatchSource } from "./source.js";
 
 /** Nothing to wait for, nothing to say. */
 export function memoryBatches<L extends Views, U extends Views>(
@@ -41,83 +19,5 @@ export function memoryBatches<L extends Views, U extends Views>(
     close: async () => {},
     stateDict: () => sampler.stateDict(),
     loadStateDict: (state) => sampler.loadStateDict(state),
-  };
-}
-
-export interface StreamOptions<L extends Views, U extends Views> extends LoaderOptions<L, U> {
-  /** The images with a label, in memory, and the labels training may see. */
-  readonly train: ImageStore;
-  readonly y: Int32Array;
-  readonly pool: ShardPool;
-  /** Gives the labeled rows; the unlabeled ones it gives are not looked at. */
-  readonly sampler: Sampler;
-  /** Unlabeled rows of the batch of `step`, and the most there are in any. */
-  unlabeledRows(step: number): number;
-  readonly mostUnlabeledRows: number;
-}
-
-/**
- * Labeled rows from memory, unlabeled ones from the pool. An unlabeled row's index is its number in the pool plus the
- * number of images in memory. `epoch` counts passes over the pool. Throws UsageError as `createLoader` and `PoolStream`
- * do.
- */
-export function streamedBatches<L extends Views, U extends Views>({
-  train,
-  y,
-  pool,
-  sampler,
-  unlabeledRows,
-  mostUnlabeledRows: most,
-  views,
-  ...options
-}: StreamOptions<L, U>): BatchSource<L, U> {
-  const stream = new PoolStream(pool, most, options.rng.split("pool"));
-  const { size, channels } = pool.decoding;
-  const pixels = new Uint8Array(most * channels * size * size);
-  const labels = new Int32Array(most).fill(-1);
-  const slab = { pixels, count: most, channels, height: size, width: size, labels };
-  const perImage = train.scaling.per === "image";
-  const scaling = perImage ? imageScaling(slab) : train.scaling;
-  const store = storeImages({ images: slab, scaling }, train);
-  const labeled = partLoader<L>(train, views.labeled, "labeled", options);
-  const unlabeled = partLoader<U>(store, views.unlabeled, "unlabeled", options);
-  const first = train.images.size(0);
-  const rowBytes = channels * size * size;
-
-  return {
-    prepare: (step) => (unlabeledRows(step) > 0 ? stream.ready(unlabeledRows(step)) : undefined),
-    batch(step) {
-      const rows = sampler.next().labeled;
-      const index = new Int32Array(unlabeledRows(step));
-      stream.take(pixels.subarray(0, index.length * rowBytes), index);
-      if (perImage) {
-        const { scale, offset } = imageScaling(slab);
-        scaling.scale.set(scale);
-        scaling.offset.set(offset);
-      }
-      const places = index.map((_, row) => row);
-      const numbers = index.map((number) => first + number);
-      return {
-        labeled: { ...labeled(rows, step), y: classesOf(y, rows, options.device) },
-        unlabeled: unlabeled(places, step, numbers),
-      };
-    },
-    get epoch() {
-      return stream.epoch;
-    },
-    remarks: () => stream.remarks(),
-    async close() {
-      await stream.close();
-      store.release();
-    },
-    stateDict: () => ({
-      tensors: {},
-      values: { labeled: sampler.stateDict().values, pool: stream.stateDict().values },
-    }),
-    loadStateDict({ values }: State) {
-      const part = (name: string) => ({ tensors: {}, values: (values[name] ?? {}) as State["values"] });
-      sampler.loadStateDict(part("labeled"));
-      stream.loadStateDict(part("pool"));
-    },
   };
 }

@@ -7,17 +7,9 @@ import { planStrong, probedOps, type StrongOptions } from "../augment/strong.js"
 import type { Views } from "../batch.js";
 import { DataError } from "../errors.js";
 import type { State } from "../stateful.js";
-import type { Tensor } from "../torch/index.js";
-import type { BatchSource } from "./batches.js";
-import { type ImageStore, type LoaderOptions, partLoader } from "./loader.js";
-
-/** Labeled images for the network to judge, in mode `eval`. */
-export interface Probe {
-  /** `[N, C, H, W]` float32 */
-  readonly x: Tensor;
-  /** `[N, K]` row by row: the probabilities of the classes. */
-  observe(probabilities: ArrayLike<number>): void;
-}
+import { type LoaderOptions, partLoader } from "./loader.js";
+import type { BatchSource } from "./source.js";
+import type { ImageStore } from "./store.js";
 
 type Options = Pick<LoaderOptions<Views, Views>, "translate" | "flip" | "rng" | "device">;
 

@@ -1,6 +1,6 @@
 /** Classes of picture files by a trained run. Needs the run folder alone, not the data it was trained on. */
 
-import { plainImages, storeImages } from "../batches/loader.js";
+import { plainImages, storeImages } from "../batches/store.js";
 import type { RunConfig } from "../config/resolve.js";
 import { UsageError, unknownName } from "../errors.js";
 import { readImages } from "../images/decode.js";

@@ -1,5 +1,5 @@
 /** Stores what a trained run predicts for every training image: stage 2 of Reduced Meta Pseudo Labels. */
-import { holdAll, plainImages } from "../batches/loader.js";
+import { holdAll, plainImages } from "../batches/store.js";
 import { UsageError } from "../errors.js";
 import { RunFolder } from "../run/index.js";
 import { type TableDType, writePredictionTable } from "../targets/index.js";

@@ -1,10 +1,25 @@
 export type { Json, State, Stateful } from "../stateful.js";
-export { type BatchNormSpec, batchNorm2d } from "./batch-norm.js";
-export { type ConvSpec, conv2d } from "./conv2d.js";
-export { dropConnect } from "./drop-connect.js";
 export { withFrozenWeights } from "./frozen.js";
-export { dropout, gaussianNoise, globalAvgPool, layer, leakyRelu, maxPool2d, relu, sigmoid, silu } from "./layers.js";
-export { linear } from "./linear.js";
+export { type BatchNormSpec, batchNorm2d } from "./layers/batch-norm.js";
+export { type ConvSpec, conv2d } from "./layers/conv2d.js";
+export { dropConnect } from "./layers/drop-connect.js";
+export { linear } from "./layers/linear.js";
+export { padSame, samePadding } from "./layers/same-padding.js";
+export { sequential } from "./layers/sequential.js";
+export { type ShakeSpec, shake } from "./layers/shake.js";
+export {
+  dropout,
+  gaussianNoise,
+  globalAvgPool,
+  layer,
+  leakyRelu,
+  maxPool2d,
+  relu,
+  sigmoid,
+  silu,
+} from "./layers/simple.js";
+export { squeezeExcitation } from "./layers/squeeze-excitation.js";
+export { weightNormConv2d, weightNormLinear } from "./layers/weight-norm.js";
 export type { Heads, Model, NamedTensor, PassRequest } from "./model.js";
 export type { Mode, Module, Pass } from "./module.js";
 export {
@@ -20,10 +35,5 @@ export {
 } from "./network.js";
 export { withoutValues } from "./parameter.js";
 export { segment } from "./recomputed.js";
-export { padSame, samePadding } from "./same-padding.js";
-export { sequential } from "./sequential.js";
-export { type ShakeSpec, shake } from "./shake.js";
-export { squeezeExcitation } from "./squeeze-excitation.js";
 export { type TracedLayer, trace } from "./trace.js";
 export { initialize, namedBuffers, namedParameters } from "./walk.js";
-export { weightNormConv2d, weightNormLinear } from "./weight-norm.js";

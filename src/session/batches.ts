@@ -1,11 +1,13 @@
 /** The batches of a run as its configuration and method describe them. */
 import { CtWeights } from "../augment/ct-augment.js";
 import { aheadBatches, batchesAhead } from "../batches/ahead-batches.js";
-import { type BatchSource, memoryBatches, streamedBatches } from "../batches/batches.js";
+import { memoryBatches } from "../batches/batches.js";
 import { createLoader } from "../batches/loader.js";
 import { phased } from "../batches/phased-sampler.js";
 import { probing } from "../batches/probing.js";
 import { createSampler, type Sampler } from "../batches/sampler.js";
+import type { BatchSource } from "../batches/source.js";
+import { streamedBatches } from "../batches/streamed.js";
 import type { RunConfig } from "../config/resolve.js";
 import { findDataSet } from "../data/index.js";
 import { UsageError } from "../errors.js";

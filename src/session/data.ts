@@ -4,7 +4,7 @@ import { checkStrong } from "../augment/make-views.js";
 import { planWeak, type WeakName } from "../augment/photo.js";
 import type { StrongOptions } from "../augment/strong.js";
 import type { Views } from "../batch.js";
-import { type ImageStore, storeImages } from "../batches/loader.js";
+import { type ImageStore, storeImages } from "../batches/store.js";
 import type { RunConfig } from "../config/resolve.js";
 import type { DataSet } from "../data/dataset.js";
 import { fingerprint } from "../data/fingerprint.js";

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CropView } from "../augment/photo.js";
-import { inputShape } from "../batches/loader.js";
+import { inputShape } from "../batches/store.js";
 import { DataError, UsageError } from "../errors.js";
 import { writeWhole } from "../files/write-whole.js";
 import { defaultMaxMegapixels } from "../images/decode.js";

@@ -1,6 +1,7 @@
 /** What a run's views look like: pictures and their augmented versions, back as bytes. */
 import type { Views } from "../batch.js";
-import { createLoader, holdRows, type ImageStore, placesOf } from "../batches/loader.js";
+import { createLoader } from "../batches/loader.js";
+import { holdRows, type ImageStore, placesOf } from "../batches/store.js";
 import { loadMethod } from "../config/plugin.js";
 import type { RunConfig } from "../config/resolve.js";
 import { UsageError } from "../errors.js";

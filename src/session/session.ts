@@ -1,6 +1,6 @@
 /** A run put together: data, method, batches; the same for training and for evaluating a finished run. */
-import type { BatchSource } from "../batches/batches.js";
-import { holdAll, holdRows } from "../batches/loader.js";
+import type { BatchSource } from "../batches/source.js";
+import { holdAll, holdRows } from "../batches/store.js";
 import { checkMethod, loadMethod } from "../config/plugin.js";
 import type { RunConfig } from "../config/resolve.js";
 import { findMethod, type Method, type Views } from "../methods/index.js";

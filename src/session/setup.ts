@@ -1,5 +1,6 @@
 /** What a method is given: models and optimizers as the configuration describes them. */
-import { createLoader, inputShape, plainImages } from "../batches/loader.js";
+import { createLoader } from "../batches/loader.js";
+import { inputShape, plainImages } from "../batches/store.js";
 import type { RunConfig } from "../config/resolve.js";
 import { UsageError } from "../errors.js";
 import type { MethodDefinition, Setup } from "../methods/index.js";

@@ -1,5 +1,5 @@
 /** Error and loss of a model over a set of images, never a training step. */
-import { type EvaluationSet, evaluationSet } from "../batches/loader.js";
+import { type EvaluationSet, evaluationSet } from "../batches/evaluation-set.js";
 import type { RunConfig } from "../config/resolve.js";
 import { crossEntropy } from "../losses/index.js";
 import type { Model } from "../nn/index.js";

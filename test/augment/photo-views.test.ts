@@ -4,7 +4,9 @@ import { encodeCrop, encodeOp, type Instruction } from "../../src/augment/ops.js
 import { drawPhoto, type PhotoDraws, type PhotoPlan, planWeak, type WeakChoice } from "../../src/augment/photo.js";
 import { drawProgram, planStrong, type StrongOptions } from "../../src/augment/strong.js";
 import type { Views } from "../../src/batch.js";
-import { createLoader, evaluationSet, inputShape, plainImages, storeImages } from "../../src/batches/loader.js";
+import { evaluationSet } from "../../src/batches/evaluation-set.js";
+import { createLoader } from "../../src/batches/loader.js";
+import { inputShape, plainImages, storeImages } from "../../src/batches/store.js";
 import type { ImageSet } from "../../src/images/image-set.js";
 import { normalizeData } from "../../src/images/normalize.js";
 import { Rng } from "../../src/rng.js";

@@ -1,6 +1,8 @@
 import { expect, it } from "vitest";
 import { drawWeak } from "../../src/augment/weak.js";
-import { createLoader, evaluationSet, storeImages } from "../../src/batches/loader.js";
+import { evaluationSet } from "../../src/batches/evaluation-set.js";
+import { createLoader } from "../../src/batches/loader.js";
+import { storeImages } from "../../src/batches/store.js";
 import { UsageError } from "../../src/errors.js";
 import type { ImageSet } from "../../src/images/image-set.js";
 import { normalizeData } from "../../src/images/normalize.js";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { holdAll, plainImages } from "../../src/batches/loader.js";
+import { holdAll, plainImages } from "../../src/batches/store.js";
 import type { DataSet } from "../../src/data/dataset.js";
 import { imagenet } from "../../src/data/imagenet.js";
 import { parseOptions } from "../../src/options.js";

@@ -1,7 +1,8 @@
 /** One method on a tiny model and made-up pictures, without files or the training loop. */
 import type { Batch, Views } from "../../src/batch.js";
-import { createLoader, type ImageStore, plainImages, storeImages } from "../../src/batches/loader.js";
+import { createLoader } from "../../src/batches/loader.js";
 import type { Rows } from "../../src/batches/sampler.js";
+import { type ImageStore, plainImages, storeImages } from "../../src/batches/store.js";
 import { findMethod, type Method, type Metrics, type Progress, type Setup } from "../../src/methods/index.js";
 import { findModel } from "../../src/models/index.js";
 import { createModel, type Model, type State } from "../../src/nn/index.js";

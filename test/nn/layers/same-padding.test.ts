@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { conv2d, initialize, padSame, samePadding } from "../../src/nn/index.js";
-import { Rng } from "../../src/rng.js";
-import { normal, scope } from "../../src/torch/index.js";
-import { describeEngine } from "../support/engine.js";
-import "../support/matchers.js";
+import { conv2d, initialize, padSame, samePadding } from "../../../src/nn/index.js";
+import { Rng } from "../../../src/rng.js";
+import { normal, scope } from "../../../src/torch/index.js";
+import { describeEngine } from "../../support/engine.js";
+import "../../support/matchers.js";
 
 test("SAME pads 0 before and 1 after for 3x3/2 at 224, 2 and 3 for 7x7/2, both sides alike at odd sizes", () => {
   expect(samePadding(224, 3, 2)).toEqual([0, 1]);

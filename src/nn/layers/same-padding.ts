@@ -1,4 +1,4 @@
-import { constantPad2d, type Tensor } from "../torch/index.js";
+import { constantPad2d, type Tensor } from "../../torch/index.js";
 
 /**
  * TensorFlow's "SAME" padding, after which a window of `kernel` at `stride` gives ceil(size / stride) outputs an axis:

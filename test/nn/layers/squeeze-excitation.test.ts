@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { initialize, namedParameters, silu, squeezeExcitation } from "../../src/nn/index.js";
-import { Rng } from "../../src/rng.js";
-import { noGrad, normal, scope, tensor } from "../../src/torch/index.js";
-import { describeEngine } from "../support/engine.js";
-import "../support/matchers.js";
+import { initialize, namedParameters, silu, squeezeExcitation } from "../../../src/nn/index.js";
+import { Rng } from "../../../src/rng.js";
+import { noGrad, normal, scope, tensor } from "../../../src/torch/index.js";
+import { describeEngine } from "../../support/engine.js";
+import "../../support/matchers.js";
 
 const pass = { mode: "eval", rng: Rng.fromSeed(0) } as const;
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));

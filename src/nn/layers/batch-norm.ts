@@ -1,6 +1,6 @@
-import { batchNorm, batchNormLeakyRelu, type Tensor } from "../torch/index.js";
-import type { Module, Pass } from "./module.js";
-import { buffer, parameter } from "./parameter.js";
+import { batchNorm, batchNormLeakyRelu, type Tensor } from "../../torch/index.js";
+import type { Module, Pass } from "../module.js";
+import { buffer, parameter } from "../parameter.js";
 
 export interface BatchNormSpec {
   /** Share of the old running statistics kept at each update (PyTorch's momentum is 1 minus this). Default 0.9. */

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { type Pass, type ShakeSpec, shake } from "../../src/nn/index.js";
-import { Rng } from "../../src/rng.js";
-import { noGrad, normal, scope, tensor } from "../../src/torch/index.js";
-import { describeEngine } from "../support/engine.js";
-import "../support/matchers.js";
+import { type Pass, type ShakeSpec, shake } from "../../../src/nn/index.js";
+import { Rng } from "../../../src/rng.js";
+import { noGrad, normal, scope, tensor } from "../../../src/torch/index.js";
+import { describeEngine } from "../../support/engine.js";
+import "../../support/matchers.js";
 
 const rows = 3;
 const shape = [rows, 2, 2, 2];

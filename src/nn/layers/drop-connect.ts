@@ -1,6 +1,6 @@
-import { dropout as drop, ones } from "../torch/index.js";
-import { layer, noisy } from "./layers.js";
-import type { Module } from "./module.js";
+import { dropout as drop, ones } from "../../torch/index.js";
+import type { Module } from "../module.js";
+import { layer, noisy } from "./simple.js";
 
 /**
  * Stochastic depth by rows ("drop-connect" in EfficientNet's code): in training each row of x `[N, ...]` is 0 with

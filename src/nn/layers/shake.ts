@@ -1,6 +1,6 @@
-import { full, lerp, lerpInto, noGrad, type Tensor, uniform } from "../torch/index.js";
-import { noisy } from "./layers.js";
-import type { Pass } from "./module.js";
+import { full, lerp, lerpInto, noGrad, type Tensor, uniform } from "../../torch/index.js";
+import type { Pass } from "../module.js";
+import { noisy } from "./simple.js";
 
 export interface ShakeSpec {
   /** Gate of the forward pass: `shake` draws it, `even` is 1/2. */

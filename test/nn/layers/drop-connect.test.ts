@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { dropConnect, type Pass } from "../../src/nn/index.js";
-import { Rng } from "../../src/rng.js";
-import { normal, scope } from "../../src/torch/index.js";
-import { describeEngine } from "../support/engine.js";
+import { dropConnect, type Pass } from "../../../src/nn/index.js";
+import { Rng } from "../../../src/rng.js";
+import { normal, scope } from "../../../src/torch/index.js";
+import { describeEngine } from "../../support/engine.js";
 
 const pass = (more: Partial<Pass>): Pass => ({ mode: "train", rng: Rng.fromSeed(5), ...more });
 

@@ -6,8 +6,8 @@ import {
   maxPool2d as max,
   globalAvgPool as pool,
   type Tensor,
-} from "../torch/index.js";
-import type { Module, Pass } from "./module.js";
+} from "../../torch/index.js";
+import type { Module, Pass } from "../module.js";
 import { padSame } from "./same-padding.js";
 
 /** A module without parts or weights; `type` names it in layer tables. */

@@ -1,6 +1,6 @@
-import type { Tensor } from "../torch/index.js";
+import type { Tensor } from "../../torch/index.js";
+import type { Module, Pass } from "../module.js";
 import { conv2d } from "./conv2d.js";
-import type { Module, Pass } from "./module.js";
 
 /**
  * Squeeze and excitation: x * sigmoid(fc2(silu(fc1(mean of x over H and W)))), channel by channel. x `[N, C, H, W]`;

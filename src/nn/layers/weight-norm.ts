@@ -2,11 +2,11 @@
  * Weight normalization with mean-only batch norm (Salimans & Kingma; methods.md 1.4), for convolutions and dense layers:
  * W = g V / ||V||, u = layer(x; W), y = u - mean(u) + b. Data-dependent initialization in mode `init`.
  */
-import type { Rng } from "../rng.js";
-import { conv2d as convolve, linear as multiply, noGrad, normal, type Tensor } from "../torch/index.js";
+import type { Rng } from "../../rng.js";
+import { conv2d as convolve, linear as multiply, noGrad, normal, type Tensor } from "../../torch/index.js";
+import type { Module, Pass } from "../module.js";
+import { buffer, parameter } from "../parameter.js";
 import type { ConvSpec } from "./conv2d.js";
-import type { Module, Pass } from "./module.js";
-import { buffer, parameter } from "./parameter.js";
 
 /** Standard deviation of the fresh direction tensors. */
 const DIRECTION_STD = 0.05;

@@ -10,11 +10,11 @@ import {
   type Mode,
   type Pass,
   sequential,
-} from "../../src/nn/index.js";
-import { Rng } from "../../src/rng.js";
-import { liveTensors, normal, ones, scope, type Tensor, tensor } from "../../src/torch/index.js";
-import { describeEngine } from "../support/engine.js";
-import "../support/matchers.js";
+} from "../../../src/nn/index.js";
+import { Rng } from "../../../src/rng.js";
+import { liveTensors, normal, ones, scope, type Tensor, tensor } from "../../../src/torch/index.js";
+import { describeEngine } from "../../support/engine.js";
+import "../../support/matchers.js";
 
 const pass = (mode: Mode, more: Partial<Pass> = {}): Pass => ({ mode, rng: Rng.fromSeed(5), ...more });
 const modes: readonly Mode[] = ["train", "init", "eval", "probe"];

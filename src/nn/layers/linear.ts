@@ -1,7 +1,7 @@
-import type { Rng } from "../rng.js";
-import { linear as multiply, normal, type Tensor, uniform } from "../torch/index.js";
-import type { Module, Pass } from "./module.js";
-import { parameter } from "./parameter.js";
+import type { Rng } from "../../rng.js";
+import { linear as multiply, normal, type Tensor, uniform } from "../../torch/index.js";
+import type { Module, Pass } from "../module.js";
+import { parameter } from "../parameter.js";
 
 export interface LinearSpec {
   /** Bound of the uniform fresh values, default 1 / sqrt(in). */

@@ -6,11 +6,11 @@ import {
   namedParameters,
   weightNormConv2d,
   weightNormLinear,
-} from "../../src/nn/index.js";
-import { Rng } from "../../src/rng.js";
-import { noGrad, normal, scope, type Tensor, tensor } from "../../src/torch/index.js";
-import { describeEngine } from "../support/engine.js";
-import "../support/matchers.js";
+} from "../../../src/nn/index.js";
+import { Rng } from "../../../src/rng.js";
+import { noGrad, normal, scope, type Tensor, tensor } from "../../../src/torch/index.js";
+import { describeEngine } from "../../support/engine.js";
+import "../../support/matchers.js";
 
 const rng = Rng.fromSeed(1);
 const [rows, inputs, outputs, side, kernel] = [3, 2, 4, 5, 3];

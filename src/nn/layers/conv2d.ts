@@ -1,7 +1,7 @@
-import type { Rng } from "../rng.js";
-import { conv2d as convolve, normal, type Tensor, uniform } from "../torch/index.js";
-import type { Module, Pass } from "./module.js";
-import { parameter } from "./parameter.js";
+import type { Rng } from "../../rng.js";
+import { conv2d as convolve, normal, type Tensor, uniform } from "../../torch/index.js";
+import type { Module, Pass } from "../module.js";
+import { parameter } from "../parameter.js";
 import { padSame } from "./same-padding.js";
 
 export interface ConvSpec {

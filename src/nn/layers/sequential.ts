@@ -1,5 +1,5 @@
-import type { Tensor } from "../torch/index.js";
-import type { Module, Pass } from "./module.js";
+import type { Tensor } from "../../torch/index.js";
+import type { Module, Pass } from "../module.js";
 
 /**
  * Modules one after another, named by their keys (a list: "0", "1", ..., as PyTorch does). Each intermediate result is released as soon as the next module has

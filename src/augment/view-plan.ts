@@ -1,0 +1,58 @@
+/** What is known of the views of a part before any is drawn: where they are cut from, and how each role is cropped and mirrored. */
+import type { Rng } from "../rng.js";
+import type { Scaling, Tensor } from "../torch/index.js";
+import type { CropView, PhotoPlan } from "./photo.js";
+import type { StrongOptions } from "./strong.js";
+
+/** Where views are cut from. */
+export interface ViewSource {
+  /** `[N, C, H, W]`, uint8 or float32, on the CPU. */
+  readonly images: Tensor;
+  readonly scaling: Scaling;
+  /** The part of an image that is judged. Default: all of it. */
+  readonly evaluation?: CropView | undefined;
+  /** The weak view of larger pictures. Default: translation and mirror image. */
+  readonly photo?: PhotoPlan | undefined;
+}
+
+export interface ViewOptions {
+  /** Largest translation, in pixels per axis. */
+  readonly translate: number;
+  /** Whether views are mirrored at random. */
+  readonly flip: boolean;
+  /** What "strong" means. Default: the weak view. */
+  readonly strong?: StrongOptions | undefined;
+  /** Names the draws; nothing is drawn from it. */
+  readonly rng: Rng;
+}
+
+/** All views of the images `index` at `step`, by role: `[N, C, H, W]` float32 on the CPU. */
+export type ViewMaker = (index: Int32Array, step: number) => Record<string, Tensor>;
+
+/** How one role is cropped and mirrored. */
+export interface Role {
+  readonly name: string;
+  readonly augment: string;
+  /** The method declared it without translation. */
+  readonly still: boolean;
+  readonly options: { readonly translate: number; readonly flip: boolean };
+  readonly rng: Rng;
+  readonly leader: string | undefined;
+}
+
+/**
+ * The draws of every role, where a role that shares its flip with a leader is mirrored as that one is; a leader that is not there is never
+ * mirrored.
+ */
+export function shareFlips<D extends { readonly flip: Uint8Array }>(
+  roles: readonly Role[],
+  own: ReadonlyMap<string, D>,
+  rows: number,
+): ReadonlyMap<string, D> {
+  const draws = new Map(own);
+  for (const { name, options, leader } of roles) {
+    if (leader === undefined || !options.flip) continue;
+    draws.set(name, { ...own.get(name)!, flip: own.get(leader)?.flip ?? new Uint8Array(rows) });
+  }
+  return draws;
+}
