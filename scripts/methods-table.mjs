@@ -10,6 +10,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { mean, spread } from "fewlabels/internal";
 import { parse, stringify } from "yaml";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -135,9 +136,7 @@ function cell(dataSet, method) {
   const mine = results.filter((result) => result.dataSet === dataSet && result.method === method);
   if (mine.length === 0) return "-";
   const errors = mine.map(({ predictor, test, val }) => (values.val ? val : test)?.[predictor]?.error ?? Number.NaN);
-  const mean = errors.reduce((a, b) => a + b, 0) / errors.length;
-  const variance = errors.reduce((a, b) => a + (b - mean) ** 2, 0) / Math.max(1, errors.length - 1);
-  return `${mean.toFixed(2)} ± ${Math.sqrt(variance).toFixed(2)}${mine.length < seeds.length ? ` (${mine.length} runs)` : ""}`;
+  return `${mean(errors).toFixed(2)} ± ${spread(errors).toFixed(2)}${mine.length < seeds.length ? ` (${mine.length} runs)` : ""}`;
 }
 const lines = [
   `| method | ${dataSets.join(" | ")} |`,

@@ -7,6 +7,7 @@ import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { mean, spread } from "fewlabels/internal";
 
 const [out = "", dataRoot = "", seeds = "", ...names] = process.argv.slice(2);
 if (!names.length) {
@@ -50,15 +51,12 @@ async function worker() {
 }
 await Promise.all(Array.from({ length: availableParallelism() }, worker));
 
-/** @param {number[]} values */
-const spread = (values) => {
-  const mean = values.reduce((a, b) => a + b, 0) / values.length;
-  const variance = values.reduce((a, b) => a + (b - mean) ** 2, 0) / Math.max(1, values.length - 1);
-  return `${mean.toFixed(2)} +- ${Math.sqrt(variance).toFixed(2)}`;
-};
 console.log("| experiment | student | teacher | runs |\n| --- | --- | --- | --- |");
 for (const name of names) {
   const mine = results.filter((result) => result.name === name);
-  const column = (/** @type {string} */ role) => spread(mine.map((result) => result.test[role]?.error ?? Number.NaN));
+  const column = (/** @type {string} */ role) => {
+    const errors = mine.map((result) => result.test[role]?.error ?? Number.NaN);
+    return `${mean(errors).toFixed(2)} +- ${spread(errors).toFixed(2)}`;
+  };
   console.log(`| ${name} | ${column("student")} | ${column("teacher")} | ${mine.length} |`);
 }

@@ -30,6 +30,16 @@ export function percent(value: number): string {
   return `${value.toFixed(2)} %`;
 }
 
+/** An evaluation metric as people read it: `top5Error` is "top-5 error". */
+export function metricName(key: string): string {
+  return key.replace(/^top(\d+)Error$/, "top-$1 error");
+}
+
+/** Whether a metric of that name is a percentage. */
+export function isPercentage(key: string): boolean {
+  return /error$/i.test(key);
+}
+
 /** Lines of a table: first column left, the others right. */
 export function table(rows: readonly (readonly string[])[]): string[] {
   const columns = Math.max(0, ...rows.map((row) => row.length));

@@ -1,10 +1,10 @@
 /** The command line: commands, exit codes, and how errors are shown. */
-import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { Command, CommanderError } from "commander";
 import { canonicalKey } from "../config/given.js";
 import { unknownKey } from "../config/unknown-key.js";
 import { FewlabelsError, nearest } from "../errors.js";
+import { packageVersion } from "../package.js";
 import { addBench } from "./commands/bench.js";
 import { addData } from "./commands/data.js";
 import { addDemo } from "./commands/demo.js";
@@ -120,8 +120,4 @@ function usageMessage(error: CommanderError, program: Command, args: readonly st
   }
   const advice = `\`${who} --help\` shows how`;
   return `${who}: ${error.message.replace(/^error: |\.$/g, "")}. ${advice}`;
-}
-
-function packageVersion(): string {
-  return JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")).version;
 }

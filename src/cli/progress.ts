@@ -1,6 +1,6 @@
 /** Progress of a run: a bar that stays in place on a terminal, a line every few seconds elsewhere. */
 import type { EvaluationEvent, RoleResults, StartEvent, StepEvent, TrainEvent } from "../run/events.js";
-import { count, digits, duration, percent } from "./format.js";
+import { count, digits, duration, isPercentage, metricName, percent } from "./format.js";
 
 export interface ProgressStream {
   write(text: string): unknown;
@@ -140,9 +140,14 @@ function startLines({ config, data, parameters, device, precision, threads, resu
   return lines;
 }
 
+/** Error of each role, and in brackets what else is measured in percent: `student 30.00 % (top-5 9.00 %)`. */
 export function errorsOf(results: RoleResults): string {
   return Object.entries(results)
-    .map(([role, { error }]) => `${role} ${percent(error)}`)
+    .map(([role, result]) => {
+      const more = Object.entries(result).filter(([name]) => name !== "error" && isPercentage(name));
+      const brackets = more.map(([name, value]) => `${metricName(name).replace(" error", "")} ${percent(value)}`);
+      return `${role} ${percent(result.error)}${brackets.length > 0 ? ` (${brackets.join(", ")})` : ""}`;
+    })
     .join("  ");
 }
 

@@ -1,9 +1,9 @@
 /** Run configurations in YAML (or JSON), with the place of every key for errors; shipped experiments by name. */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { isMap, isScalar, LineCounter, parseDocument, type YAMLMap } from "yaml";
 import { nearest, UsageError } from "../errors.js";
+import { packagePath } from "../package.js";
 import { canonicalKey, type Describe, flatten, type Given } from "./given.js";
 import { type Group, groups } from "./run-options.js";
 
@@ -17,7 +17,7 @@ export interface ConfigFile {
 }
 
 /** Where shipped experiments lie, as `<data set>/<name>.yaml`. */
-export const experimentsFolder = fileURLToPath(new URL("../../experiments/", import.meta.url));
+export const experimentsFolder = packagePath("experiments/");
 
 /** Reads a file, or a shipped experiment by name ("digits/mean-teacher"). Throws UsageError with line and column. */
 export function readConfigFile(nameOrPath: string, folder = experimentsFolder): ConfigFile {

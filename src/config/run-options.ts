@@ -146,6 +146,10 @@ export const runOptions = {
     doc: "steps between evaluations (default: a tenth of the run, 250 at the least; 0: only at the end)",
   }),
   testBatch: integer(500, { min: 1, doc: "rows a pass in evaluation" }),
+  topK: integer(undefined, {
+    min: 0,
+    doc: "evaluations also tell the error of the k likeliest classes, 0 for none (default: 5 with more than 10 classes)",
+  }),
   checkpointEvery: integer(undefined, {
     min: 0,
     doc: "steps between checkpoints (default: as often as evaluations, 1000 at the most; 0: only at the end)",
@@ -168,6 +172,7 @@ export const neutralOptions: readonly RunOptionName[] = [
   "threads",
   "evalEvery",
   "testBatch",
+  "topK",
   "checkpointEvery",
   "keepCheckpoints",
   "logEvery",

@@ -4,7 +4,8 @@ import type { RunConfig } from "../config/resolve.js";
 import { UsageError } from "../errors.js";
 import type { RunEvaluation, RunResult } from "../run/events.js";
 import { RunFolder } from "../run/index.js";
-import { classResults, evaluateAll, roleResults, type Split, splitImages } from "../train/evaluate.js";
+import { classResults, evaluateSplit, roleResults, type Split } from "../train/evaluate.js";
+import { runResult } from "../train/result.js";
 import { openTrainedRun, type WhichCheckpoint } from "./open.js";
 
 export interface EvaluateOptions {
@@ -25,14 +26,11 @@ export async function evaluateRun(
   if (split === "val" && saved.val === 0)
     throw new UsageError(`${path}: the run held no validation images out (--val was 0)`);
   const { session, checkpoint, config } = await openTrainedRun(folder, dir, which);
-  const { data, method, hardware } = session;
+  const { data, method } = session;
   try {
-    const images = splitImages(data, split, config, hardware.device);
-    const evaluations = await evaluateAll(method.models, images, data.classes.length);
+    const evaluations = await evaluateSplit(session, split);
     const roles = roleResults(evaluations);
-    const finished = folder.result<RunResult>();
-    const base: RunResult =
-      finished ?? unfinished(config, checkpoint.step, hardware, data.split.labeled.length, method.predictor);
+    const base = folder.result<RunResult>() ?? runResult({ ...session, config }, { steps: checkpoint.step, test: {} });
     const confusion = Object.fromEntries(Object.entries(evaluations).map(([role, e]) => [role, e.confusion]));
     const perClass = Object.fromEntries(
       Object.entries(evaluations).map(([role, evaluation]) => [role, classResults(evaluation, data.classes)]),
@@ -45,34 +43,4 @@ export async function evaluateRun(
   } finally {
     data.release();
   }
-}
-
-/** The result of a run that has not ended: what is known at its last checkpoint. */
-function unfinished(
-  { method, model, dataset, seed }: RunConfig,
-  steps: number,
-  hardware: { readonly device: string; readonly precision: string },
-  labels: number,
-  predictor: string,
-): RunResult {
-  const unknown = Number.NaN;
-  return {
-    method,
-    model,
-    dataset,
-    labels,
-    steps,
-    seed,
-    ...hardware,
-    predictor,
-    error: unknown,
-    test: {},
-    perClass: [],
-    final: { step: steps, error: unknown },
-    medianLast20: { split: "test", error: unknown, evaluations: 0 },
-    imagesPerSecond: unknown,
-    stepSecondsMedian: unknown,
-    elapsedSeconds: unknown,
-    peakMemoryMB: unknown,
-  };
 }

@@ -83,11 +83,12 @@ export const meanTeacher = defineMethod({
         const { logits: cs, consistency: rs } = heads;
         const ct = noGrad(() => teacher.forward(both(batch, "teacher"), teacherPass)); // another view, other draws
         const classification = classCost(labeledOf(cs, batch), batch.labeled.y, batch, options); // CE(c_s, y) / B
+        const byTeacher = noGrad(() => classCost(labeledOf(ct, batch), batch.labeled.y, batch, options)); // Figure 3; trains nothing
         const { consistency, looked } = consistencyOf(batch, rs, ct, now); // mean_i m_i d(softmax(r_s), softmax(c_t))
         const { loss, tie } = tieHeads(classification.add(consistency.mul(w)), heads, options); // + lambda_d D(c_s, r_s)
         minimize(loss, optimizer, now);
         ema.update(); // th' <- a th' + (1 - a) th
-        return { classification, consistency, weight: w, ...tie, ...looked };
+        return { classification, teacherClassification: byTeacher, consistency, weight: w, ...tie, ...looked };
       },
     };
   },

@@ -5,8 +5,10 @@ export interface RoleResult {
   readonly error: number;
   /** Mean cross-entropy in nats. */
   readonly loss: number;
-  /** Images evaluated: the denominator of both. */
+  /** Images evaluated: the denominator of all. */
   readonly n: number;
+  /** `top5Error` and the like: percentage of images whose class is not among the 5 the model thinks likeliest. */
+  readonly [topError: `top${number}Error`]: number;
 }
 
 /** Error of one true class. */

@@ -19,8 +19,6 @@ export interface Session {
   readonly data: PreparedData;
   readonly hardware: Hardware;
   readonly method: Method<Views, Views>;
-  /** Whether a term of the method's loss reads a network's second head. */
-  readonly usesSecondHead: boolean;
   readonly optimizers: ReadonlyMap<string, Optimizer>;
   readonly batches: BatchSource<Views, Views>;
   /** What the user should know before the run starts. */
@@ -50,7 +48,7 @@ export async function openSession(config: RunConfig): Promise<Session> {
   const first = data.train.cache
     ? await holdRows(data.train, initializationRows(data, rng), "the initialization of the network")
     : undefined;
-  const { setup, optimizers, remarks } = createSetup(config, data, hardware, rng);
+  const { setup, optimizers, remarks } = createSetup(config, data, hardware, rng, definition);
   const { views, method } = createMethod(definition, setup, config.methodOptions);
   first?.release();
   if (methodModule) checkMethod(method, methodModule);
@@ -63,7 +61,6 @@ export async function openSession(config: RunConfig): Promise<Session> {
     data,
     hardware,
     method,
-    usesSecondHead: definition.usesSecondHead ?? false,
     optimizers,
     batches,
     remarks: [...data.remarks, ...remarks],

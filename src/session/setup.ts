@@ -5,7 +5,7 @@ import type { RunConfig } from "../config/resolve.js";
 import { UsageError } from "../errors.js";
 import type { MethodDefinition, Setup } from "../methods/index.js";
 import { findModel, type sharedModelOptions } from "../models/index.js";
-import { createModel, type Model } from "../nn/index.js";
+import { createModel, type Model, type Network } from "../nn/index.js";
 import { createOptimizer, type Optimizer, type OptimizerOptions } from "../optim/index.js";
 import type { OptionsOf } from "../options.js";
 import type { Rng } from "../rng.js";
@@ -34,6 +34,7 @@ export function createSetup(
   data: PreparedData,
   { device, precision }: Hardware,
   rng: Rng,
+  { usesSecondHead = false }: Pick<MethodDefinition, "usesSecondHead"> = {},
 ): BuiltSetup {
   const { definition } = findModel(config.model);
   const { count } = data.train;
@@ -51,6 +52,7 @@ export function createSetup(
     // A run that continues has its weights in the checkpoint; the file may be gone by then.
     const loaded = weights !== undefined && config.resume === undefined ? loadWeights(model, weights) : [];
     for (const remark of loaded) remarks.add(remark);
+    if (!usesSecondHead) for (const remark of idleHead(config, network, model)) remarks.add(remark);
     return model;
   };
   const setup: Setup = {
@@ -75,6 +77,14 @@ export function createSetup(
     },
   };
   return { setup, optimizers, remarks };
+}
+
+/** A remark where the network has a second head, which the method does not train. */
+function idleHead({ method, model: name }: RunConfig, { heads: [, second] }: Network, model: Model): string[] {
+  const idle = model.parameters.filter((parameter) => second !== undefined && parameter.name.startsWith(`${second}.`));
+  if (idle.length === 0) return [];
+  const names = idle.map((parameter) => parameter.name).join(", ");
+  return [`${method} never trains the second head of ${name} (${names}); --model.heads 1 leaves it out`];
 }
 
 /** Throws UsageError where a row is none of the images in memory. */

@@ -1,8 +1,8 @@
 /** Loads the native addon: the only file that knows where it lies. */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { fileURLToPath } from "node:url";
 import { EngineError } from "../errors.js";
+import { packagePath } from "../package.js";
 
 /** What `native/` exports. Tensors cross as handles: numbers that name a slot and its generation. */
 export interface Addon {
@@ -69,7 +69,7 @@ function prepareEnvironment(env: NodeJS.ProcessEnv): void {
 function load(): Addon {
   prepareEnvironment(process.env);
   const given = process.env.FEWLABELS_ADDON;
-  const paths = given ? [given] : [fileURLToPath(new URL("../../build/fewlabels.node", import.meta.url))];
+  const paths = given ? [given] : [packagePath("build/fewlabels.node")];
   const failures: string[] = [];
   for (const path of paths) {
     if (!existsSync(path)) {

@@ -1,61 +1,84 @@
-/** Error and loss of a model over a set of images, never a training step. */
+/** What a model makes of a set of images, never a training step. What is measured: src/metrics. */
 import { type EvaluationSet, evaluationSet } from "../batches/evaluation-set.js";
 import type { RunConfig } from "../config/resolve.js";
-import { crossEntropy } from "../losses/index.js";
+import {
+  type Confusion,
+  countOf,
+  emptyConfusion,
+  errorByClass,
+  evaluationMetrics,
+  type MetricSettings,
+  type RowMetric,
+} from "../metrics/index.js";
 import type { Model } from "../nn/index.js";
 import type { ClassResult, RoleResult, RoleResults } from "../run/events.js";
 import type { PreparedData } from "../session/data.js";
+import type { Session } from "../session/session.js";
 import { noGrad, scope, tensor } from "../torch/index.js";
 
-export interface Evaluation extends RoleResult {
-  /** `[true class][predicted class]`, counts. */
-  readonly confusion: readonly (readonly number[])[];
+/** The figures of one model, and the counts behind them. */
+export interface Evaluation {
+  readonly figures: RoleResult;
+  readonly confusion: Confusion;
 }
 
-/** Mode `eval`: running statistics, no dropout, no noise. Images without a label are not counted. */
-export async function evaluateModel(model: Model, images: EvaluationSet, numClasses: number): Promise<Evaluation> {
-  return (await evaluateAll({ model }, images, numClasses)).model!;
-}
-
-/** Every model of a method on the same images, batch by batch. */
+/** Every model on the same images, batch by batch, in mode `eval`: running statistics, no dropout, no noise. */
 export async function evaluateAll(
   models: Readonly<Record<string, Model>>,
   images: EvaluationSet,
-  numClasses: number,
+  settings: MetricSettings,
 ): Promise<Record<string, Evaluation>> {
+  const metrics = evaluationMetrics(settings);
+  const byRow = metrics.flatMap((metric) => ("sum" in metric ? [metric] : []));
   const counts = Object.entries(models).map(([role, model]) => {
-    const confusion = Array.from({ length: numClasses }, () => new Array<number>(numClasses).fill(0));
-    return { role, model, confusion, lossSum: 0 };
+    return { role, model, confusion: emptyConfusion(settings.numClasses), sums: byRow.map(() => 0) };
   });
   try {
     for (let k = 0; k < images.batches; k++) {
       const waiting = images.prepare(k);
       if (waiting) await waiting;
       for (const count of counts) {
-        const { predicted, y, loss } = noGrad(() => scope(() => judge(count.model, images.batch(k))));
+        const { predicted, y, sums } = noGrad(() => scope(() => judge(count.model, images.batch(k), byRow)));
         predicted.forEach((guess, i) => {
           count.confusion[y[i]!]![guess]! += 1;
         });
-        count.lossSum += loss;
+        sums.forEach((sum, i) => {
+          count.sums[i]! += sum;
+        });
       }
     }
   } finally {
     images.close();
   }
   return Object.fromEntries(
-    counts.map(({ role, confusion, lossSum }) => {
-      const n = confusion.flat().reduce((sum, count) => sum + count, 0);
-      const right = confusion.reduce((sum, row, k) => sum + row[k]!, 0);
-      return [role, { error: n === 0 ? Number.NaN : (100 * (n - right)) / n, loss: lossSum / n, n, confusion }];
+    counts.map(({ role, confusion, sums }) => {
+      const n = countOf(confusion);
+      const mean = (metric: RowMetric) => (metric.scale * sums[byRow.indexOf(metric)]!) / n;
+      const named: Record<string, number> = Object.fromEntries(
+        metrics.map((metric) => [metric.name, "sum" in metric ? mean(metric) : metric.of(confusion)]),
+      );
+      const { error = Number.NaN, loss = Number.NaN } = named;
+      return [role, { figures: { ...named, error, loss, n }, confusion }];
     }),
   );
 }
 
-/** Predicted classes, and the sum (not mean) of cross-entropies. */
-function judge(model: Model, { x, y }: ReturnType<EvaluationSet["batch"]>) {
+/** Predicted classes, and the sums of the metrics over the rows. */
+function judge(model: Model, { x, y }: ReturnType<EvaluationSet["batch"]>, metrics: readonly RowMetric[]) {
   const logits = model.forward(x, "eval");
   const target = tensor(y, [y.length], "int64").toDevice(logits.device);
-  return { predicted: logits.argmax(1).toNumbers(), y, loss: crossEntropy(logits, target, { divideBy: 1 }).item() };
+  const sums = metrics.map((metric) => metric.sum(logits, target).item());
+  return { predicted: logits.argmax(1).toNumbers(), y, sums };
+}
+
+/** The models of a run (or some of them) on a split. Throws UsageError where its metrics do not fit its classes. */
+export function evaluateSplit(
+  { config, data, method, hardware }: Pick<Session, "config" | "data" | "method" | "hardware">,
+  split: Split,
+  models: Readonly<Record<string, Model>> = method.models,
+): Promise<Record<string, Evaluation>> {
+  const images = splitImages(data, split, config, hardware.device);
+  return evaluateAll(models, images, { numClasses: data.classes.length, topK: config.topK });
 }
 
 export type Split = "test" | "val";
@@ -85,22 +108,10 @@ export function splitImages(
 
 /** The part of evaluations that events and results hold. */
 export function roleResults(evaluations: Readonly<Record<string, Evaluation>>): RoleResults {
-  return Object.fromEntries(
-    Object.entries(evaluations).map(([role, { error, loss, n }]) => [role, { error, loss, n }]),
-  );
+  return Object.fromEntries(Object.entries(evaluations).map(([role, { figures }]) => [role, figures]));
 }
 
 /** Error by true class. */
 export function classResults({ confusion }: Pick<Evaluation, "confusion">, classes: readonly string[]): ClassResult[] {
-  return confusion.map((row, k) => {
-    const n = row.reduce((sum, count) => sum + count, 0);
-    return { class: classes[k]!, error: n === 0 ? Number.NaN : (100 * (n - row[k]!)) / n, n };
-  });
-}
-
-/** The class that nearly all images are taken for, if there is one: a sign of collapse. */
-export function collapsedClass({ confusion, n }: Evaluation, share = 0.9): number | undefined {
-  const guesses = confusion.map((_, k) => confusion.reduce((sum, row) => sum + row[k]!, 0));
-  const largest = guesses.indexOf(Math.max(...guesses));
-  return guesses.length > 1 && guesses[largest]! > share * n ? largest : undefined;
+  return errorByClass(confusion).map((one, k) => ({ class: classes[k]!, ...one }));
 }

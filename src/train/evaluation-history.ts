@@ -2,6 +2,7 @@
 
 import type { EvaluationEvent } from "../run/events.js";
 import type { LoggedEvent } from "../run/index.js";
+import { median } from "../statistics.js";
 import type { Split } from "./evaluate.js";
 
 /** How many evaluations the median is over, as in the FixMatch papers. */
@@ -42,9 +43,7 @@ export class EvaluationHistory {
 
   /** Median error of the last evaluations, up to 20, and how many those were. */
   medianLast20(): { readonly split: Split; readonly error: number; readonly evaluations: number } {
-    const last = [...this.#errors.values()].slice(-LAST).sort((a, b) => a - b);
-    const middle = last.length >> 1;
-    const error = last.length % 2 === 1 ? last[middle]! : (last[middle - 1]! + last[middle]!) / 2;
-    return { split: this.split, error, evaluations: last.length };
+    const last = [...this.#errors.values()].slice(-LAST);
+    return { split: this.split, error: median(last), evaluations: last.length };
   }
 }

@@ -1,16 +1,24 @@
 /** Times the steps of a run: medians, rate, time to go, and whether the machine has become busy. */
+import { median } from "../statistics.js";
 
 /** An interval this many times slower than the best one counts as slow ... */
 const SLOW_FACTOR = 3;
 /** ... and so many of them in a row are worth a warning. */
 const SLOW_INTERVALS = 3;
+/** Times kept for the run's median; of a longer run every second, fourth, ... step. */
+const MOST_TIMES = 100_000;
 
 export class StepClock {
   readonly #began = performance.now();
   readonly #spent: number;
   readonly #medianBefore: number;
-  readonly #all: number[] = [];
+  #all: number[] = [];
+  #steps = 0;
+  /** One of so many steps is kept in `#all`. */
+  #stride = 1;
   #interval: number[] = [];
+  /** Steps of the interval whose work on the device is done. */
+  #settled = 0;
   #phases: Record<string, number> = {};
   #started = 0;
   #marked = 0;
@@ -37,9 +45,25 @@ export class StepClock {
     this.#marked = now;
   }
   stop(): void {
-    const seconds = (performance.now() - this.#started) / 1000;
-    this.#all.push(seconds);
-    this.#interval.push(seconds);
+    this.#interval.push((performance.now() - this.#started) / 1000);
+  }
+
+  /** Runs `body`, which waits for work that the steps since the last call left to the device; they share the time. */
+  waitFor<T>(body: () => T): T {
+    this.#marked = performance.now();
+    const result = body();
+    const share = (performance.now() - this.#marked) / 1000 / (this.#interval.length - this.#settled);
+    this.mark("step");
+    for (let i = this.#settled; i < this.#interval.length; i++) {
+      this.#interval[i]! += share;
+      if (this.#steps++ % this.#stride === 0) this.#all.push(this.#interval[i]!);
+    }
+    this.#settled = this.#interval.length;
+    if (this.#all.length >= MOST_TIMES) {
+      this.#all = this.#all.filter((_, i) => i % 2 === 0);
+      this.#stride *= 2;
+    }
+    return result;
   }
 
   /** Seconds since the start of the run, evaluations and checkpoints included. */
@@ -51,16 +75,16 @@ export class StepClock {
     return this.#all.length > 0 ? median(this.#all) : this.#medianBefore;
   }
 
-  /** What a step event tells; begins a new interval. */
+  /** What a step event tells, after `waitFor`; begins a new interval. */
   report(batch: number, stepsToGo: number) {
     const seconds = median(this.#interval);
     const count = this.#interval.length;
     const phases = Object.fromEntries(Object.entries(this.#phases).map(([name, total]) => [name, total / count]));
-    const perStep = (performance.now() - this.#began) / 1000 / this.#all.length; // with evaluations, for the time to go
+    const perStep = (performance.now() - this.#began) / 1000 / this.#steps; // with evaluations, for the time to go
     this.#ratio = seconds / this.#best;
     this.#slow = this.#ratio > SLOW_FACTOR ? this.#slow + 1 : 0;
     this.#best = Math.min(this.#best, seconds);
-    [this.#interval, this.#phases] = [[], {}];
+    [this.#interval, this.#phases, this.#settled] = [[], {}, 0];
     return { imagesPerSecond: batch / seconds, stepSeconds: seconds, etaSeconds: stepsToGo * perStep, phases };
   }
 
@@ -70,11 +94,4 @@ export class StepClock {
     this.#warned = true;
     return this.#ratio;
   }
-}
-
-function median(values: readonly number[]): number {
-  if (values.length === 0) return Number.NaN;
-  const sorted = Float64Array.from(values).sort();
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

@@ -13,6 +13,7 @@ function interval(clock: StepClock, ms: number) {
     vi.advanceTimersByTime(ms / 2);
     clock.stop();
   }
+  clock.waitFor(() => {});
   return clock.report(10, 100);
 }
 
@@ -34,6 +35,31 @@ describe("StepClock", () => {
     expect(told.slice(0, 6)).toEqual(new Array(6).fill(undefined));
     expect(told[6]).toBeCloseTo(8); // the ratio measured, not the threshold
     expect(told[7]).toBeUndefined();
+  });
+
+  it("spreads the time of reading over the steps that left work to the device", () => {
+    const clock = new StepClock();
+    for (let step = 0; step < 4; step++) {
+      clock.start();
+      vi.advanceTimersByTime(1);
+      clock.stop();
+    }
+    clock.waitFor(() => void vi.advanceTimersByTime(36));
+    expect(clock.median()).toBeCloseTo(0.01);
+    expect(clock.report(10, 100).stepSeconds).toBeCloseTo(0.01);
+  });
+
+  it("still knows the median after more steps than it keeps times of", () => {
+    const clock = new StepClock();
+    for (let step = 0; step < 250_000; step++) {
+      clock.start();
+      vi.advanceTimersByTime(step % 2 === 0 ? 1 : 3);
+      clock.stop();
+      if (step % 1000 === 999) clock.waitFor(() => {});
+      if (step % 1000 === 999) clock.report(1, 1);
+    }
+    expect(clock.median()).toBeGreaterThanOrEqual(0.001);
+    expect(clock.median()).toBeLessThanOrEqual(0.003);
   });
 
   it("counts what earlier parts of a resumed run took", () => {

@@ -6,9 +6,10 @@ import { type RunConfig, resolveConfig } from "../../config/resolve.js";
 import { UsageError } from "../../errors.js";
 import { writeWhole } from "../../files/write-whole.js";
 import { integer, type OptionSpec, parseOptions, text } from "../../options.js";
+import { median as medianOf, quantile } from "../../statistics.js";
 import { addFlags, addRunFlags, givenFlags } from "../flags.js";
 import { load, machine } from "../measure/machine.js";
-import { type Measurement, measure, quantile } from "../measure/measure.js";
+import { type Measurement, measure } from "../measure/measure.js";
 import { comparePeer } from "../measure/peer.js";
 import { type BenchResult, benchLines } from "../measure/result.js";
 import { print, printError } from "../output.js";
@@ -124,7 +125,7 @@ function benchResult(
   loads: BenchResult["load"],
 ): BenchResult {
   const { start, stepSeconds, memoryMB: memory } = measured;
-  const median = quantile(stepSeconds, 0.5);
+  const median = medianOf(stepSeconds);
   const whole = (value: number | undefined) => Math.round(value ?? Number.NaN);
   return {
     method: config.method,

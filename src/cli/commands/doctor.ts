@@ -1,9 +1,11 @@
 /** `fewlabels doctor`: what was found, what is missing, what to do about it. */
+import { pathToFileURL } from "node:url";
 import type { Command } from "commander";
 import { resolveConfig } from "../../config/resolve.js";
+import { packagePath } from "../../package.js";
+import { median } from "../../statistics.js";
 import { engineInfo } from "../../torch/index.js";
-
-import { measure, quantile } from "../measure/measure.js";
+import { measure } from "../measure/measure.js";
 import { print } from "../output.js";
 import { registries } from "../registries.js";
 
@@ -79,7 +81,7 @@ async function doctorCommand(json: boolean): Promise<void> {
 }
 
 async function probeSetup(): Promise<Report> {
-  const script = new URL("../../../scripts/setup/probe.mjs", import.meta.url);
+  const script = pathToFileURL(packagePath("scripts/setup/probe.mjs"));
   const { probe } = (await import(script.href)) as { probe: () => Report };
   return probe();
 }
@@ -96,7 +98,7 @@ async function tryEngine(): Promise<Engine> {
     capability,
     precision: start.precision,
     threads: start.threads,
-    stepMs: Math.round(quantile(stepSeconds, 0.5) * 10_000) / 10,
+    stepMs: Math.round(median(stepSeconds) * 10_000) / 10,
   };
 }
 

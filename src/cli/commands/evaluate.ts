@@ -2,7 +2,7 @@
 import { type Command, Option } from "commander";
 import { type EvaluateOptions, evaluateRun } from "../../inference/evaluate.js";
 import type { RunEvaluation } from "../../run/events.js";
-import { count, digits, percent, table } from "../format.js";
+import { count, digits, isPercentage, metricName, percent, table } from "../format.js";
 import { print } from "../output.js";
 
 export function addEvaluate(program: Command): void {
@@ -39,14 +39,16 @@ export function evaluationLines({ result, step, split, classes, perClass, confus
   const results = (split === "val" ? result.val : result.test) ?? {};
   const roles = Object.keys(results);
   const { predictor } = result;
+  const names = Object.keys(results[predictor] ?? {}).filter((name) => name !== "n");
   const lines = [
     `${result.method}, ${result.model}, ${result.dataset} with ${count(result.labels)} labels, step ${count(step)} of ${count(result.steps)}: ${split} set`,
     "",
     ...table([
-      ["", "error", "loss", "images"],
+      ["", ...names.map(metricName), "images"],
       ...roles.map((role) => {
-        const { error, loss, n } = results[role]!;
-        return [role === predictor ? `${role} (the result)` : role, percent(error), digits(loss), count(n)];
+        const figures: Readonly<Record<string, number>> = { ...results[role]! };
+        const cells = names.map((name) => (isPercentage(name) ? percent : digits)(figures[name] ?? Number.NaN));
+        return [role === predictor ? `${role} (the result)` : role, ...cells, count(figures.n ?? 0)];
       }),
     ]),
     "",

@@ -53,11 +53,3 @@ export async function measure(
     rmSync(folder, { recursive: true, force: true });
   }
 }
-
-/** The `q` quantile of some numbers, by linear interpolation. */
-export function quantile(values: readonly number[], q: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = (sorted.length - 1) * q;
-  const [low, high] = [sorted[Math.floor(at)] ?? Number.NaN, sorted[Math.ceil(at)] ?? Number.NaN];
-  return low + (high - low) * (at - Math.floor(at));
-}

@@ -1,13 +1,13 @@
 /** `bench --peer`: ours and a Python script in turns, each in a process of its own, so that both see the same machine. */
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { flagOf } from "../../config/given.js";
 import type { RunConfig } from "../../config/resolve.js";
 import { TrainingError, UsageError } from "../../errors.js";
+import { packagePath } from "../../package.js";
+import { median as medianOf } from "../../statistics.js";
 import { printError } from "../output.js";
 import { load } from "./machine.js";
-import { quantile } from "./measure.js";
 import type { BenchResult, PeerComparison, PeerTurn } from "./result.js";
 
 export interface PeerOptions {
@@ -28,7 +28,7 @@ export async function comparePeer(
 ): Promise<{ ours: BenchResult; peer: PeerComparison }> {
   const { peer, rounds, steps, warmup, flags } = options;
   if (!existsSync(peer)) throw new UsageError(`fewlabels bench: --peer ${peer}: there is no such file`);
-  const main = fileURLToPath(new URL("../../../bin/fewlabels.js", import.meta.url));
+  const main = packagePath("bin/fewlabels.js");
   const given = flags.flatMap(([key, value]) => [`${flagOf(key)}=${String(value)}`]);
   const oursCommand = [main, "bench", "--json", `--steps=${steps}`, `--warmup=${warmup}`, ...given];
   const python = process.env.FEWLABELS_PYTHON ?? "python3";
@@ -59,10 +59,7 @@ export async function comparePeer(
     turns.push(turn);
     measured.push(ours);
   }
-  const ratioMedian = quantile(
-    turns.map((turn) => turn.ratio),
-    0.5,
-  );
+  const ratioMedian = medianOf(turns.map((turn) => turn.ratio));
   const byMedian = measured.toSorted((a, b) => a.stepSecondsMedian - b.stepSecondsMedian);
   // The script's folder and the data's are this machine's business.
   const shown = command.map((arg, i) => (i === 0 ? arg.split("/").at(-1)! : command[i - 1] === "--data" ? "DIR" : arg));

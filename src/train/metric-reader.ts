@@ -1,0 +1,81 @@
+/**
+ * The numbers that steps return, left on the device until they are wanted: each step packs its tensors into one vector, and
+ * all of them are read with one copy. That the numbers are finite is seen at that moment, of every step since the last one.
+ */
+import { TrainingError } from "../errors.js";
+import type { Metrics } from "../methods/index.js";
+import { cat, noGrad, scope, Tensor } from "../torch/index.js";
+
+interface Pending {
+  /** Steps done, from 1. */
+  readonly step: number;
+  readonly metrics: readonly (readonly [name: string, number: number | undefined])[];
+  /** The tensors among them, in order, `[M]`; undefined without any. */
+  readonly packed: Tensor | undefined;
+}
+
+/** So many steps wait at the most, however seldom the run logs. */
+const MOST_PENDING = 500;
+
+export class MetricReader {
+  readonly #learningRate: (step: number) => number;
+  #pending: Pending[] = [];
+  #last: Readonly<Record<string, number>> = {};
+
+  /** `learningRate` of a step counted from 0, for the message of a run that has failed. */
+  constructor(learningRate: (step: number) => number) {
+    this.#learningRate = learningRate;
+  }
+
+  /** Takes the metrics of the step numbered `step` from 1; call it in the step's scope. Does not wait for the device. */
+  keep(step: number, metrics: Metrics): void {
+    const entries = Object.entries(metrics);
+    const tensors = entries.flatMap(([, value]) => (value instanceof Tensor ? [value] : []));
+    // Without the graph, which would hold on to the step's activations.
+    const packed = tensors.length > 0 ? noGrad(() => scope(() => pack(tensors))).keep() : undefined;
+    const named = entries.map(([name, value]) => [name, value instanceof Tensor ? undefined : value] as const);
+    this.#pending.push({ step, metrics: named, packed });
+    if (this.#pending.length >= MOST_PENDING) this.read();
+  }
+
+  /**
+   * The metrics of the latest step: a synchronization point. Throws TrainingError that names the first step whose numbers
+   * are not all finite, with its terms.
+   */
+  read(): Readonly<Record<string, number>> {
+    const pending = this.#pending;
+    this.#pending = [];
+    const packed = pending.flatMap((one) => (one.packed ? [one.packed] : []));
+    const numbers = packed.length > 0 ? scope(() => (packed.length > 1 ? cat(packed) : packed[0]!).toNumbers()) : [];
+    for (const vector of packed) vector.release();
+    let at = 0;
+    for (const { step, metrics } of pending) {
+      this.#last = Object.fromEntries(metrics.map(([name, number]) => [name, number ?? numbers[at++]!]));
+      if (Object.values(this.#last).every(Number.isFinite)) continue;
+      this.#fail(step);
+    }
+    return this.#last;
+  }
+
+  /** Forgets what waits: the run is over. */
+  close(): void {
+    for (const { packed } of this.#pending) packed?.release();
+    this.#pending = [];
+  }
+
+  #fail(step: number): never {
+    const terms = Object.entries(this.#last)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(", ");
+    throw new TrainingError(
+      `step ${step}: the loss is not finite (${terms}; learning rate ${this.#learningRate(step - 1)}). ` +
+        "The last checkpoint is from before. Try a lower --optimizer.lr, a longer warm-up or --precision fp32",
+    );
+  }
+}
+
+/** One vector of several one-element tensors, in the widest of their types, so that the numbers read are the numbers kept. */
+function pack(tensors: readonly Tensor[]): Tensor {
+  const exact = tensors.every(({ dtype }) => dtype === "float32") ? "float32" : "float64";
+  return cat(tensors.map((t) => t.detach().reshape([1]).to(exact)));
+}

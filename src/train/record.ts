@@ -1,0 +1,76 @@
+/** What a run writes down before its first step: the folder, the facts of the run, where it continues. */
+import { join } from "node:path";
+import type { RunConfig } from "../config/resolve.js";
+import { DataError } from "../errors.js";
+import { writeWhole } from "../files/write-whole.js";
+import { packageVersion } from "../package.js";
+import type { StartEvent } from "../run/events.js";
+import { RunFolder } from "../run/index.js";
+import { restoreCheckpoint } from "../session/checkpoint.js";
+import { inferenceRecord, writeInferenceRecord } from "../session/inference-record.js";
+import type { Session } from "../session/session.js";
+import { engineInfo } from "../torch/index.js";
+
+/** A run folder open for writing, and how far the run in it had come. */
+export interface OpenRun {
+  readonly folder: RunFolder;
+  readonly startStep: number;
+  /** Seconds that earlier parts of the run took, and the median of their steps (NaN: none yet). */
+  readonly spentSeconds: number;
+  readonly medianBefore: number;
+}
+
+/** A new folder, or the one of the run to continue with its state put back. */
+export function openFolder(config: RunConfig, session: Session): OpenRun {
+  return config.resume === undefined ? createFolder(config, session) : continueFolder(config, session);
+}
+
+function createFolder({ out }: RunConfig, session: Session): OpenRun {
+  const { config, data, method } = session;
+  const folder = RunFolder.create(out, config, { versions: versions(), dataFingerprint: data.fingerprint });
+  writeInferenceRecord(out, inferenceRecord(data, method));
+  const { damaged } = data;
+  if (damaged.length > 0) writeWhole(join(out, "damaged.json"), `${JSON.stringify(damaged, null, 2)}\n`);
+  return { folder, startStep: 0, spentSeconds: 0, medianBefore: Number.NaN };
+}
+
+function continueFolder({ out }: RunConfig, { data, owners }: Session): OpenRun {
+  const folder = RunFolder.open(out);
+  const before = folder.config().dataFingerprint;
+  if (before !== data.fingerprint) {
+    throw new DataError(
+      `${out}: the data are not those the run was started with (fingerprint ${data.fingerprint}, then ${before})`,
+    );
+  }
+  const checkpoint = folder.latestCheckpoint();
+  if (checkpoint) restoreCheckpoint(checkpoint, owners);
+  const startStep = checkpoint?.step ?? 0;
+  folder.truncateAfter(startStep);
+  const { elapsedSeconds = 0, stepSecondsMedian } = checkpoint?.extra ?? {};
+  return { folder, startStep, spentSeconds: Number(elapsedSeconds), medianBefore: Number(stepSecondsMedian) };
+}
+
+export function startEvent(config: RunConfig, { data, method, hardware }: Session, startStep: number): StartEvent {
+  const { labeled, unlabeled, validation } = data.split;
+  const [model] = Object.values(method.models);
+  return {
+    type: "start",
+    config,
+    ...hardware,
+    threads: config.threads,
+    data: {
+      labeled: labeled.length,
+      unlabeled: data.pool?.count ?? unlabeled.length,
+      val: validation.length,
+      test: data.testLabels.length,
+      classes: data.classes,
+      ...(data.labelNoise ? { labelNoise: data.labelNoise } : {}),
+    },
+    parameters: model?.parameters.reduce((sum, { tensor }) => sum + tensor.numel, 0) ?? 0,
+    ...(config.resume !== undefined ? { resumedFrom: startStep } : {}),
+  };
+}
+
+function versions(): Record<string, string> {
+  return { fewlabels: packageVersion(), node: process.versions.node, libtorch: engineInfo().libtorch };
+}

@@ -1,0 +1,83 @@
+/** When the loop waits for the device: when it logs, evaluates or writes, and at no other step. */
+import { join } from "node:path";
+import { afterEach, expect, test, vi } from "vitest";
+import { TrainingError } from "../../src/errors.js";
+import { readEvents } from "../../src/run/index.js";
+import { liveTensors, scope, Tensor, tensor } from "../../src/torch/index.js";
+import { MetricReader } from "../../src/train/metric-reader.js";
+import { describeEngine } from "../support/engine.js";
+import { configure, folderOfThisFile, trainToEnd } from "../support/train-run.js";
+
+const folder = folderOfThisFile();
+afterEach(() => void vi.restoreAllMocks());
+
+describeEngine("MetricReader", () => {
+  const one = (value: number) => tensor([value], []);
+
+  test("returns the latest step's numbers, exactly, in one read, whatever their kind", () => {
+    const reader = new MetricReader(() => 0.1);
+    const live = liveTensors();
+    scope(() => reader.keep(1, { loss: one(0.1), weight: 3 }));
+    scope(() => reader.keep(2, { kept: 4, loss: one(1 / 3), count: tensor([7], [1], "int64") }));
+    const reads = vi.spyOn(Tensor.prototype, "toArray");
+    expect(reader.read()).toEqual({ kept: 4, loss: Math.fround(1 / 3), count: 7 });
+    expect(reads).toHaveBeenCalledTimes(1);
+    expect(reader.read()).toEqual({ kept: 4, loss: Math.fround(1 / 3), count: 7 });
+    expect(reads).toHaveBeenCalledTimes(1);
+    expect(liveTensors()).toBe(live);
+  });
+
+  test("names the first bad step of those that waited, with its terms and its rate", () => {
+    const reader = new MetricReader((step) => step / 10);
+    for (const [i, value] of [1, 2, Number.NaN, 4, Number.POSITIVE_INFINITY].entries())
+      scope(() => reader.keep(i + 1, { loss: one(value), weight: i }));
+    expect(() => reader.read()).toThrow(TrainingError);
+    scope(() => reader.keep(6, { weight: Number.NaN }));
+    expect(() => reader.read()).toThrow(/^step 6: the loss is not finite \(weight NaN; learning rate 0.5\)/);
+  });
+});
+
+describeEngine("the loop", () => {
+  test("waits for the device when it logs, not at every step", async () => {
+    const [item, array] = [vi.spyOn(Tensor.prototype, "item"), vi.spyOn(Tensor.prototype, "toArray")];
+    const counts: number[] = [];
+    const config = configure(join(folder, "seldom"), { steps: 20, logEvery: 10, method: "mean-teacher" });
+    const { stop, count } = { stop: () => false, count: () => item.mock.calls.length + array.mock.calls.length };
+    const { train } = await import("../../src/train/train.js");
+    const before: number[] = [];
+    const run = train(config, {
+      stop() {
+        before.push(count());
+        return stop();
+      },
+    });
+    for await (const event of run) if (event.type === "step") counts.push(count());
+    const perStep = before.map((value, i) => value - (before[i - 1] ?? before[0]!));
+    expect(perStep.slice(1, 9)).toEqual(new Array(8).fill(0));
+    expect(perStep[9]).toBe(1);
+    expect(counts).toHaveLength(2);
+  });
+
+  test("a loss that goes bad between two log lines names its own step, and no checkpoint of bad weights is written", async () => {
+    const explode = {
+      "optimizer.name": "sgd",
+      "optimizer.lr": 1e30,
+      "optimizer.schedule": "constant",
+      "optimizer.warmupSteps": 0,
+    };
+    const failing = async (out: string, given: object) =>
+      trainToEnd(configure(join(folder, out), { ...explode, steps: 40, ...given })).then(
+        () => "",
+        (error: Error) => error.message,
+      );
+    const [often, seldom] = [await failing("often", {}), await failing("seldom-bad", { logEvery: 40 })];
+    expect(often).toMatch(/^step \d+: the loss is not finite \(classification/);
+    expect(seldom).toBe(often);
+    expect(await failing("saving", { logEvery: 40, checkpointEvery: 1 })).toBe(often);
+    const saved = readEvents(join(folder, "saving", "metrics.jsonl")).flatMap((event) =>
+      event.type === "checkpoint" ? [event.step] : [],
+    );
+    const bad = Number(/^step (\d+)/.exec(often)![1]);
+    expect(Math.max(0, ...saved.map(Number))).toBe(bad - 1);
+  });
+});
