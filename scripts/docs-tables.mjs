@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-/** @typedef {{ type: string, default: unknown, doc: string, min?: number, max?: number, choices?: readonly string[] }} Option */
+/** @typedef {{ type: string, default: unknown, doc: string, min?: number, max?: number, choices?: readonly string[], value?: string, required?: boolean }} Option */
 /** @typedef {Readonly<Record<string, Option>>} Spec */
 /** @typedef {{ name: string, options: Spec }} Named */
 /**
@@ -12,7 +12,10 @@ import { fileURLToPath } from "node:url";
  * @property {readonly (Named & { summary: string })[]} methods
  * @property {readonly (Named & { presets: Readonly<Record<string, unknown>> })[]} models
  * @property {readonly Named[]} dataSets
- * @property {Readonly<Record<string, Spec>>} commands Options of pages in docs/commands, by "PAGE BLOCK" ("train run").
+ * @property {readonly Named[]} commands Each has its options on the page of its first word: "data inspect" on data.md.
+ * @property {readonly { name: string, usage: string, summary: string }[]} commandRows README's table of commands
+ * @property {Spec} runOptions
+ * @property {Spec} optimizerOptions
  */
 
 const root = new URL("..", import.meta.url);
@@ -23,9 +26,9 @@ function flagOf(key) {
 }
 
 /** @param {Option} option */
-function valuesOf({ type, choices, min, max }) {
+function valuesOf({ type, choices, min, max, value = "text" }) {
   if (choices) return choices.map((choice) => `\`${choice}\``).join(", ");
-  const kind = { integer: "whole number", number: "number", boolean: "true or false" }[type] ?? "text";
+  const kind = { integer: "whole number", number: "number", boolean: "true or false" }[type] ?? value;
   if (type !== "integer" && type !== "number") return kind;
   if (min !== undefined && max !== undefined) return `${kind} in ${min}..${max}`;
   if (min !== undefined) return `${kind} of at least ${min}`;
@@ -35,7 +38,7 @@ function valuesOf({ type, choices, min, max }) {
 /** One row an option: flag, values, default, meaning. @param {Spec} spec @param {string} [prefix] */
 export function optionTable(spec, prefix = "") {
   const rows = Object.entries(spec).map(([name, option]) => {
-    const preset = option.default === undefined ? "" : `\`${String(option.default)}\``;
+    const preset = option.required ? "required" : option.default === undefined ? "" : `\`${String(option.default)}\``;
     const flag = `\`${flagOf(`${prefix}${name}`)}\``;
     return `| ${flag} | ${valuesOf(option)} | ${preset} | ${option.doc.replaceAll("|", "\\|")} |`;
   });
@@ -43,18 +46,23 @@ export function optionTable(spec, prefix = "") {
 }
 
 /** Every generated block: page, name of the block, text. @param {Declared} declared @returns {[string, string, string][]} */
-export function blocks({ methods, models, dataSets, commands }) {
+export function blocks({ methods, models, dataSets, commands, commandRows, runOptions, optimizerOptions }) {
   const list = (/** @type {string[]} */ names) => names.join(", ");
+  const rows = commandRows.map(
+    ({ name, usage, summary }) => `| [\`fewlabels ${usage}\`](docs/commands/${name}.md) | ${summary} |`,
+  );
   return [
-    ...Object.entries(commands).map(([where, spec]) => {
-      const [page, block] = where.split(" ");
-      const prefix = block === "optimizer" ? "optimizer." : "";
-      return /** @type {[string, string, string]} */ ([
-        `docs/commands/${page}.md`,
-        `options: ${block}`,
-        `\n${optionTable(spec, prefix)}\n`,
-      ]);
-    }),
+    ...commands.map(
+      ({ name, options }) =>
+        /** @type {[string, string, string]} */ ([
+          `docs/commands/${name.split(" ")[0]}.md`,
+          `options: ${name}`,
+          `\n${optionTable(options)}\n`,
+        ]),
+    ),
+    ["docs/commands/train.md", "options: run", `\n${optionTable(runOptions)}\n`],
+    ["docs/commands/train.md", "options: optimizer", `\n${optionTable(optimizerOptions, "optimizer.")}\n`],
+    ["README.md", "commands", `\n${["| command | does |", "| --- | --- |", ...rows].join("\n")}\n`],
     ...methods.map(
       ({ name, options }) =>
         /** @type {[string, string, string]} */ ([
@@ -105,9 +113,7 @@ export function wantedPages(declared) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { benchOptions, dataSets, methods, models, optimizerOptions, runOptions } = await import("fewlabels/internal");
-  const commands = { "train run": runOptions, "train optimizer": optimizerOptions, "bench bench": benchOptions };
-  const pages = wantedPages({ methods, models, dataSets, commands });
+  const pages = wantedPages(await import("fewlabels/internal"));
   const stale = [...pages].filter(([page, text]) => readFileSync(new URL(page, root), "utf8") !== text);
   const check = process.argv.includes("--check");
   for (const [page, text] of stale) {

@@ -11,6 +11,7 @@ export type { ImageSet } from "./images/image-set.js";
 export { evaluateRun } from "./inference/evaluate.js";
 export { type FilterOptions, type FilterResult, filterPool } from "./inference/filter.js";
 export { openPredictor, type Prediction, type Predictor } from "./inference/predict.js";
+export { type PseudoLabelOptions, type PseudoLabelResult, pseudoLabel } from "./inference/pseudo-label.js";
 export * from "./losses/index.js";
 export {
   defineMethod,
@@ -31,7 +32,9 @@ export { Rng } from "./rng.js";
 export type { RoleResult, RunResult, TrainEvent } from "./run/events.js";
 export { RunFolder } from "./run/index.js";
 export * from "./schedules/index.js";
+export { packDataSet, packFolder } from "./session/pack.js";
 export * from "./targets/index.js";
 export * as torch from "./torch/index.js";
+export { demoRuns } from "./train/demo.js";
 export { train } from "./train/train.js";
 export { runInWorker } from "./train/worker.js";

@@ -2,7 +2,7 @@
 export { planWeak, type WeakName } from "./augment/photo.js";
 export { createLoader } from "./batches/loader.js";
 export { storeImages } from "./batches/store.js";
-export { benchOptions } from "./cli/commands/bench.js";
+export { commandRows, commands } from "./cli/commands/index.js";
 export { registries } from "./cli/registries.js";
 export { resolveConfig } from "./config/resolve.js";
 export { runOptions } from "./config/run-options.js";

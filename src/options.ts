@@ -2,7 +2,7 @@
  * Declared options. One declaration gives the command-line flag, the YAML key, the typed field, the check and the
  * documentation: see `defineMethod`, `defineModel` and the run options of `train/`.
  */
-import { badValue, UsageError, unknownName } from "./errors.js";
+import { badValue, nearest, UsageError, unknownName } from "./errors.js";
 
 export type OptionType = "number" | "integer" | "boolean" | "string";
 
@@ -14,6 +14,12 @@ export interface Option<T = unknown> {
   readonly min?: number;
   readonly max?: number;
   readonly choices?: readonly string[];
+  /** What a text is, for help and errors: "file", "folder". */
+  readonly value?: string;
+  /** Cannot be left out. */
+  readonly required?: boolean;
+  /** As a flag it may stand without a value, and is then true. */
+  readonly bare?: boolean;
 }
 
 export type OptionSpec = Readonly<Record<string, Option>>;
@@ -48,10 +54,16 @@ export function boolean(value: boolean | undefined, about: { doc: string }): Opt
   return { type: "boolean", default: value, ...about };
 }
 
+interface TextAbout {
+  readonly doc: string;
+  readonly value?: string;
+  readonly bare?: boolean;
+}
+
 /** Free text, such as a path. */
-export function text(value: string, about: { doc: string }): Option<string>;
-export function text(value: undefined, about: { doc: string }): Option<string | undefined>;
-export function text(value: string | undefined, about: { doc: string }): Option<string | undefined> {
+export function text(value: string, about: TextAbout): Option<string>;
+export function text(value: undefined, about: TextAbout): Option<string | undefined>;
+export function text(value: string | undefined, about: TextAbout): Option<string | undefined> {
   return { type: "string", default: value, ...about };
 }
 
@@ -74,6 +86,11 @@ export function choice<const C extends readonly string[]>(
   return { type: "string", default: value, choices, ...about };
 }
 
+/** The option, which now cannot be left out. */
+export function required<T>(option: Option<T | undefined>): Option<T> {
+  return { ...option, default: undefined as T, required: true };
+}
+
 /** Checks one value, given as text (flag) or as a typed value (YAML, library); throws UsageError. */
 export function parseOption<T>(option: Option<T>, name: string, raw: unknown, who: string): T {
   const fail = (expected: string): never => {
@@ -85,10 +102,11 @@ export function parseOption<T>(option: Option<T>, name: string, raw: unknown, wh
     return fail("true or false");
   }
   if (option.type === "string") {
-    if (typeof raw !== "string" && typeof raw !== "number") return fail("text");
+    if (typeof raw !== "string" && typeof raw !== "number") return fail(kindOf(option));
     const word = String(raw);
     if (option.choices && !option.choices.includes(word)) {
-      throw new UsageError(unknownName(who, name, word, option.choices));
+      const near = nearest(word, option.choices);
+      throw new UsageError(badValue(who, name, kindOf(option), word, near ? `Did you mean "${near}"?` : ""));
     }
     return word as T;
   }
@@ -96,7 +114,15 @@ export function parseOption<T>(option: Option<T>, name: string, raw: unknown, wh
   const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = option;
   const whole = option.type === "integer";
   const inRange = Number.isFinite(value) && value >= min && value <= max && (!whole || Number.isInteger(value));
-  return inRange ? (value as T) : fail(`${whole ? "a whole number" : "a number"}${rangeText(option)}`);
+  return inRange ? (value as T) : fail(kindOf(option));
+}
+
+/** What an option takes, in words: "a whole number of at least 1", "one of test, val", "a file". */
+export function kindOf(option: Option): string {
+  if (option.type === "boolean") return "true or false";
+  if (option.choices) return `one of ${option.choices.join(", ")}`;
+  if (option.type === "string") return option.value ? `a ${option.value}` : "text";
+  return `${option.type === "integer" ? "a whole number" : "a number"}${rangeText(option)}`;
 }
 
 /** Checks a record against a spec and fills the defaults in; throws UsageError that names the nearest option. */

@@ -1,60 +1,92 @@
-/** Flags from declared options: one declaration gives flag, check and help. */
-import { type Command, Option } from "commander";
-import { asFlags, camelCase, flagOf, flatten, type Given, kebabCase } from "../config/given.js";
+/** The flags of a command, from declared options: one declaration gives flag, check and help. */
+import { camelCase, flagOf, kebabCase } from "../config/given.js";
 import type { Named, Registries } from "../config/resolve.js";
 import { runOptions } from "../config/run-options.js";
-import { type Option as Declared, type OptionSpec, rangeText } from "../options.js";
+import { type Option, type OptionSpec, rangeText } from "../options.js";
+import type { Command } from "./command.js";
 
-/** Adds `--KEY` for each option of `spec`; `prefix` is "" or "model." and so on. */
-export function addFlags(command: Command, spec: OptionSpec, prefix = "", heading?: string): void {
-  for (const [name, option] of Object.entries(spec))
-    addFlag(command, `${prefix}${name}`, option, describeOption(option), heading);
+export interface Flag {
+  readonly option: Option;
+  /** The command's own, and not one of a run's. */
+  readonly own: boolean;
+  /** Heading in the help. */
+  readonly heading: string;
+  readonly text: string;
 }
 
-/** Adds all flags of a run: the run's own, then `--dataset.KEY`, `--method.KEY`, `--model.KEY`, `--optimizer.KEY`. */
-export function addRunFlags(command: Command, registries: Registries, leaveOut: readonly string[] = []): void {
-  const own = Object.entries(runOptions).filter(([name]) => !leaveOut.includes(name));
-  addFlags(command, Object.fromEntries(own), "", "Run:");
-  addFamilyFlags(command, registries.methods, "method", "Method (--method.KEY):");
-  addFamilyFlags(command, registries.models, "model", "Model (--model.KEY):");
-  addFlags(command, registries.optimizer, "optimizer.", "Optimizer (--optimizer.KEY):");
-  addFamilyFlags(command, registries.dataSets, "dataset", "Data set (--dataset.KEY):");
+/** Canonical key ("labelSeed", "model.width") -> flag. */
+export type Flags = ReadonlyMap<string, Flag>;
+
+/** Every flag of a command: its own, then those of what it `takes`. */
+export function flagsOf(command: Pick<Command, "options" | "takes" | "leaveOut">, registries: Registries): Flags {
+  const flags = new Map<string, Flag>();
+  const add = (key: string, flag: Flag) => {
+    if (!flags.has(key)) flags.set(key, flag);
+  };
+  const addSpec = (spec: OptionSpec, prefix: string, heading: string, own = false) => {
+    for (const [name, option] of Object.entries(spec)) {
+      add(`${prefix}${name}`, { option, own, heading, text: describeOption(option) });
+    }
+  };
+  const addFamily = (items: readonly Named[], group: string, heading: string) => {
+    for (const [name, option, text] of familyOptions(items))
+      add(`${group}.${name}`, { option, own: false, heading, text });
+  };
+  const { options, takes, leaveOut = [] } = command;
+  addSpec(options, "", "Options:", true);
+  if (takes === "run") {
+    const own = Object.entries(runOptions).filter(([name]) => !leaveOut.includes(name));
+    addSpec(Object.fromEntries(own), "", "Run:");
+    addFamily(registries.methods, "method", "Method (--method.KEY):");
+  }
+  if (takes === "run" || takes === "model") addFamily(registries.models, "model", "Model (--model.KEY):");
+  if (takes === "run") addSpec(registries.optimizer, "optimizer.", "Optimizer (--optimizer.KEY):");
+  if (takes === "run" || takes === "dataset") addFamily(registries.dataSets, "dataset", "Data set (--dataset.KEY):");
+  return flags;
 }
 
-/** One flag for each option name in a family, saying which members have it. */
-export function addFamilyFlags(command: Command, items: readonly Named[], prefix: string, heading: string): void {
+/** Every option name in a family once, with a text that says which members have it. */
+function familyOptions(items: readonly Named[]): (readonly [name: string, option: Option, text: string])[] {
   const names = new Set(items.flatMap((item) => Object.keys(item.options)));
-  for (const name of names) {
+  return [...names].map((name) => {
     const owners = items.filter((item) => name in item.options);
     const option = owners[0]!.options[name]!;
     const same = owners.every((owner) => owner.options[name]!.default === option.default);
     const shown = same ? option : { ...option, default: undefined };
     const whose = owners.length === items.length ? "" : ` [${owners.map((owner) => owner.name).join(", ")}]`;
-    addFlag(command, `${prefix}.${name}`, option, `${describeOption(shown)}${whose}`, heading);
-  }
-}
-
-function addFlag(command: Command, key: string, option: Declared, text: string, heading: string | undefined): void {
-  const flag = flagOf(key);
-  const value =
-    key === "resume" ? " [RUN]" : option.type === "boolean" ? " [true|false]" : ` <${argumentName(option)}>`;
-  const made = new Option(`${flag}${value}`, text);
-  if (heading) made.helpGroup(heading);
-  command.addOption(made);
-  if (option.type === "boolean") command.addOption(new Option(`--no-${flag.slice(2)}`).hideHelp());
+    return [name, option, `${describeOption(shown)}${whose}`];
+  });
 }
 
 /** Doc, range and default of an option in one line. */
-export function describeOption(option: Declared): string {
+export function describeOption(option: Option): string {
   const range =
     option.type === "integer" || option.type === "number" ? rangeText(option).replace(/^ (of|in) /, "") : "";
-  const facts = [range, option.default === undefined ? "" : `default: ${String(option.default)}`].filter(Boolean);
-  return facts.length > 0 ? `${option.doc} (${facts.join("; ")})` : option.doc;
+  const fallback =
+    option.default === undefined || option.default === "" || (option.type === "boolean" && option.default === false)
+      ? ""
+      : `default: ${String(option.default)}`;
+  const facts = [option.required ? "required" : "", range, fallback].filter(Boolean);
+  if (facts.length === 0) return option.doc;
+  return option.doc.endsWith(")")
+    ? `${option.doc.slice(0, -1)}; ${facts.join("; ")})`
+    : `${option.doc} (${facts.join("; ")})`;
 }
 
-function argumentName(option: Declared): string {
-  if (option.choices && option.choices.length <= 5) return option.choices.join("|");
-  return option.choices ? "name" : option.type === "string" ? "text" : option.type === "integer" ? "n" : "number";
+/** `--split <test|val>`, as the help shows it. */
+export function flagTerm(key: string, option: Option): string {
+  if (option.type === "boolean") return flagOf(key);
+  const value =
+    option.choices && option.choices.length <= 5
+      ? option.choices.join("|")
+      : option.choices
+        ? "name"
+        : option.type === "string"
+          ? (option.value ?? "text")
+          : option.type === "integer"
+            ? "n"
+            : "number";
+  return option.bare ? `${flagOf(key)} [${value}]` : `${flagOf(key)} <${value}>`;
 }
 
 /** Brings every spelling of a flag to the declared one: `--labelSeed`, `--model.input-noise`, `--no-Flip` stay as they are. */
@@ -74,10 +106,4 @@ function canonicalFlag(name: string): string {
   if (rest.length === 0) return kebabCase(head!);
   const inner = camelCase(rest.join("."));
   return inner === "name" && head !== "optimizer" ? kebabCase(head!) : `${kebabCase(head!)}.${inner}`;
-}
-
-/** What commander parsed, as given options; `own` names flags of the command itself, which are left out. */
-export function givenFlags(values: Readonly<Record<string, unknown>>, own: readonly string[], who: string): Given {
-  const rest = Object.fromEntries(Object.entries(values).filter(([key]) => !own.includes(key)));
-  return flatten(rest, asFlags(who));
 }

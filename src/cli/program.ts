@@ -1,87 +1,78 @@
-/** The command line: commands, exit codes, and how errors are shown. */
+/** The command line: which command, exit codes, and how errors are shown. */
 import { pathToFileURL } from "node:url";
-import { Command, CommanderError } from "commander";
-import { canonicalKey } from "../config/given.js";
-import { unknownKey } from "../config/unknown-key.js";
-import { FewlabelsError, nearest } from "../errors.js";
+import { withMethod } from "../config/catalog.js";
+import { FewlabelsError, nearest, UsageError } from "../errors.js";
 import { packageVersion } from "../package.js";
-import { addBench } from "./commands/bench.js";
-import { addData } from "./commands/data.js";
-import { addDemo } from "./commands/demo.js";
-import { addDoctor } from "./commands/doctor.js";
-import { addEvaluate } from "./commands/evaluate.js";
-import { addList } from "./commands/list.js";
-import { addModel } from "./commands/model.js";
-import { addPredict } from "./commands/predict.js";
-import { addPredictions } from "./commands/predictions.js";
-import { addPseudoLabel } from "./commands/pseudo-label.js";
-import { addTrain } from "./commands/train.js";
+import type { Command } from "./command.js";
+import { commandGroups, commandRows, commands } from "./commands/index.js";
 import { type ExternalMethod, externalMethod } from "./external-method.js";
-import { canonicalArguments } from "./flags.js";
-import { printError, surviveClosedPipes } from "./output.js";
-
-/** The whole command line, without running it; with the options of a method from outside. */
-export function buildProgram(external?: ExternalMethod): Command {
-  const program = new Command("fewlabels");
-  program
-    .description("Train image classifiers from a few labeled and many unlabeled images.")
-    .version(packageVersion(), "-V, --version", "print the version")
-    .helpOption("-h, --help", "show help")
-    .configureHelp({ helpWidth: Math.min(120, process.stdout.columns ?? 100) })
-    .configureOutput({ outputError: () => {} })
-    .exitOverride()
-    .addHelpText("after", "\n`fewlabels COMMAND --help` shows a command's options. Start with `fewlabels demo`.");
-  // Subcommands take over what is set above.
-  for (const add of [
-    addDemo,
-    addTrain,
-    addEvaluate,
-    addPredict,
-    addPseudoLabel,
-    addData,
-    addPredictions,
-    addList,
-    addModel,
-    addBench,
-    addDoctor,
-  ])
-    add(program, external);
-  return program;
-}
+import { canonicalArguments, flagsOf } from "./flags.js";
+import { commandHelp, groupHelp, programHelp } from "./help.js";
+import { print, printError, surviveClosedPipes } from "./output.js";
+import { asksForHelp, parseArguments } from "./parse.js";
+import { registries } from "./registries.js";
 
 /** Runs one command and sets the exit code. */
 export async function main(args: readonly string[]): Promise<void> {
   surviveClosedPipes();
-  let program = buildProgram();
   let external: ExternalMethod | undefined;
   try {
-    if (args.length === 0) {
-      program.outputHelp({ error: true });
+    const [first, ...others] = args;
+    if (first === undefined) {
+      printError(programHelp(commandRows));
       process.exitCode = 2;
-      return;
+    } else if (first === "--help" || first === "-h") print(programHelp(commandRows));
+    else if (first === "--version" || first === "-V") print(packageVersion());
+    else if (first === "help") await main([...others, "--help"]);
+    else {
+      external = await externalMethod(canonicalArguments(args));
+      await runCommand(args, external);
     }
-    const canonical = canonicalArguments(args);
-    external = await externalMethod(canonical);
-    if (external) program = buildProgram(external);
-    await program.parseAsync(canonical, { from: "user" });
   } catch (error) {
-    process.exitCode = report(error, program, args, external);
+    process.exitCode = report(error, external);
   }
 }
 
-/** Prints an error for its reader; returns the exit code. No stack trace for a user's mistake. */
-function report(
-  error: unknown,
-  program: Command,
-  args: readonly string[],
-  external: ExternalMethod | undefined,
-): number {
-  if (error instanceof CommanderError) {
-    if (error.exitCode === 0) return 0;
-    if (error.code === "commander.help") return 2; // `fewlabels data` alone: its help has been printed
-    printError(usageMessage(error, program, args));
-    return 2;
+async function runCommand(args: readonly string[], external: ExternalMethod | undefined): Promise<void> {
+  const group = commandGroups.find(({ name }) => name === args[0]);
+  if (group && (args[1] === undefined || args[1] === "--help" || args[1] === "-h")) {
+    const text = groupHelp(group, commands);
+    if (args[1] !== undefined) return print(text);
+    printError(text);
+    process.exitCode = 2;
+    return;
   }
+  const { command, rest } = findCommand(args, group?.name);
+  const flags = flagsOf(command, external ? withMethod(registries, external) : registries);
+  if (asksForHelp(rest)) return print(commandHelp(command, flags));
+  const { values, given } = parseArguments(command, flags, rest);
+  await command.run(values, { who: `fewlabels ${command.name}`, given, external });
+}
+
+/** The command that the first words name. Throws UsageError with the nearest one. */
+function findCommand(
+  args: readonly string[],
+  group: string | undefined,
+): { command: Command; rest: readonly string[] } {
+  const word = args[group ? 1 : 0]!;
+  const prefix = group ? `${group} ` : "";
+  const command = commands.find(({ name }) => name === `${prefix}${word}`);
+  if (command) return { command, rest: args.slice(group ? 2 : 1) };
+  const names = [
+    ...new Set(
+      commands.flatMap(({ name }) => (name.startsWith(prefix) ? [name.slice(prefix.length).split(" ")[0]!] : [])),
+    ),
+  ];
+  const near = nearest(word, names);
+  const who = ["fewlabels", group].filter(Boolean).join(" ");
+  const kind = word.startsWith("-") ? "option" : "command";
+  throw new UsageError(
+    `${who}: unknown ${kind} "${word}". ${near ? `Did you mean "${near}"?` : `Valid commands: ${names.join(", ")}`}`,
+  );
+}
+
+/** Prints an error for its reader; returns the exit code. No stack trace for a user's mistake. */
+function report(error: unknown, external: ExternalMethod | undefined): number {
   if (error instanceof FewlabelsError) {
     printError(error.message);
     return error.exitCode;
@@ -94,30 +85,4 @@ function report(
       : "This is a fault in fewlabels; please report it with the command you gave.",
   );
   return 1;
-}
-
-/** Commander's complaint in our words, with the nearest neighbor. */
-function usageMessage(error: CommanderError, program: Command, args: readonly string[]): string {
-  const [first, second] = args.filter((arg) => !arg.startsWith("-"));
-  const named = (parent: Command | undefined, name: string | undefined) =>
-    parent?.commands.find((candidate) => candidate.name() === name);
-  const top = named(program, first);
-  const inner = named(top, second); // as in `fewlabels data inspect`
-  const command = inner ?? top;
-  const who = ["fewlabels", top?.name(), inner?.name()].filter(Boolean).join(" ");
-  const got = /'([^']+)'/.exec(error.message)?.[1] ?? "";
-  if (error.code === "commander.unknownCommand") {
-    const names = (top ?? program).commands.map((candidate) => candidate.name());
-    const near = nearest(got, names);
-    return `${who}: unknown command "${got}". ${near ? `Did you mean "${near}"?` : `Valid: ${names.join(", ")}`}`;
-  }
-  if (error.code === "commander.unknownOption" && got.startsWith("--")) {
-    const known = (command ?? program).options.flatMap((option) =>
-      option.long && !option.negate ? [canonicalKey(option.long.slice(2))] : [],
-    );
-    const message = unknownKey(who, got, canonicalKey(got.slice(2)), known);
-    return message.replace("`fewlabels train --help`", `\`${who} --help\``);
-  }
-  const advice = `\`${who} --help\` shows how`;
-  return `${who}: ${error.message.replace(/^error: |\.$/g, "")}. ${advice}`;
 }

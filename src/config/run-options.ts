@@ -140,6 +140,8 @@ export const runOptions = {
   out: text(undefined, { doc: "run folder (default: runs/DATASET-METHOD-TIME)" }),
   resume: text(undefined, {
     doc: "run folder to continue exactly where its last checkpoint is; with --out the path may be left out",
+    value: "folder",
+    bare: true,
   }),
   evalEvery: integer(undefined, {
     min: 0,

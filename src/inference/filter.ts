@@ -3,10 +3,12 @@
  * what is far from the labeled images stays out.
  * @see methods.md 4.5: UDA and Meta Pseudo Labels keep the best n a class; Noisy Student repeats small classes up to n
  */
+import { dirname } from "node:path";
 import { manifestPath } from "../data/shards/manifest.js";
 import { ShardWriter, uniqueKey, writeManifest } from "../data/shards/pack.js";
 import { openPicturePool, type PicturePool } from "../data/shards/picture-pool.js";
 import type { DecodedPicture } from "../data/shards/samples.js";
+import { makeFolder } from "../files/make-folder.js";
 import type { DamagedFile, Decoding } from "../images/image-set.js";
 import { LabelWriter } from "../labels/write-labels.js";
 import { BestOf } from "./best-of.js";
@@ -47,6 +49,7 @@ export interface FilterResult {
 /** Memory: some dozen bytes for every kept picture, and two batches. Throws DataError and UsageError. */
 export async function filterPool(run: string, options: FilterOptions): Promise<FilterResult> {
   const { perClass, minConfidence = 0, balance = false, onDamaged = "fail" } = options;
+  for (const path of [options.out, options.shards]) if (path !== undefined) makeFolder(dirname(path));
   const pool = await openPicturePool(options.data, onDamaged);
   const predictor = openPredictor(run, options);
   const { classes } = predictor;

@@ -76,14 +76,20 @@ describeBinary("fewlabels", () => {
     );
     await wrongUsage(["data"], /Usage: fewlabels data/);
     await wrongUsage(["data", "inspct"], /fewlabels data: unknown command "inspct"\. Did you mean "inspect"/);
-    await wrongUsage(["data", "split", "--lables", "4"], /fewlabels data split: .*--dataset/);
+    await wrongUsage(
+      ["data", "split", "--lables", "4"],
+      /fewlabels data split: unknown option --lables\. Did you mean --labels\?/,
+    );
     await wrongUsage(
       ["predict", "run", "x.jpg", "--topk", "3"],
       /fewlabels predict: unknown option --topk\. Did you mean --top-k/,
     );
     await wrongUsage(["train", "--steps", "3"], /--dataset is required: one of .*digits/);
     await wrongUsage(["train", "--dataset", "cifar10"], /cifar10 needs --data DIR/);
-    await wrongUsage(["list", "modles"], /Allowed choices are methods/);
+    await wrongUsage(
+      ["list", "modles"],
+      /expected one of methods, models.* for WHAT, got "modles"\. Did you mean "models"/,
+    );
     await wrongUsage(["evaluate", "nowhere"], /nowhere is not a run folder/);
     await wrongUsage(["train", "--resume"], /--resume needs the run folder/);
     await wrongUsage(["train", "--resume", "nowhere"], /nowhere is not a run folder/);

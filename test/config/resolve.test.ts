@@ -162,7 +162,7 @@ describe("resolveConfig", () => {
     fails({ steps: 0 }, /expected a whole number of at least 1 for --steps, got 0/);
     fails({ "method.emaDecay": 1.5 }, /expected a number in 0\.\.1 for --method\.emaDecay, got 1\.5/);
     fails({ labels: "-5" }, /labels file or "all" for --labels, got "-5"/);
-    fails({ device: "tpu" }, /unknown --device "tpu"/);
+    fails({ device: "tpu" }, /expected one of auto, cpu, cuda, mps for --device, got "tpu"/);
   });
 
   it("explains settings that contradict each other", () => {

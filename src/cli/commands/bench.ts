@@ -1,13 +1,11 @@
 /** `fewlabels bench`: step time, images per second, memory; and side by side with the Python peer. */
-
-import type { Command } from "commander";
 import { asFlags, type Given } from "../../config/given.js";
 import { type RunConfig, resolveConfig } from "../../config/resolve.js";
 import { UsageError } from "../../errors.js";
 import { writeWhole } from "../../files/write-whole.js";
-import { integer, type OptionSpec, parseOptions, text } from "../../options.js";
+import { boolean, integer, type OptionSpec, type OptionsOf, text } from "../../options.js";
 import { median as medianOf, quantile } from "../../statistics.js";
-import { addFlags, addRunFlags, givenFlags } from "../flags.js";
+import { defineCommand } from "../command.js";
 import { load, machine } from "../measure/machine.js";
 import { type Measurement, measure } from "../measure/measure.js";
 import { comparePeer } from "../measure/peer.js";
@@ -20,11 +18,12 @@ const who = "fewlabels bench";
 export const benchOptions = {
   steps: integer(30, { min: 2, doc: "measured steps" }),
   warmup: integer(10, { min: 0, doc: "steps before the measured ones" }),
-  peer: text(undefined, { doc: "Python script to measure against, run in turns A B A B with ours" }),
+  peer: text(undefined, { value: "file", doc: "Python script to measure against, run in turns A B A B with ours" }),
   rounds: integer(3, { min: 1, doc: "turns with the peer" }),
   peerLayout: text("nhwc", { doc: "the peer's --layout (nhwc or nchw)" }),
   peerPrecision: text(undefined, { doc: "the peer's --precision (default: ours)" }),
-  save: text(undefined, { doc: "also write the results to this JSON file" }),
+  save: text(undefined, { value: "file", doc: "also write the results to this JSON file" }),
+  json: boolean(false, { doc: "print one JSON line at the end; progress goes to stderr" }),
 } as const satisfies OptionSpec;
 
 /** Run options that mean nothing here. */
@@ -40,46 +39,35 @@ const leaveOut = [
   "val",
 ];
 
-export function addBench(program: Command): void {
-  const command = program
-    .command("bench")
-    .summary("step time, images per second, memory")
-    .description(
-      "Time the real training loop, data included, on generated pictures (or a data set): median step time, images per " +
-        "second, resident memory. With --peer, in turns with a Python script in a process of its own.",
-    )
-    .option("--json", "print one JSON line at the end; progress goes to stderr");
-  addFlags(command, benchOptions, "", "Benchmark:");
-  addRunFlags(command, registries, leaveOut);
-  command.addHelpText(
-    "after",
-    `
-Examples:
-  fewlabels bench --model.width 0.25
-  fewlabels bench --model.width 0.25 --steps 2000 --json        (is memory flat?)
-  fewlabels bench --dataset cifar10 --data DIR --labels 1000 --peer bench/peer.py --save bench/results/mine.json`,
-  );
-  command.action((values: Record<string, unknown>) =>
-    benchCommand(givenFlags(values, ["json"], who), values.json === true),
-  );
-}
+export const bench = defineCommand({
+  name: "bench",
+  summary: "step time, images per second, memory; beside PyTorch if you like",
+  description:
+    "Time the real training loop, data included, on generated pictures (or a data set): median step time, images per " +
+    "second, resident memory. With --peer, in turns with a Python script in a process of its own.",
+  options: benchOptions,
+  takes: "run",
+  leaveOut,
+  examples: [
+    "fewlabels bench --model.width 0.25",
+    "fewlabels bench --model.width 0.25 --steps 2000 --json        (is memory flat?)",
+    "fewlabels bench --dataset cifar10 --data DIR --labels 1000 --peer bench/peer.py --save bench/results/mine.json",
+  ],
+  run: (options, { given }) => benchCommand(options, given),
+});
 
-async function benchCommand(flags: Given, json: boolean): Promise<void> {
-  const isOwn = (key: string) => Object.hasOwn(benchOptions, key);
-  const options = parseOptions(benchOptions, Object.fromEntries([...flags].filter(([key]) => isOwn(key))), who);
-  const config = benchConfig(new Map([...flags].filter(([key]) => !isOwn(key))));
+async function benchCommand({ peer, json, ...options }: OptionsOf<typeof benchOptions>, given: Given): Promise<void> {
+  const config = benchConfig(given);
   let result: BenchResult;
-  if (options.peer === undefined) result = await benchOurs(config, options);
+  if (peer === undefined) result = await benchOurs(config, options);
   else {
     if (config.data === undefined)
       throw new UsageError(`${who}: --peer reads real data: give --dataset cifar10 --data DIR`);
-    const ownFlags = [...flags].filter(([key]) => !isOwn(key));
-    const comparison = await comparePeer(config, { ...options, peer: options.peer, flags: ownFlags });
+    const comparison = await comparePeer(config, { ...options, peer, flags: [...given] });
     result = { ...comparison.ours, peer: comparison.peer };
   }
-  const line = JSON.stringify(result);
   if (options.save !== undefined) writeWhole(options.save, `${JSON.stringify(result, null, 2)}\n`);
-  if (json) print(line);
+  if (json) print(JSON.stringify(result));
   else print(...benchLines(result));
 }
 

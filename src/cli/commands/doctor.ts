@@ -1,10 +1,11 @@
 /** `fewlabels doctor`: what was found, what is missing, what to do about it. */
 import { pathToFileURL } from "node:url";
-import type { Command } from "commander";
 import { resolveConfig } from "../../config/resolve.js";
+import { boolean } from "../../options.js";
 import { packagePath } from "../../package.js";
 import { median } from "../../statistics.js";
 import { engineInfo } from "../../torch/index.js";
+import { defineCommand } from "../command.js";
 import { measure } from "../measure/measure.js";
 import { print } from "../output.js";
 import { registries } from "../registries.js";
@@ -50,18 +51,16 @@ interface Engine {
   readonly stepMs: number;
 }
 
-export function addDoctor(program: Command): void {
-  program
-    .command("doctor")
-    .summary("what is here, what is missing, what to do")
-    .description(
-      "Look for libtorch, a compiler, the addon; train a few steps; say what is missing and what to do. " +
-        "Exit code 1 when training cannot work.",
-    )
-    .option("--json", "print one JSON line")
-    .addHelpText("after", "\nExamples:\n  fewlabels doctor\n  fewlabels doctor --json")
-    .action(({ json }: { json?: boolean }) => doctorCommand(json === true));
-}
+export const doctor = defineCommand({
+  name: "doctor",
+  summary: "what was found, what is missing, what to do",
+  description:
+    "Look for libtorch, a compiler, the addon; train a few steps; say what is missing and what to do. " +
+    "Exit code 1 when training cannot work.",
+  options: { json: boolean(false, { doc: "print one JSON line" }) },
+  examples: ["fewlabels doctor", "fewlabels doctor --json"],
+  run: ({ json }) => doctorCommand(json),
+});
 
 async function doctorCommand(json: boolean): Promise<void> {
   const report = await probeSetup();

@@ -1,38 +1,38 @@
 /** `fewlabels evaluate RUN`: errors of a trained run, per class, and the confusion matrix. */
-import { type Command, Option } from "commander";
-import { type EvaluateOptions, evaluateRun } from "../../inference/evaluate.js";
+import { evaluateRun } from "../../inference/evaluate.js";
+import { boolean, choice, text } from "../../options.js";
 import type { RunEvaluation } from "../../run/events.js";
+import { argument, defineCommand } from "../command.js";
 import { count, digits, isPercentage, metricName, percent, table } from "../format.js";
 import { print } from "../output.js";
 
-export function addEvaluate(program: Command): void {
-  program
-    .command("evaluate")
-    .argument("<run>", "run folder")
-    .summary("errors of a run: student and teacher, per class, confusion matrix")
-    .description("Evaluate the latest checkpoint of a run: error of student and teacher, per class, confusion matrix.")
-    .addOption(new Option("--split <split>", "which images").choices(["test", "val"]).default("test"))
-    .addOption(
-      new Option("--checkpoint <which>", "final: the latest; best: the one that --save-best val kept")
-        .choices(["final", "best"])
-        .default("final"),
-    )
-    .option("--data <dir>", "folder with the data set's files, where it is not the one of the training run")
-    .option("--json", "print details (per class, confusion) as one JSON line, then the result object as the last line")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  fewlabels evaluate runs/mine\n  fewlabels evaluate runs/mine --split val --json",
-    )
-    .action(async (run: string, { json, ...options }: EvaluateOptions & { json?: boolean }) => {
-      const evaluation = await evaluateRun(run, options);
-      if (json) {
-        const { result, ...details } = evaluation;
-        print(JSON.stringify(details), JSON.stringify(result));
-      } else {
-        print(...evaluationLines(evaluation));
-      }
-    });
-}
+export const evaluate = defineCommand({
+  name: "evaluate",
+  summary: "error of student and teacher, per class, confusion matrix",
+  description: "Evaluate the latest checkpoint of a run: error of student and teacher, per class, confusion matrix.",
+  arguments: { run: argument("run folder") },
+  options: {
+    split: choice(["test", "val"], "test", { doc: "which images" }),
+    checkpoint: choice(["final", "best"], "final", {
+      doc: "final: the latest; best: the one that --save-best val kept",
+    }),
+    data: text(undefined, {
+      value: "folder",
+      doc: "folder with the data set's files, where it is not the one of the training run",
+    }),
+    json: boolean(false, {
+      doc: "print details (per class, confusion) as one JSON line, then the result object as the last line",
+    }),
+  },
+  examples: ["fewlabels evaluate runs/mine", "fewlabels evaluate runs/mine --split val --json"],
+  async run({ run, json, ...options }) {
+    const evaluation = await evaluateRun(run, options);
+    if (json) {
+      const { result, ...details } = evaluation;
+      print(JSON.stringify(details), JSON.stringify(result));
+    } else print(...evaluationLines(evaluation));
+  },
+});
 
 /** The evaluation as lines of text. */
 export function evaluationLines({ result, step, split, classes, perClass, confusion }: RunEvaluation): string[] {

@@ -1,10 +1,10 @@
 /** `fewlabels list methods|models|datasets|experiments`: what exists, with options and papers. */
-import { Argument, type Command } from "commander";
 import { experimentNames, readConfigFile } from "../../config/config-file.js";
 import { EngineError } from "../../errors.js";
 import { findModel } from "../../models/index.js";
 import { modelFacts } from "../../models/model-facts.js";
-import type { OptionSpec } from "../../options.js";
+import { boolean, type OptionSpec } from "../../options.js";
+import { argument, defineCommand } from "../command.js";
 import { describeOption } from "../flags.js";
 import { wrap } from "../format.js";
 import { print } from "../output.js";
@@ -24,21 +24,19 @@ interface Entry {
   readonly lines: readonly string[];
 }
 
-export function addList(program: Command): void {
-  program
-    .command("list")
-    .addArgument(new Argument("<what>", "what to list").choices(kinds))
-    .summary("methods, models, data sets, experiments")
-    .description("List what exists, with options, defaults and papers.")
-    .option("--json", "print one JSON array")
-    .addHelpText("after", "\nExamples:\n  fewlabels list methods\n  fewlabels list models --json")
-    .action((what: Kind, { json }: { json?: boolean }) => {
-      const entries = list(what);
-      if (json)
-        print(JSON.stringify(entries.map(({ lines, ...entry }) => ({ ...entry, ...factsOf(what, entry.name) }))));
-      else print(...entries.flatMap(entryLines));
-    });
-}
+export const list = defineCommand({
+  name: "list",
+  summary: "methods, models, data sets, experiments, with their options",
+  description: "List what exists, with options, defaults and papers.",
+  arguments: { what: argument("what to list", kinds) },
+  options: { json: boolean(false, { doc: "print one JSON array" }) },
+  examples: ["fewlabels list methods", "fewlabels list models --json"],
+  run({ what, json }) {
+    const entries = entriesOf(what);
+    if (json) print(JSON.stringify(entries.map(({ lines, ...entry }) => ({ ...entry, ...factsOf(what, entry.name) }))));
+    else print(...entries.flatMap(entryLines));
+  },
+});
 
 /** Presets and size of a network with its default options, for the papers' input; null without the engine. */
 function factsOf(what: Kind, name: string): object {
@@ -53,7 +51,7 @@ function factsOf(what: Kind, name: string): object {
   }
 }
 
-function list(what: Kind): Entry[] {
+function entriesOf(what: Kind): Entry[] {
   if (what === "methods")
     return methods.map((item) => entry(item.name, item.summary, item.paper, item.options, "method"));
   if (what === "models")

@@ -1,39 +1,32 @@
 /** `fewlabels model NAME`: a network's layers, parameters and multiply-accumulates. */
-import { type Command, Option } from "commander";
+import type { Given } from "../../config/given.js";
 import { type ModelFacts, modelFacts } from "../../models/model-facts.js";
-import { integer, parseOption } from "../../options.js";
-import { addFamilyFlags, givenFlags } from "../flags.js";
+import { boolean, integer, type OptionsOf } from "../../options.js";
+import { argument, defineCommand } from "../command.js";
 import { count, table } from "../format.js";
 import { print } from "../output.js";
-import { models } from "../registries.js";
 
-const sizes = {
-  numClasses: integer(undefined, { min: 1, doc: "number of classes" }),
-  imageSize: integer(undefined, { min: 1, doc: "height and width of the images in pixels" }),
-  channels: integer(undefined, { min: 1, doc: "color channels of the images" }),
-};
+const options = {
+  numClasses: integer(undefined, { min: 1, doc: "number of classes; default: the paper's" }),
+  imageSize: integer(undefined, { min: 1, doc: "height and width of the images in pixels; default: the paper's" }),
+  channels: integer(undefined, { min: 1, doc: "color channels of the images; default: the paper's" }),
+  json: boolean(false, { doc: "print one JSON object" }),
+} as const;
 
-export function addModel(program: Command): void {
-  const command = program
-    .command("model")
-    .argument("<name>", "network or preset: see `fewlabels list models`")
-    .summary("a network's layers, parameters and multiply-accumulates")
-    .description("Print a network's layers with their output shapes, parameters and multiply-accumulates.")
-    .addOption(new Option("--num-classes <n>", `${sizes.numClasses.doc}; default: the paper's`))
-    .addOption(new Option("--image-size <n>", `${sizes.imageSize.doc}; default: the paper's`))
-    .addOption(new Option("--channels <n>", `${sizes.channels.doc}; default: the paper's`))
-    .option("--json", "print one JSON object")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  fewlabels model resnet-50\n  fewlabels model cnn-13 --model.width 0.25 --num-classes 100 --json",
-    );
-  addFamilyFlags(command, models, "model", "Model (--model.KEY):");
-  command.action((name: string, values: Record<string, unknown> & { json?: boolean }) => {
-    const facts = modelFacts(name, modelOptions(values), inputSize(values));
-    if (values.json) print(JSON.stringify(modelJson(name, facts)));
+export const model = defineCommand({
+  name: "model",
+  summary: "layer table, parameters, multiply-accumulates",
+  description: "Print a network's layers with their output shapes, parameters and multiply-accumulates.",
+  arguments: { name: argument("network or preset: see `fewlabels list models`") },
+  options,
+  takes: "model",
+  examples: ["fewlabels model resnet-50", "fewlabels model cnn-13 --model.width 0.25 --num-classes 100 --json"],
+  run({ name, json, ...sizes }, { given }) {
+    const facts = modelFacts(name, modelOptions(given), inputSize(sizes));
+    if (json) print(JSON.stringify(modelJson(name, facts)));
     else print(...modelLines(name, facts));
-  });
-}
+  },
+});
 
 /** The object of `--json`; `input` is `[C, H, W]`. */
 export function modelJson(name: string, { parameters, multiplyAccumulates, input, layers }: ModelFacts) {
@@ -62,18 +55,13 @@ export function modelLines(name: string, facts: ModelFacts): string[] {
   ];
 }
 
-function modelOptions(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const given = givenFlags(values, ["json", ...Object.keys(sizes)], "fewlabels model");
+function modelOptions(given: Given): Record<string, unknown> {
   return Object.fromEntries([...given].map(([key, value]) => [key.replace(/^model\./, ""), value]));
 }
 
-function inputSize(values: Readonly<Record<string, unknown>>) {
-  const read = (key: keyof typeof sizes, flag: string) =>
-    values[key] === undefined ? undefined : parseOption(sizes[key], flag, values[key], "fewlabels model");
-  const side = read("imageSize", "--image-size");
-  const [numClasses, channels] = [read("numClasses", "--num-classes"), read("channels", "--channels")];
+function inputSize({ numClasses, imageSize, channels }: Omit<OptionsOf<typeof options>, "json">) {
   return {
-    ...(side === undefined ? {} : { height: side, width: side }),
+    ...(imageSize === undefined ? {} : { height: imageSize, width: imageSize }),
     ...(numClasses === undefined ? {} : { numClasses }),
     ...(channels === undefined ? {} : { channels }),
   };

@@ -1,57 +1,38 @@
 /** `fewlabels train [run.yaml] [flags]`: one run. */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-import type { Command } from "commander";
-import { withMethod } from "../../config/catalog.js";
-import { readConfigFile } from "../../config/config-file.js";
-import { asFlags, type Describe, type Given } from "../../config/given.js";
-import { type RunConfig, resolveConfig } from "../../config/resolve.js";
-import { resumeConfig } from "../../config/resume.js";
-import { UsageError } from "../../errors.js";
+import type { RunConfig } from "../../config/resolve.js";
+import { boolean } from "../../options.js";
 import type { RunResult } from "../../run/events.js";
 import { RunFolder } from "../../run/index.js";
-import { type ExternalMethod, withMethodName } from "../external-method.js";
-import { addRunFlags, givenFlags } from "../flags.js";
+import { type CommandContext, defineCommand, optionalArgument } from "../command.js";
 import { duration, quoted } from "../format.js";
 import { print, printError } from "../output.js";
 import { errorsOf, Progress } from "../progress.js";
-import { registries as packaged } from "../registries.js";
+import { configOf } from "../run-config.js";
 import { interruptedExitCode, runTraining } from "../run-training.js";
 
-const who = "fewlabels train";
+export const train = defineCommand({
+  name: "train",
+  summary: "one run, or the rest of an interrupted one",
+  description: "Train one network. Every option is a flag here, a key in the YAML file and a field of the library.",
+  arguments: {
+    config: optionalArgument("YAML file with run options, or the name of a shipped experiment; flags override it"),
+  },
+  options: { json: boolean(false, { doc: "print the result as one JSON line at the end; progress goes to stderr" }) },
+  takes: "run",
+  examples: [
+    "fewlabels train --dataset digits --labels 100 --steps 1000 --model.width 0.25",
+    "fewlabels train --dataset cifar10 --data cifar-10-batches-bin --labels 4000 --method mean-teacher",
+    "fewlabels train run.yaml --seed 2",
+    "fewlabels train --resume runs/digits-mean-teacher-20261120-213455",
+  ],
+  notes:
+    "Exit codes: 0 done, 1 failed while running, 2 wrong usage, 3 bad data, 130 interrupted (a checkpoint was written).",
+  run: ({ config, json }, context) => trainCommand(config, json, context),
+});
 
-export function addTrain(program: Command, external?: ExternalMethod): void {
-  const command = program
-    .command("train")
-    .argument("[config]", "YAML file with run options, or the name of a shipped experiment; flags override it")
-    .summary("train one network")
-    .description("Train one network. Every option is a flag here, a key in the YAML file and a field of the library.")
-    .option("--json", "print the result as one JSON line at the end; progress goes to stderr");
-  addRunFlags(command, external ? withMethod(packaged, external) : packaged);
-  command.addHelpText(
-    "after",
-    `
-Examples:
-  fewlabels train --dataset digits --labels 100 --steps 1000 --model.width 0.25
-  fewlabels train --dataset cifar10 --data cifar-10-batches-bin --labels 4000 --method mean-teacher
-  fewlabels train run.yaml --seed 2
-  fewlabels train --resume runs/digits-mean-teacher-20261120-213455
-
-Exit codes: 0 done, 1 failed while running, 2 wrong usage, 3 bad data, 130 interrupted (a checkpoint was written).`,
-  );
-  command.action((file: string | undefined, values: Record<string, unknown>) =>
-    trainCommand(file, givenFlags(values, ["json"], who), values.json === true, external),
-  );
-}
-
-async function trainCommand(
-  file: string | undefined,
-  flags: Given,
-  json: boolean,
-  external: ExternalMethod | undefined,
-): Promise<void> {
+async function trainCommand(file: string | undefined, json: boolean, context: CommandContext): Promise<void> {
   const progress = new Progress({ stream: json ? process.stderr : process.stdout });
-  const config = configOf(file, flags, (message) => printError(`warning: ${message}`), external);
+  const config = configOf(file, context);
   if (config.resume !== undefined) {
     const result = RunFolder.open(config.out).result<RunResult>();
     if (result) {
@@ -66,37 +47,6 @@ async function trainCommand(
     printError(`continue with: fewlabels train --resume ${quoted(config.out)}`);
     process.exitCode = interruptedExitCode;
   }
-}
-
-/** Merges flags over the file, and continues a saved run where `--resume` says so. */
-export function configOf(
-  file: string | undefined,
-  flags: Given,
-  warn: (message: string) => void,
-  external?: ExternalMethod,
-): RunConfig {
-  const registries = external ? withMethod(packaged, external) : packaged;
-  const yaml = file === undefined ? undefined : readConfigFile(file);
-  const given = withMethodName(new Map([...(yaml?.given ?? []), ...flags]), external);
-  const describe: Describe = (key) =>
-    yaml && !flags.has(key) && yaml.given.has(key) ? yaml.describe(key) : asFlags(who)(key);
-
-  const resume = given.get("resume");
-  if (resume === undefined || resume === false) return resolveConfig(given, registries, { describe, warn });
-  const out = given.get("out");
-  if (resume === true && out === undefined) {
-    throw new UsageError(`${who}: --resume needs the run folder: --resume RUN, or --out RUN --resume`);
-  }
-  if (resume !== true && out !== undefined && String(resume) !== String(out)) {
-    throw new UsageError(`${who}: --resume ${resume} continues in that folder; leave --out ${out} out`);
-  }
-  const folder = String(resume === true ? out : resume);
-  if (resume === true && !existsSync(join(folder, "config.json"))) {
-    warn(`${folder} holds no run yet; starting from the beginning`);
-    return resolveConfig(given, registries, { describe, warn });
-  }
-  const { versions, dataFingerprint, ...saved } = RunFolder.open(folder).config<RunConfig>();
-  return resumeConfig(given, saved as RunConfig, folder, { describe });
 }
 
 function printResult(result: RunResult, config: RunConfig, json: boolean): void {

@@ -4,8 +4,9 @@
  */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { basename } from "node:path";
+import { basename, dirname } from "node:path";
 import { DataError, UsageError } from "../../errors.js";
+import { makeFolder } from "../../files/make-folder.js";
 import { encodePixmap, pixmapExtension } from "../../files/pixmap.js";
 import { TarWriter } from "../../files/tar-writer.js";
 import { writeWhole } from "../../files/write-whole.js";
@@ -64,6 +65,7 @@ export async function packShards(
   const manifest = manifestPath(prefix);
   if (existsSync(manifest))
     throw new UsageError(`${manifest} exists: choose another --out, or remove it and its shards`);
+  makeFolder(dirname(prefix));
   const damaged: DamagedFile[] = [];
   const parts: Partial<Record<PackPart, { shards: string[]; count: number }>> = {};
   const keys = new Set<string>();

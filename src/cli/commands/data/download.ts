@@ -1,8 +1,9 @@
 /** `fewlabels data download NAME`: official files with checksum, resume and progress. */
-import { type Command, InvalidArgumentError } from "commander";
 import { type DownloadReport, downloadDataSet } from "../../../data/download/download.js";
 import { type OfficialData, officialData } from "../../../data/download/official-files.js";
 import { findByName, UsageError } from "../../../errors.js";
+import { boolean, number, text } from "../../../options.js";
+import { argument, defineCommand } from "../../command.js";
 import { count, quoted } from "../../format.js";
 import { print, printError } from "../../output.js";
 import { Progress } from "../../progress.js";
@@ -12,25 +13,26 @@ const who = "fewlabels data download";
 
 interface DownloadFlags {
   readonly data: string;
-  readonly extra?: boolean;
+  readonly extra: boolean;
   readonly timeout: number;
-  readonly json?: boolean;
+  readonly json: boolean;
 }
 
-export function addDataDownload(data: Command): void {
-  data
-    .command("download")
-    .argument("<name>", officialData.map(({ name }) => name).join(", "))
-    .summary("official files, with checksum, resume and progress")
-    .description(
-      "Fetch the official files of a data set into DIR, where `train --data DIR` finds them. Every file is checked; what is there already is not fetched again; an interrupted download goes on where it stopped.",
-    )
-    .option("--data <dir>", "folder to put them in; the data set gets a subfolder", "data")
-    .option("--extra", "svhn: also the 531,131 extra images (1.3 GB)")
-    .option("--timeout <seconds>", "connect anew after so many seconds without data", parseSeconds, 30)
-    .option("--json", "print what was done as one JSON line; progress goes to stderr")
-    .action(downloadCommand);
-}
+export const dataDownload = defineCommand({
+  name: "data download",
+  summary: "official files, with checksum, resume and progress",
+  description:
+    "Fetch the official files of a data set into DIR, where `train --data DIR` finds them. Every file is checked; what is there already is not fetched again; an interrupted download goes on where it stopped.",
+  arguments: { name: argument(officialData.map(({ name }) => name).join(", ")) },
+  options: {
+    data: text("data", { value: "folder", doc: "folder to put them in; the data set gets a subfolder" }),
+    extra: boolean(false, { doc: "svhn: also the 531,131 extra images (1.3 GB)" }),
+    timeout: number(30, { min: 0.1, max: 3600, doc: "seconds without data after which to connect anew" }),
+    json: boolean(false, { doc: "print what was done as one JSON line; progress goes to stderr" }),
+  },
+  examples: ["fewlabels data download cifar10", "fewlabels data download svhn --data sets --extra"],
+  run: ({ name, ...flags }) => downloadCommand(name, flags),
+});
 
 async function downloadCommand(name: string, flags: DownloadFlags): Promise<void> {
   const official = findByName(officialData, "data set to download", name);
@@ -45,7 +47,7 @@ async function downloadCommand(name: string, flags: DownloadFlags): Promise<void
   try {
     const report = await downloadDataSet(official, {
       dir: flags.data,
-      extra: flags.extra === true,
+      extra: flags.extra,
       mirror: mirrorFrom(process.env.FEWLABELS_MIRROR),
       stallSeconds: flags.timeout,
       signal: abort.signal,
@@ -92,12 +94,6 @@ function rateMeter(now = () => performance.now() / 1000): (have: number) => numb
     const seconds = at - marks[0]!.at;
     return seconds < 0.5 ? undefined : (have - marks[0]!.have) / seconds;
   };
-}
-
-function parseSeconds(text: string): number {
-  const seconds = Number(text);
-  if (text.trim() !== "" && seconds >= 0.1 && seconds <= 3600) return seconds;
-  throw new InvalidArgumentError("expected seconds in 0.1 .. 3600");
 }
 
 function mirrorFrom(address: string | undefined): string | undefined {

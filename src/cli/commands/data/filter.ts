@@ -1,60 +1,65 @@
 /** `fewlabels data filter RUN`: the pictures of a pool that look like the labeled ones. */
-import { dirname } from "node:path";
-import { type Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../../../errors.js";
 import { type FilterOptions, type FilterResult, filterPool } from "../../../inference/filter.js";
+import { boolean, choice, integer, number, required, text } from "../../../options.js";
+import { argument, defineCommand } from "../../command.js";
 import { count, table } from "../../format.js";
 import { print, printError } from "../../output.js";
-import { addPredictorFlags } from "../predict.js";
-import { atLeastOne, makeFolder } from "./pack.js";
+import { predictorOptions } from "../../predictor-options.js";
 
-const who = "fewlabels data filter";
+export const dataFilter = defineCommand({
+  name: "data filter",
+  summary: "keep the pictures of a pool that a trained run is sure of",
+  description:
+    "Score a pool of any size with a trained run and keep the most confident pictures of each class. Needs the run folder alone, not its data.",
+  arguments: { run: argument("run folder") },
+  options: {
+    data: required(
+      text(undefined, {
+        value: "pool",
+        doc: "shards (brace ranges, or a folder of .tar files) or a folder of pictures",
+      }),
+    ),
+    out: text(undefined, { value: "file", doc: "CSV file to write: file, label, confidence" }),
+    shards: text(undefined, {
+      value: "prefix",
+      doc: "shards to write: PREFIX-unlabeled-000000.tar and so on, beside a manifest PREFIX.json",
+    }),
+    shardSize: integer(10_000, { min: 1, doc: "pictures in a shard" }),
+    perClass: integer(undefined, {
+      min: 1,
+      doc: "keep only so many pictures of each class, the most confident (default: all)",
+    }),
+    minConfidence: number(0, {
+      min: 0,
+      max: 1,
+      doc: "leave pictures out whose most probable class is less probable than this",
+    }),
+    balance: boolean(false, {
+      doc: "repeat the pictures of small classes up to --per-class (default: up to the largest class)",
+    }),
+    onDamaged: choice(["fail", "skip"], "fail", {
+      doc: "missing and damaged shards: end with an error, or leave them out",
+    }),
+    json: boolean(false, { doc: "print the summary as one JSON line" }),
+    ...predictorOptions,
+  },
+  examples: [
+    "fewlabels data filter runs/mine --data pool --out kept.csv --per-class 1000",
+    "fewlabels data filter runs/mine --data 'pool-{000..099}.tar' --shards kept --min-confidence 0.8 --balance",
+  ],
+  async run({ run, json, ...options }, { who }) {
+    const { out, shards } = options;
+    if (out === undefined && shards === undefined) {
+      throw new UsageError(`${who}: expected --out FILE.csv or --shards PREFIX, where the result goes`);
+    }
+    const result = await filterPool(run, { ...options, onProgress: tellProgress() });
+    if (json) print(JSON.stringify({ ...(out ? { out } : {}), ...(shards ? { shards } : {}), ...result }));
+    else report(result, options);
+  },
+});
 
-export function addDataFilter(data: Command): void {
-  const command = data
-    .command("filter")
-    .argument("<run>", "run folder")
-    .summary("keep the pictures of a pool that a trained run is sure of")
-    .description(
-      "Score a pool of any size with a trained run and keep the most confident pictures of each class. Needs the run folder alone, not its data.",
-    )
-    .requiredOption("--data <pool>", "shards (brace ranges, or a folder of .tar files) or a folder of pictures")
-    .option("--out <file>", "CSV file to write: file, label, confidence")
-    .option(
-      "--shards <prefix>",
-      "shards to write: PREFIX-unlabeled-000000.tar and so on, beside a manifest PREFIX.json",
-    )
-    .option("--shard-size <n>", "pictures in a shard", atLeastOne, 10_000)
-    .option(
-      "--per-class <n>",
-      "keep only so many pictures of each class, the most confident (default: all)",
-      atLeastOne,
-    )
-    .option("--min-confidence <p>", "leave pictures out whose most probable class is below p", probability, 0)
-    .option("--balance", "repeat the pictures of small classes up to --per-class (default: up to the largest class)")
-    .addOption(
-      new Option("--on-damaged <what>", "missing and damaged shards: end with an error, or leave them out")
-        .choices(["fail", "skip"])
-        .default("fail"),
-    )
-    .option("--json", "print the summary as one JSON line");
-  addPredictorFlags(command).action(filterCommand);
-}
-
-type FilterFlags = Omit<FilterOptions, "onProgress"> & { readonly json?: boolean };
-
-async function filterCommand(run: string, { json, ...options }: FilterFlags): Promise<void> {
-  const { out, shards } = options;
-  if (out === undefined && shards === undefined) {
-    throw new UsageError(`${who}: expected --out FILE.csv or --shards PREFIX, where the result goes`);
-  }
-  for (const path of [out, shards]) if (path !== undefined) makeFolder(dirname(path));
-  const result = await filterPool(run, { ...options, onProgress: tellProgress() });
-  if (json) print(JSON.stringify({ ...(out ? { out } : {}), ...(shards ? { shards } : {}), ...result }));
-  else report(result, options);
-}
-
-function report(result: FilterResult, { out, shards }: FilterFlags): void {
+function report(result: FilterResult, { out, shards }: Pick<FilterOptions, "out" | "shards">): void {
   const { pictures, kept, rejected, damaged, rows, byClass, damagedShards } = result;
   for (const { file, reason } of damagedShards) printError(`${file}: left out: ${reason}`);
   const where = [out, shards && `${shards}-unlabeled-*.tar`].filter(Boolean).join(" and ");
@@ -76,12 +81,4 @@ function tellProgress(): (done: number, total: number) => void {
     told = tenth;
     printError(`${count(done)} of ${count(total)} pictures scored`);
   };
-}
-
-function probability(raw: string): number {
-  const value = Number(raw);
-  if (raw.trim() === "" || !(value >= 0 && value <= 1)) {
-    throw new InvalidArgumentError(`Expected a number in 0..1, got "${raw}".`);
-  }
-  return value;
 }

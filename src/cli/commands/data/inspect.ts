@@ -1,27 +1,30 @@
 /** `fewlabels data inspect DIR`: what is in a folder of pictures, and what is wrong with it. */
 import { resolve } from "node:path";
-import type { Command } from "commander";
 import { type FolderReport, inspectFolder } from "../../../data/folder/inspect.js";
+import { boolean, text } from "../../../options.js";
+import { argument, defineCommand } from "../../command.js";
 import { count, digits, table } from "../../format.js";
 import { print } from "../../output.js";
 
-export function addDataInspect(data: Command): void {
-  data
-    .command("inspect")
-    .argument("<dir>", "folder of pictures, as `train --dataset folder --data DIR` takes it")
-    .summary("counts, sizes, class balance, duplicates, damaged files")
-    .description("Read every picture of a folder and say what is there and what is wrong. Changes nothing.")
-    .option("--labels <file>", "labels file, for pictures that are in no class folders")
-    .option("--unlabeled <dir>", "folder of unlabeled pictures, in place of DIR/unlabeled")
-    .option("--json", "print the whole report as one JSON line")
-    .action(async (dir: string, flags: { labels?: string; unlabeled?: string; json?: boolean }) => {
-      const report = await inspectFolder(resolve(dir), {
-        labelsFile: flags.labels,
-        unlabeledDir: flags.unlabeled === undefined ? undefined : resolve(flags.unlabeled),
-      });
-      print(...(flags.json ? [JSON.stringify(report)] : reportLines(report)));
+export const dataInspect = defineCommand({
+  name: "data inspect",
+  summary: "counts, sizes, class balance, duplicates, damaged files",
+  description: "Read every picture of a folder and say what is there and what is wrong. Changes nothing.",
+  arguments: { dir: argument("folder of pictures, as `train --dataset folder --data DIR` takes it") },
+  options: {
+    labels: text(undefined, { value: "file", doc: "labels file, for pictures that are in no class folders" }),
+    unlabeled: text(undefined, { value: "folder", doc: "folder of unlabeled pictures, in place of DIR/unlabeled" }),
+    json: boolean(false, { doc: "print the whole report as one JSON line" }),
+  },
+  examples: ["fewlabels data inspect pictures", "fewlabels data inspect photos --labels labels.csv --json"],
+  async run({ dir, labels, unlabeled, json }) {
+    const report = await inspectFolder(resolve(dir), {
+      labelsFile: labels,
+      unlabeledDir: unlabeled === undefined ? undefined : resolve(unlabeled),
     });
-}
+    print(...(json ? [JSON.stringify(report)] : reportLines(report)));
+  },
+});
 
 const shown = 10;
 

@@ -1,63 +1,46 @@
 /** `fewlabels data preview`: a contact sheet of what the network sees. */
-import { type Command, Option } from "commander";
 import { EngineError } from "../../../errors.js";
 import { writeWhole } from "../../../files/write-whole.js";
 import { contactSheet } from "../../../images/contact-sheet.js";
-import { integer, parseOption } from "../../../options.js";
+import { boolean, integer, required, text } from "../../../options.js";
 import { type Preview, previewRun } from "../../../session/preview.js";
-import { addRunFlags, givenFlags } from "../../flags.js";
+import { defineCommand, optionalArgument } from "../../command.js";
 import { print, printError } from "../../output.js";
-import { registries } from "../../registries.js";
-import { configOf } from "../train.js";
+import { configOf } from "../../run-config.js";
 
-const who = "fewlabels data preview";
-
-/** Options of a run that mean nothing here, or something else. */
-const leftOut = ["out", "resume"];
-
-const own = {
-  images: integer(8, { min: 1, max: 200, doc: "rows: half labeled images, half unlabeled ones" }),
-  draws: integer(3, { min: 1, max: 20, doc: "columns: draws of the weak view, and as many of the strong one" }),
-  cell: integer(128, { min: 1, max: 1024, doc: "pixels that small pictures are enlarged to, by a whole factor" }),
-} as const;
-
-export function addDataPreview(data: Command): void {
-  const command = data
-    .command("preview")
-    .argument("[config]", "YAML file with run options, or the name of a shipped experiment; flags override it")
-    .summary("a picture of what the network sees")
-    .description("Write a contact sheet: pictures as they are, as evaluation sees them, and in their augmented views.")
-    .requiredOption("--out <file>", "PNG file to write")
-    .option("--json", "print columns and rows as one JSON line");
-  for (const [name, option] of Object.entries(own)) {
-    command.addOption(new Option(`--${name} <n>`, option.doc).default(String(option.default)));
-  }
-  addRunFlags(command, registries, leftOut);
-  command.addHelpText(
-    "after",
-    `
-Examples:
-  fewlabels data preview --dataset digits --out views.png
-  fewlabels data preview --dataset folder --data pictures --dataset.size 256 --weak photo --crop 224 --out views.png`,
-  );
-  command.action((file: string | undefined, values: Record<string, unknown>) => previewCommand(file, values));
-}
-
-async function previewCommand(file: string | undefined, values: Record<string, unknown>): Promise<void> {
-  const { out, json } = values as { out: string; json?: boolean };
-  const number = (name: keyof typeof own) => parseOption(own[name], `--${name}`, values[name], who);
-  const flags = givenFlags(values, ["out", "json", ...Object.keys(own)], who);
-  const config = configOf(file, flags, (message) => printError(`warning: ${message}`));
-  const preview = await previewRun(config, { images: number("images"), draws: number("draws") });
-  const sheet = contactSheet(
-    preview.columns,
-    preview.rows.map(({ pictures }) => pictures),
-    number("cell"),
-  );
-  writeWhole(out, await encodePng(sheet));
-  for (const remark of preview.remarks) printError(`note: ${remark}`);
-  print(...(json ? [JSON.stringify(summary(out, preview))] : lines(out, preview, sheet.scale)));
-}
+export const dataPreview = defineCommand({
+  name: "data preview",
+  summary: "a picture of what the network sees",
+  description: "Write a contact sheet: pictures as they are, as evaluation sees them, and in their augmented views.",
+  arguments: {
+    config: optionalArgument("YAML file with run options, or the name of a shipped experiment; flags override it"),
+  },
+  options: {
+    out: required(text(undefined, { value: "file", doc: "PNG file to write" })),
+    images: integer(8, { min: 1, max: 200, doc: "rows: half labeled images, half unlabeled ones" }),
+    draws: integer(3, { min: 1, max: 20, doc: "columns: draws of the weak view, and as many of the strong one" }),
+    cell: integer(128, { min: 1, max: 1024, doc: "pixels that small pictures are enlarged to, by a whole factor" }),
+    json: boolean(false, { doc: "print columns and rows as one JSON line" }),
+  },
+  takes: "run",
+  // Options of a run that mean nothing here.
+  leaveOut: ["out", "resume"],
+  examples: [
+    "fewlabels data preview --dataset digits --out views.png",
+    "fewlabels data preview --dataset folder --data pictures --dataset.size 256 --weak photo --crop 224 --out views.png",
+  ],
+  async run({ config: file, out, images, draws, cell, json }, context) {
+    const preview = await previewRun(configOf(file, context), { images, draws });
+    const sheet = contactSheet(
+      preview.columns,
+      preview.rows.map(({ pictures }) => pictures),
+      cell,
+    );
+    writeWhole(out, await encodePng(sheet));
+    for (const remark of preview.remarks) printError(`note: ${remark}`);
+    print(...(json ? [JSON.stringify(summary(out, preview))] : lines(out, preview, sheet.scale)));
+  },
+});
 
 function summary(out: string, { columns, rows }: Preview) {
   return { out, columns, rows: rows.map(({ index, label }) => ({ index, label: label ?? null })) };

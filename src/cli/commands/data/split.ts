@@ -1,52 +1,57 @@
 /** `fewlabels data split`: writes down which images get a label, for `--labels FILE`. */
-import { type Command, Option } from "commander";
-import { asFlags, flatten } from "../../../config/given.js";
+import { asFlags, type Given } from "../../../config/given.js";
 import { resolveConfig } from "../../../config/resolve.js";
+import { runOptions } from "../../../config/run-options.js";
 import { UsageError } from "../../../errors.js";
-import { labelDraws } from "../../../labels/draw.js";
 import { writeLabelList } from "../../../labels/write-labels.js";
+import { boolean, type OptionsOf, required, text } from "../../../options.js";
 import { loadSplit } from "../../../session/data.js";
-import { addFamilyFlags } from "../../flags.js";
+import { defineCommand } from "../../command.js";
 import { count, table } from "../../format.js";
 import { print } from "../../output.js";
 import { registries } from "../../registries.js";
 
 const who = "fewlabels data split";
 
-interface SplitFlags {
-  readonly out: string;
-  readonly valOut?: string;
-  readonly json?: boolean;
-  readonly [option: string]: unknown;
-}
+const { dataset, data, labels, labelDraw, imbalance, labelSeed, val } = runOptions;
+const drawOptions = {
+  dataset: required({ ...dataset, doc: "data set, see `fewlabels list datasets`" }),
+  data: { ...data, doc: "folder with the data set's files" },
+  labels: required({ ...labels, doc: "how many labels, or `all`" }),
+  labelDraw,
+  imbalance,
+  labelSeed,
+  val,
+};
+const outputOptions = {
+  out: required(text(undefined, { value: "file", doc: "list of labeled images to write" })),
+  valOut: text(undefined, { value: "file", doc: "list of validation images to write" }),
+  json: boolean(false, { doc: "print the counts as one JSON line" }),
+};
 
-export function addDataSplit(data: Command): void {
-  const command = data
-    .command("split")
-    .summary("write label lists: balanced, proportional, first-M or random; validation lists")
-    .description(
-      "Draw which training images get a label, as `train` does with the same options, and write the list `name label` that --labels FILE takes.",
-    )
-    .requiredOption("--dataset <name>", "data set, see `fewlabels list datasets`")
-    .option("--data <dir>", "folder with the data set's files")
-    .requiredOption("--labels <n|all>", "how many labels")
-    .addOption(new Option("--label-draw <rule>", "which images").choices(labelDraws).default("balanced"))
-    .option("--imbalance <ratio>", "long-tailed labels: the first class gets this many times as many as the last", "1")
-    .option("--label-seed <n>", "seed of the draw", "1")
-    .option("--val <n>", "images held out for validation before labels are drawn", "0")
-    .requiredOption("--out <file>", "list of labeled images to write")
-    .option("--val-out <file>", "list of validation images to write")
-    .option("--json", "print the counts as one JSON line");
-  addFamilyFlags(command, registries.dataSets, "dataset", "Data set (--dataset.KEY):");
-  command.action(splitCommand);
-}
+export const dataSplit = defineCommand({
+  name: "data split",
+  summary: "write label lists: balanced, proportional, first-M or random; validation lists",
+  description:
+    "Draw which training images get a label, as `train` does with the same options, and write the list `name label` that --labels FILE takes.",
+  options: { ...drawOptions, ...outputOptions },
+  takes: "dataset",
+  examples: [
+    "fewlabels data split --dataset cifar10 --data cifar-10-batches-bin --labels 4000 --out labels.txt",
+    "fewlabels data split --dataset folder --data pictures --labels 100 --val 50 --out labels.txt --val-out val.txt",
+  ],
+  run: ({ out, valOut, json, ...draw }, { given }) => splitCommand({ out, valOut, json }, draw, given),
+});
 
-async function splitCommand(flags: SplitFlags): Promise<void> {
-  const { out, valOut, json, ...given } = flags;
-  if (valOut !== undefined && given.val === "0")
+async function splitCommand(
+  { out, valOut, json }: OptionsOf<typeof outputOptions>,
+  draw: OptionsOf<typeof drawOptions>,
+  given: Given,
+): Promise<void> {
+  if (valOut !== undefined && draw.val === 0)
     throw new UsageError(`${who}: --val-out needs --val N, the number of images to hold out`);
-  const describe = asFlags(who);
-  const config = resolveConfig(flatten(given, describe), registries, { describe });
+  const all: Given = new Map([...Object.entries(draw).filter(([, value]) => value !== undefined), ...given]);
+  const config = resolveConfig(all, registries, { describe: asFlags(who) });
   const { data, split } = await loadSplit(config);
   const listOf = (rows: Int32Array) =>
     [...rows].map((i) => [nameOf(data, i), data.classes[data.train.labels[i]!]!] as const);

@@ -1,5 +1,5 @@
 /** The demo's report: one HTML page without scripts or outside files. */
-import type { RunResult } from "../../run/events.js";
+import type { RunResult } from "../run/events.js";
 
 /** Test error in percent by step. */
 export type Curve = readonly (readonly [step: number, error: number])[];

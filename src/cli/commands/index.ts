@@ -1,0 +1,51 @@
+/** All commands, in the order of the help and of README. */
+import type { Command } from "../command.js";
+import { type CommandGroup, topLevel } from "../help.js";
+import { bench } from "./bench.js";
+import { dataDownload } from "./data/download.js";
+import { dataFilter } from "./data/filter.js";
+import { dataInspect } from "./data/inspect.js";
+import { dataPack } from "./data/pack.js";
+import { dataPreview } from "./data/preview.js";
+import { dataSplit } from "./data/split.js";
+import { demo } from "./demo.js";
+import { doctor } from "./doctor.js";
+import { evaluate } from "./evaluate.js";
+import { list } from "./list.js";
+import { model } from "./model.js";
+import { predict } from "./predict.js";
+import { predictions } from "./predictions.js";
+import { pseudoLabel } from "./pseudo-label.js";
+import { train } from "./train.js";
+
+export const commands: readonly Command[] = [
+  demo,
+  train,
+  evaluate,
+  predict,
+  pseudoLabel,
+  predictions,
+  dataDownload,
+  dataInspect,
+  dataSplit,
+  dataPack,
+  dataFilter,
+  dataPreview,
+  list,
+  model,
+  bench,
+  doctor,
+];
+
+/** Commands of two words share a page and a line of README by their first. */
+export const commandGroups: readonly CommandGroup[] = [
+  {
+    name: "data",
+    summary: "official downloads, what is in a folder, label lists, shards, pictures of the views",
+    description:
+      "Fetch data, look at it and prepare it: official files, what is in a folder, label lists, what the network sees.",
+  },
+];
+
+/** What the help and README list. */
+export const commandRows = topLevel(commands, commandGroups);

@@ -1,0 +1,12 @@
+/** The options that everything that predicts has. */
+import { choice, integer, type OptionSpec, text } from "../options.js";
+
+export const predictorOptions = {
+  batch: integer(500, { min: 1, doc: "pictures a pass" }),
+  role: text(undefined, {
+    value: "model",
+    doc: "student, teacher, or what else the method has (default: the one whose error is the method's result)",
+  }),
+  device: choice(["auto", "cpu", "cuda", "mps"], undefined, { doc: "where to compute (default: the run's)" }),
+  threads: integer(undefined, { min: 1, doc: "CPU threads of the engine (default: the run's)" }),
+} as const satisfies OptionSpec;

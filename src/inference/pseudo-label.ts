@@ -1,0 +1,78 @@
+/** Labels for unlabeled pictures from a trained run, written as a labels file. */
+import { dirname, join } from "node:path";
+import { DataError } from "../errors.js";
+import { makeFolder } from "../files/make-folder.js";
+import { isFolder, listImages } from "../images/image-files.js";
+import { LabelWriter } from "../labels/write-labels.js";
+import { openPredictor, type PredictorOptions } from "./predict.js";
+
+const who = "pseudo-label";
+
+export interface PseudoLabelOptions extends PredictorOptions {
+  /** Folder with the pictures; where it has a folder `unlabeled`, only those in that. */
+  readonly data: string;
+  /** CSV file to write: file, label, confidence. */
+  readonly out: string;
+  /** Pictures whose most probable class is less probable are left out. Default 0. */
+  readonly minConfidence?: number;
+  /** Pictures a pass. Default 500. */
+  readonly batch?: number;
+  /** Told of each picture that cannot be read. */
+  readonly onDamaged?: (file: string, reason: string) => void;
+}
+
+export interface PseudoLabelResult {
+  readonly out: string;
+  readonly minConfidence: number;
+  /** Pictures found; each is labeled, abstained from or damaged. */
+  readonly files: number;
+  readonly labeled: number;
+  readonly abstained: number;
+  readonly damaged: number;
+  /** Labels given, by class. */
+  readonly byClass: Readonly<Record<string, number>>;
+}
+
+/**
+ * Names in the file are relative to `data`, as a labels file for it needs them. Written beside and renamed. Throws DataError
+ * where there is no picture, none can be read, or nothing can be written.
+ */
+export async function pseudoLabel(
+  run: string,
+  { data, out, minConfidence = 0, batch = 500, onDamaged = () => {}, ...options }: PseudoLabelOptions,
+): Promise<PseudoLabelResult> {
+  const predictor = openPredictor(run, options);
+  const names = picturesOf(data);
+  const byClass: Record<string, number> = Object.fromEntries(predictor.classes.map((name) => [name, 0]));
+  let [labeled, abstained, damaged, at] = [0, 0, 0, 0];
+  makeFolder(dirname(out));
+  const file = new LabelWriter(out);
+  try {
+    const paths = names.map((name) => join(data, name));
+    for await (const prediction of predictor.predict(paths, batch)) {
+      const name = names[at++]!;
+      if ("error" in prediction) {
+        damaged++;
+        onDamaged(name, prediction.error);
+      } else if (prediction.probability < minConfidence) abstained++;
+      else {
+        labeled++;
+        byClass[prediction.class]! += 1;
+        file.add(name, prediction.class, prediction.probability);
+      }
+    }
+    if (damaged === names.length) throw new DataError(`${who}: not one picture could be read`);
+    file.finish();
+  } finally {
+    file.abandon();
+  }
+  return { out, minConfidence, files: names.length, labeled, abstained, damaged, byClass };
+}
+
+function picturesOf(dir: string): readonly string[] {
+  if (!isFolder(dir)) throw new DataError(`${who}: there is no folder ${dir}. Check --data`);
+  const inner = ["unlabeled", "unlabelled"].find((name) => isFolder(join(dir, name)));
+  const { files } = listImages(inner === undefined ? dir : join(dir, inner));
+  if (files.length === 0) throw new DataError(`${who}: found no pictures in ${dir}. Check --data`);
+  return inner === undefined ? files : files.map((file) => `${inner}/${file}`);
+}
