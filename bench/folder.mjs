@@ -11,13 +11,10 @@ import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import {
-  dataSets,
   findDataSet,
+  flatten,
   folderItems,
-  methods,
-  models,
   openSession,
-  optimizerOptions,
   packShards,
   Rng,
   resolveConfig,
@@ -96,7 +93,7 @@ const ways = {
 async function open(way) {
   const start = performance.now();
   const config = resolveConfig(
-    {
+    flatten({
       ...ways[way],
       "dataset.size": size,
       labels: "all",
@@ -108,8 +105,7 @@ async function open(way) {
       steps: 1e6,
       threads: values.threads,
       out: join(folder, "run"),
-    },
-    { methods, models, dataSets, optimizer: optimizerOptions },
+    }),
   );
   const session = await openSession(config);
   const { cache } = session.data.train;

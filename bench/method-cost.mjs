@@ -8,17 +8,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import {
-  dataSets,
-  methods,
-  models,
-  openSession,
-  optimizerOptions,
-  resolveConfig,
-  scope,
-  Tensor,
-  writePredictionTable,
-} from "fewlabels/internal";
+import { flatten, methods, openSession, resolveConfig, scope, Tensor, writePredictionTable } from "fewlabels/internal";
 
 const { values } = parseArgs({
   options: {
@@ -30,7 +20,6 @@ const { values } = parseArgs({
 });
 const steps = Number(values.steps);
 const wanted = values.methods?.split(",") ?? methods.map((method) => method.name);
-const registries = { methods, models, dataSets, optimizer: optimizerOptions };
 /** @type {(list: number[]) => number} */
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
 
@@ -69,7 +58,7 @@ function watch(model) {
 
 /** Predictions that say nothing, for the training images of a run: the file of a temporary folder. @param {object} given */
 async function uniformTable(given) {
-  const { data } = await openSession(resolveConfig({ ...given, method: { name: "supervised" } }, registries));
+  const { data } = await openSession(resolveConfig(flatten({ ...given, method: { name: "supervised" } })));
   const [rows, classes] = [data.trainLabels.length, data.classes];
   const path = join(mkdtempSync(join(tmpdir(), "method-cost-")), "uniform.table");
   const info = {
@@ -99,7 +88,7 @@ async function measure(name) {
     ...rows,
   };
   const table = "table" in definition.options ? { table: await uniformTable(given) } : {};
-  const config = resolveConfig({ ...given, method: { name, ...table } }, registries);
+  const config = resolveConfig(flatten({ ...given, method: { name, ...table } }));
   const session = await openSession(config);
   for (const owner of Object.values(session.method.state)) if ("forwardHeads" in owner) watch(owner);
   /** @type {{ total: number, forward: number, backward: number }[]} */

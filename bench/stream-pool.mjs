@@ -12,14 +12,11 @@ import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import {
-  dataSets,
   encodeImage,
   encodePixmap,
+  flatten,
   liveTensors,
-  methods,
-  models,
   openSession,
-  optimizerOptions,
   Rng,
   resolveConfig,
   ShardWriter,
@@ -100,7 +97,7 @@ console.log(
 const unlabeledBatch = batch - labeledBatch;
 const steps = Math.ceil((Number(values.passes) * images) / unlabeledBatch);
 const config = resolveConfig(
-  {
+  flatten({
     dataset: "shards",
     data: pattern("labeled", 500),
     unlabeled: pattern("unlabeled", images),
@@ -117,8 +114,7 @@ const config = resolveConfig(
     steps,
     threads: values.threads,
     out: join(folder, "run"),
-  },
-  { methods, models, dataSets, optimizer: optimizerOptions },
+  }),
 );
 began = performance.now();
 const session = await openSession(config);

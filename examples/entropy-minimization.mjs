@@ -7,7 +7,7 @@
  *
  *   fewlabels train --dataset digits --labels 100 --model convnet-tiny --method ./examples/entropy-minimization.mjs
  */
-import { crossEntropy, defineMethod, EmaTeacher, entropy, integer, linearUp, minimize, nn, number } from "fewlabels";
+import { crossEntropy, defineMethod, EmaTeacher, entropy, linearUp, minimize, nn, option } from "fewlabels";
 
 export const method = defineMethod({
   name: "entropy-minimization",
@@ -15,12 +15,12 @@ export const method = defineMethod({
   summary: "cross-entropy on labeled images, low entropy on unlabeled ones",
   usesUnlabeled: true,
   options: {
-    entropyWeight: number(0.3, { min: 0, doc: "largest weight of the entropy of the unlabeled predictions" }),
-    rampUpSteps: integer(undefined, {
+    entropyWeight: option.number(0.3, { min: 0, doc: "largest weight of the entropy of the unlabeled predictions" }),
+    rampUpSteps: option.integer(undefined, {
       min: 0,
       doc: "steps of the linear ramp-up of that weight; if not given, half of the steps",
     }),
-    emaDecay: number(0.99, { min: 0, max: 1, doc: "share of the old average of the weights at each update" }),
+    emaDecay: option.number(0.99, { min: 0, max: 1, doc: "share of the old average of the weights at each update" }),
   },
   // One weakly augmented view of every image, under the name "image".
   views: () => ({ labeled: { image: { augment: "weak" } }, unlabeled: { image: { augment: "weak" } } }),

@@ -19,7 +19,7 @@ const ALLOWED_MIB = 12;
  * @returns {Promise<string[]>} what leaks; empty if nothing does
  */
 export async function leakTest(steps, say = () => {}) {
-  const { liveTensors, registries, resolveConfig, train } = await import("fewlabels/internal");
+  const { flatten, liveTensors, resolveConfig, train } = await import("fewlabels/internal");
   const folder = mkdtempSync(join(tmpdir(), "fewlabels-leak-"));
   const every = Math.max(1, Math.round(steps / 30));
   const given = {
@@ -40,7 +40,7 @@ export async function leakTest(steps, say = () => {}) {
   /** @type {{ step: number, live: number, mib: number }[]} */
   const samples = [];
   try {
-    for await (const event of train(resolveConfig(given, registries))) {
+    for await (const event of train(resolveConfig(flatten(given)))) {
       if (event.type !== "step") continue;
       const mib = process.memoryUsage.rss() / 2 ** 20;
       samples.push({ step: event.step, live: liveTensors(), mib });

@@ -54,12 +54,36 @@ export function unknownName(who: string, kind: string, got: string, valid: reado
   return `${who}: unknown ${kind} "${got}". ${hint}`;
 }
 
-/** The item of that name from a registry. Throws UsageError with `unknownName`'s wording. */
-export function findByName<T extends { readonly name: string }>(items: readonly T[], kind: string, name: string): T {
-  const found = items.find((item) => item.name === name);
-  if (found) return found;
-  const valid = items.map((item) => item.name);
-  throw new UsageError(unknownName("fewlabels", kind, name, valid));
+/** What can be asked for by name. */
+export interface Named {
+  readonly name: string;
+  /** Other names for it with some options set ("wrn-28-2"). */
+  readonly presets?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+/**
+ * The item of that name, or the one that has a preset of that name, with the options the preset sets. Throws UsageError with
+ * `unknownName`'s wording.
+ */
+export function findByName<T extends Named>(
+  items: readonly T[],
+  kind: string,
+  name: string,
+  who = "fewlabels",
+): { readonly item: T; readonly preset: Readonly<Record<string, unknown>> } {
+  for (const item of items) {
+    if (item.name === name) return { item, preset: {} };
+    const { presets = {} } = item;
+    if (Object.hasOwn(presets, name)) return { item, preset: presets[name]! };
+  }
+  const valid = namesOf(items);
+  const list = nearest(name, valid) === undefined ? "" : ` Valid: ${valid.join(", ")}`;
+  throw new UsageError(unknownName(who, kind, name, valid) + list);
+}
+
+/** All names that `findByName` knows. */
+export function namesOf(items: readonly Named[]): string[] {
+  return items.flatMap(({ name, presets = {} }) => [name, ...Object.keys(presets)]);
 }
 
 /** The candidate with the smallest edit distance to `word`, if that is close enough to be a slip of the hand. */

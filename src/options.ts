@@ -4,7 +4,7 @@
  */
 import { badValue, nearest, UsageError, unknownName } from "./errors.js";
 
-export type OptionType = "number" | "integer" | "boolean" | "string";
+export type OptionType = "number" | "integer" | "boolean" | "string" | "path";
 
 /** One option. `default` undefined means "derived when not given"; `doc` then says from what. */
 export interface Option<T = unknown> {
@@ -20,6 +20,10 @@ export interface Option<T = unknown> {
   readonly required?: boolean;
   /** As a flag it may stand without a value, and is then true. */
   readonly bare?: boolean;
+  /** Of a path: words that name no file ("all", a number). */
+  readonly except?: RegExp;
+  /** Of a path: shards may be several patterns with commas between them. */
+  readonly several?: boolean;
 }
 
 export type OptionSpec = Readonly<Record<string, Option>>;
@@ -60,12 +64,21 @@ interface TextAbout {
   readonly bare?: boolean;
 }
 
-/** Free text, such as a path. */
+/** Free text. */
 export function text(value: string, about: TextAbout): Option<string>;
 export function text(value: undefined, about: TextAbout): Option<string | undefined>;
 export function text(value: string | undefined, about: TextAbout): Option<string | undefined> {
   return { type: "string", default: value, ...about };
 }
+
+/** A file or folder, kept absolute, so that a run can go on from another working directory. */
+export function path(value: string, about: PathFacts): Option<string>;
+export function path(value: undefined, about: PathFacts): Option<string | undefined>;
+export function path(value: string | undefined, about: PathFacts): Option<string | undefined> {
+  return { type: "path", default: value, ...about };
+}
+
+type PathFacts = Pick<Option, "doc" | "value" | "except" | "several">;
 
 /** One of a few words. */
 export function choice<const C extends readonly string[]>(
@@ -91,6 +104,9 @@ export function required<T>(option: Option<T | undefined>): Option<T> {
   return { ...option, default: undefined as T, required: true };
 }
 
+/** The kinds of options under one name, for definitions outside the package: `option.number(1, { doc })`. */
+export const option = { number, integer, boolean, text, path, choice } as const;
+
 /** Checks one value, given as text (flag) or as a typed value (YAML, library); throws UsageError. */
 export function parseOption<T>(option: Option<T>, name: string, raw: unknown, who: string): T {
   const fail = (expected: string): never => {
@@ -101,7 +117,7 @@ export function parseOption<T>(option: Option<T>, name: string, raw: unknown, wh
     if (raw === false || raw === "false") return false as T;
     return fail("true or false");
   }
-  if (option.type === "string") {
+  if (option.type === "string" || option.type === "path") {
     if (typeof raw !== "string" && typeof raw !== "number") return fail(kindOf(option));
     const word = String(raw);
     if (option.choices && !option.choices.includes(word)) {

@@ -4,7 +4,7 @@
  */
 import type { Given } from "../config/given.js";
 import type { Option, OptionSpec, OptionsOf } from "../options.js";
-import type { ExternalMethod } from "./external-method.js";
+import type { Externals } from "./externals.js";
 
 /** One value, one that may be left out, or one and more. */
 type ArgumentKind = "one" | "optional" | "many";
@@ -50,8 +50,8 @@ export interface CommandContext {
   readonly who: string;
   /** What was given of the options that `takes` names. */
   readonly given: Given;
-  /** A method from outside the package that was asked for. */
-  readonly external: ExternalMethod | undefined;
+  /** What its names mean: what comes with the package, and what was asked for from outside. */
+  readonly externals: Externals;
 }
 
 export interface CommandDefinition<A extends ArgumentSpec, O extends OptionSpec> {

@@ -1,7 +1,9 @@
 /** The flags of a command, from declared options: one declaration gives flag, check and help. */
+
+import type { Catalog, Listed } from "../config/catalog.js";
 import { camelCase, flagOf, kebabCase } from "../config/given.js";
-import type { Named, Registries } from "../config/resolve.js";
 import { runOptions } from "../config/run-options.js";
+import { optimizerOptions } from "../optim/index.js";
 import { type Option, type OptionSpec, rangeText } from "../options.js";
 import type { Command } from "./command.js";
 
@@ -18,7 +20,7 @@ export interface Flag {
 export type Flags = ReadonlyMap<string, Flag>;
 
 /** Every flag of a command: its own, then those of what it `takes`. */
-export function flagsOf(command: Pick<Command, "options" | "takes" | "leaveOut">, registries: Registries): Flags {
+export function flagsOf(command: Pick<Command, "options" | "takes" | "leaveOut">, catalog: Catalog): Flags {
   const flags = new Map<string, Flag>();
   const add = (key: string, flag: Flag) => {
     if (!flags.has(key)) flags.set(key, flag);
@@ -28,7 +30,7 @@ export function flagsOf(command: Pick<Command, "options" | "takes" | "leaveOut">
       add(`${prefix}${name}`, { option, own, heading, text: describeOption(option) });
     }
   };
-  const addFamily = (items: readonly Named[], group: string, heading: string) => {
+  const addFamily = (items: readonly Listed[], group: string, heading: string) => {
     for (const [name, option, text] of familyOptions(items))
       add(`${group}.${name}`, { option, own: false, heading, text });
   };
@@ -37,16 +39,20 @@ export function flagsOf(command: Pick<Command, "options" | "takes" | "leaveOut">
   if (takes === "run") {
     const own = Object.entries(runOptions).filter(([name]) => !leaveOut.includes(name));
     addSpec(Object.fromEntries(own), "", "Run:");
-    addFamily(registries.methods, "method", "Method (--method.KEY):");
+    addFamily(catalog.methods, "method", "Method (--method.KEY):");
   }
-  if (takes === "run" || takes === "model") addFamily(registries.models, "model", "Model (--model.KEY):");
-  if (takes === "run") addSpec(registries.optimizer, "optimizer.", "Optimizer (--optimizer.KEY):");
-  if (takes === "run" || takes === "dataset") addFamily(registries.dataSets, "dataset", "Data set (--dataset.KEY):");
+  if (takes === "run" || takes === "model") addFamily(catalog.models, "model", "Model (--model.KEY):");
+  if (takes === "run") {
+    const heading = "Optimizer (--optimizer.KEY):";
+    addSpec({ name: optimizerOptions.name }, "optimizer.", heading);
+    addFamily(catalog.optimizers, "optimizer", heading);
+  }
+  if (takes === "run" || takes === "dataset") addFamily(catalog.dataSets, "dataset", "Data set (--dataset.KEY):");
   return flags;
 }
 
 /** Every option name in a family once, with a text that says which members have it. */
-function familyOptions(items: readonly Named[]): (readonly [name: string, option: Option, text: string])[] {
+function familyOptions(items: readonly Listed[]): (readonly [name: string, option: Option, text: string])[] {
   const names = new Set(items.flatMap((item) => Object.keys(item.options)));
   return [...names].map((name) => {
     const owners = items.filter((item) => name in item.options);
@@ -81,8 +87,8 @@ export function flagTerm(key: string, option: Option): string {
       ? option.choices.join("|")
       : option.choices
         ? "name"
-        : option.type === "string"
-          ? (option.value ?? "text")
+        : option.type === "string" || option.type === "path"
+          ? (option.value ?? (option.type === "path" ? "path" : "text"))
           : option.type === "integer"
             ? "n"
             : "number";
@@ -103,7 +109,7 @@ export function canonicalArguments(args: readonly string[]): string[] {
 function canonicalFlag(name: string): string {
   if (name.startsWith("no-")) return `no-${canonicalFlag(name.slice(3))}`;
   const [head, ...rest] = name.split(".");
-  if (rest.length === 0) return kebabCase(head!);
+  if (rest.length === 0) return head === "optimizer" ? "optimizer.name" : kebabCase(head!);
   const inner = camelCase(rest.join("."));
   return inner === "name" && head !== "optimizer" ? kebabCase(head!) : `${kebabCase(head!)}.${inner}`;
 }

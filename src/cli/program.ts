@@ -1,21 +1,21 @@
 /** The command line: which command, exit codes, and how errors are shown. */
 import { pathToFileURL } from "node:url";
-import { withMethod } from "../config/catalog.js";
+import { families } from "../config/catalog.js";
+import { groups } from "../config/run-options.js";
 import { FewlabelsError, nearest, UsageError } from "../errors.js";
 import { packageVersion } from "../package.js";
 import type { Command } from "./command.js";
 import { commandGroups, commandRows, commands } from "./commands/index.js";
-import { type ExternalMethod, externalMethod } from "./external-method.js";
+import { type Externals, loadExternals, noExternals } from "./externals.js";
 import { canonicalArguments, flagsOf } from "./flags.js";
 import { commandHelp, groupHelp, programHelp } from "./help.js";
 import { print, printError, surviveClosedPipes } from "./output.js";
 import { asksForHelp, parseArguments } from "./parse.js";
-import { registries } from "./registries.js";
 
 /** Runs one command and sets the exit code. */
 export async function main(args: readonly string[]): Promise<void> {
   surviveClosedPipes();
-  let external: ExternalMethod | undefined;
+  let externals = noExternals;
   try {
     const [first, ...others] = args;
     if (first === undefined) {
@@ -25,15 +25,15 @@ export async function main(args: readonly string[]): Promise<void> {
     else if (first === "--version" || first === "-V") print(packageVersion());
     else if (first === "help") await main([...others, "--help"]);
     else {
-      external = await externalMethod(canonicalArguments(args));
-      await runCommand(args, external);
+      externals = await loadExternals(canonicalArguments(args));
+      await runCommand(args, externals);
     }
   } catch (error) {
-    process.exitCode = report(error, external);
+    process.exitCode = report(error, externals);
   }
 }
 
-async function runCommand(args: readonly string[], external: ExternalMethod | undefined): Promise<void> {
+async function runCommand(args: readonly string[], externals: Externals): Promise<void> {
   const group = commandGroups.find(({ name }) => name === args[0]);
   if (group && (args[1] === undefined || args[1] === "--help" || args[1] === "-h")) {
     const text = groupHelp(group, commands);
@@ -43,10 +43,10 @@ async function runCommand(args: readonly string[], external: ExternalMethod | un
     return;
   }
   const { command, rest } = findCommand(args, group?.name);
-  const flags = flagsOf(command, external ? withMethod(registries, external) : registries);
+  const flags = flagsOf(command, externals.catalog);
   if (asksForHelp(rest)) return print(commandHelp(command, flags));
   const { values, given } = parseArguments(command, flags, rest);
-  await command.run(values, { who: `fewlabels ${command.name}`, given, external });
+  await command.run(values, { who: `fewlabels ${command.name}`, given: externals.named(given), externals });
 }
 
 /** The command that the first words name. Throws UsageError with the nearest one. */
@@ -72,16 +72,17 @@ function findCommand(
 }
 
 /** Prints an error for its reader; returns the exit code. No stack trace for a user's mistake. */
-function report(error: unknown, external: ExternalMethod | undefined): number {
+function report(error: unknown, { modules }: Externals): number {
   if (error instanceof FewlabelsError) {
     printError(error.message);
     return error.exitCode;
   }
   printError(error instanceof Error ? (error.stack ?? error.message) : String(error));
-  const theirs = external && error instanceof Error && error.stack?.includes(pathToFileURL(external.path).href);
+  const stack = error instanceof Error ? (error.stack ?? "") : "";
+  const theirs = groups.find((kind) => modules[kind] && stack.includes(pathToFileURL(modules[kind]).href));
   printError(
     theirs
-      ? `The error comes from ${external.path}, the file of the method.`
+      ? `The error comes from ${modules[theirs]}, the file of the ${families[theirs].noun}.`
       : "This is a fault in fewlabels; please report it with the command you gave.",
   );
   return 1;

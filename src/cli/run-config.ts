@@ -1,29 +1,28 @@
 /** The configuration of a run from flags and a YAML file: what `train` and `data preview` share. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { withMethod } from "../config/catalog.js";
 import { readConfigFile } from "../config/config-file.js";
 import { asFlags, type Describe } from "../config/given.js";
 import { type RunConfig, resolveConfig } from "../config/resolve.js";
 import { resumeConfig } from "../config/resume.js";
 import { UsageError } from "../errors.js";
-import { RunFolder } from "../run/index.js";
+import { savedConfig } from "../train/run.js";
 import type { CommandContext } from "./command.js";
-import { withMethodName } from "./external-method.js";
 import { printError } from "./output.js";
-import { registries as packaged } from "./registries.js";
 
 /** Merges flags over the file, and continues a saved run where `--resume` says so. */
-export function configOf(file: string | undefined, { who, given: flags, external }: CommandContext): RunConfig {
+export function configOf(
+  file: string | undefined,
+  { who, given: flags, externals: { catalog, named } }: CommandContext,
+): RunConfig {
   const warn = (message: string) => printError(`warning: ${message}`);
-  const registries = external ? withMethod(packaged, external) : packaged;
   const yaml = file === undefined ? undefined : readConfigFile(file);
-  const given = withMethodName(new Map([...(yaml?.given ?? []), ...flags]), external);
+  const given = named(new Map([...(yaml?.given ?? []), ...flags]));
   const describe: Describe = (key) =>
     yaml && !flags.has(key) && yaml.given.has(key) ? yaml.describe(key) : asFlags(who)(key);
 
   const resume = given.get("resume");
-  if (resume === undefined || resume === false) return resolveConfig(given, registries, { describe, warn });
+  if (resume === undefined || resume === false) return resolveConfig(given, catalog, { describe, warn });
   const out = given.get("out");
   if (resume === true && out === undefined) {
     throw new UsageError(`${who}: --resume needs the run folder: --resume RUN, or --out RUN --resume`);
@@ -34,8 +33,7 @@ export function configOf(file: string | undefined, { who, given: flags, external
   const folder = String(resume === true ? out : resume);
   if (resume === true && !existsSync(join(folder, "config.json"))) {
     warn(`${folder} holds no run yet; starting from the beginning`);
-    return resolveConfig(given, registries, { describe, warn });
+    return resolveConfig(given, catalog, { describe, warn });
   }
-  const { versions, dataFingerprint, ...saved } = RunFolder.open(folder).config<RunConfig>();
-  return resumeConfig(given, saved as RunConfig, folder, { describe });
+  return resumeConfig(given, savedConfig(folder), folder, { describe, catalog });
 }

@@ -1,122 +1,127 @@
-/** Methods from outside the package: `--method ./my-method.js` or the name of an installed package. */
+/**
+ * Definitions from outside the package: `--method ./mine.mjs` (or `--model`, `--dataset`, `--optimizer`), or the name of an
+ * installed package. One loader for all kinds.
+ */
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, extname, isAbsolute, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { UsageError } from "../errors.js";
-import { type Method, type MethodDefinition, methods, type Views } from "../methods/index.js";
+import { namesOf, UsageError } from "../errors.js";
+import { defineMethod } from "../methods/index.js";
+import { defineModel } from "../models/index.js";
+import { defineOptimizer } from "../optim/index.js";
 import type { OptionSpec } from "../options.js";
+import { type Catalog, catalog, type Definitions, extend, families } from "./catalog.js";
+import { checkFields } from "./plugin-check.js";
+import { type Group, groups } from "./run-options.js";
 
-/** A method and the file it came from. */
-export interface MethodModule {
-  readonly definition: MethodDefinition;
-  /** Absolute path. */
-  readonly path: string;
-}
+export type { Definitions } from "./catalog.js";
 
-/** Whether a method is given by a path and not by a name. */
-export function isMethodPath(given: string): boolean {
+/** The name under which a file may export its definition, beside `default`. */
+const exportNames = { dataset: "dataSet", method: "method", model: "model", optimizer: "optimizer" } as const;
+
+/** Whether something is given by a path and not by a name. */
+export function isPluginPath(given: string): boolean {
   return given.startsWith(".") || isAbsolute(given) || given.includes("\\") || /\.(js|mjs|cjs|ts|mts)$/.test(given);
 }
 
 /**
  * The absolute path of the file that `given` means seen from `folder`: a path, or a package that is installed there and
- * whose name no method of ours has. Undefined for a mere name. Throws UsageError if a path leads to no file.
+ * whose name nothing of that kind in `known` has. Undefined for a mere name. Throws UsageError if a path leads to no file.
  */
-export function findMethodFile(given: string, folder: string): string | undefined {
-  if (!isMethodPath(given)) return methods.some(({ name }) => name === given) ? undefined : packageEntry(given, folder);
+export function findPluginFile(
+  kind: Group,
+  given: string,
+  folder: string,
+  known: Catalog = catalog,
+): string | undefined {
+  if (!isPluginPath(given)) {
+    return namesOf(known[families[kind].list]).includes(given) ? undefined : packageEntry(given, folder);
+  }
   const path = resolve(folder, given);
   if (!existsSync(path) || !statSync(path).isFile()) {
-    throw new UsageError(`--method ${given}: there is no file ${path}`);
+    throw new UsageError(`--${kind} ${given}: there is no file ${path}`);
   }
   if (/\.[cm]?ts$/.test(path)) {
-    throw new UsageError(`--method ${given}: Node runs JavaScript; compile the file first and give the .js or .mjs`);
+    throw new UsageError(`--${kind} ${given}: Node runs JavaScript; compile the file first and give the .js or .mjs`);
   }
   return path;
 }
 
-/** Loads and checks the method that a file exports as `default` or as `method`. Throws UsageError saying what is wrong. */
-export async function loadMethod(path: string): Promise<MethodModule> {
-  const file = findMethodFile(resolve(path), "/")!;
+/**
+ * The definition of that kind that a file exports by its kind's name (`method`, `model`, `dataSet`, `optimizer`) or as default,
+ * with the file's path as `module`. For `extend`. Throws UsageError that names the file and says what is wrong.
+ */
+export async function loadPlugin<K extends Group>(kind: K, path: string): Promise<Definitions[K]> {
+  const file = findPluginFile(kind, resolve(path), "/")!;
   let exported: Record<string, unknown>;
   try {
     exported = (await import(pathToFileURL(file).href)) as Record<string, unknown>;
   } catch (error) {
-    const { message, code } = error as NodeJS.ErrnoException;
-    const hint =
-      code === "ERR_MODULE_NOT_FOUND" && /package 'fewlabels'/.test(message)
-        ? ". Run `npm install fewlabels` in the folder of the file, and that folder's fewlabels"
-        : "";
-    throw new UsageError(`${file}: cannot be loaded: ${message}${hint}`);
+    throw new UsageError(`${file}: cannot be loaded: ${loadFailure(error)}`);
   }
-  const definition = exported.method ?? exported.default;
+  const definition: unknown = exported[exportNames[kind]] ?? exported.default;
+  const { noun } = families[kind];
   if (definition === undefined) {
+    const define = `define${noun.replace(/(^| )[a-z]/g, (letter) => letter.trim().toUpperCase())}`;
     throw new UsageError(
-      `${file}: exports no method; expected \`export const method = defineMethod({ ... })\` or the same as default`,
+      `${file}: exports no ${noun}; expected \`export const ${exportNames[kind]} = ${define}({ ... })\` or the same as default`,
     );
   }
-  return { definition: checkDefinition(definition, file), path: file };
+  checkFields(kind, definition, file);
+  const { options, name } = definition;
+  if (namesOf(catalog[families[kind].list]).includes(name)) {
+    throw new UsageError(`${file}: a ${noun} of fewlabels is called "${name}" already; give it another name`);
+  }
+  checkOptions(options, file);
+  return { ...completed[kind](definition), module: file };
 }
 
-/** Throws UsageError unless `value` is what `defineMethod` takes, with a name of its own. */
-function checkDefinition(value: unknown, file: string): MethodDefinition {
-  const given = (typeof value === "object" && value !== null ? value : {}) as Record<string, unknown>;
-  const expected: Record<string, string> = {
-    name: "string",
-    paper: "string",
-    summary: "string",
-    options: "object",
-    usesUnlabeled: "boolean",
-    views: "function",
-    create: "function",
-  };
-  const wrong = Object.entries(expected).flatMap(([key, type]) =>
-    typeof given[key] === type && given[key] !== null ? [] : [`${key} (a ${type}; got ${typeof given[key]})`],
-  );
-  if (wrong.length > 0) {
-    throw new UsageError(
-      `${file}: not a method made with defineMethod; missing or of another type: ${wrong.join(", ")}`,
-    );
+/** What `define...` adds, for files that export a plain record. */
+const completed: { readonly [K in Group]: (definition: Definitions[K]) => Definitions[K] } = {
+  dataset: (definition) => definition,
+  method: (definition) => defineMethod(definition),
+  model: (definition) => defineModel(definition),
+  optimizer: (definition) => defineOptimizer(definition),
+};
+
+/** Files of what a run names that is none of the package's, by kind: recorded in `config.json`. */
+export type Modules = Readonly<Partial<Record<Group, string>>>;
+
+/** `known` with what these files define. Throws UsageError where one cannot be loaded. */
+export async function withModules(known: Catalog, modules: Modules = {}): Promise<Catalog> {
+  let all = known;
+  for (const kind of groups) {
+    const path = modules[kind];
+    if (path !== undefined) all = await withModule(all, kind, path);
   }
-  const definition = value as MethodDefinition;
-  if (!/^[a-z][a-z0-9-]*$/.test(definition.name)) {
-    throw new UsageError(`${file}: expected a name of small letters, digits and dashes, got "${definition.name}"`);
-  }
-  if (methods.some(({ name }) => name === definition.name)) {
-    throw new UsageError(`${file}: a method of fewlabels is called "${definition.name}" already; give it another name`);
-  }
-  checkOptions(definition.options, file);
-  return definition;
+  return all;
+}
+
+async function withModule(known: Catalog, kind: Group, path: string): Promise<Catalog> {
+  if (kind === "dataset") return extend(known, { dataSets: [await loadPlugin(kind, path)] });
+  if (kind === "method") return extend(known, { methods: [await loadPlugin(kind, path)] });
+  if (kind === "model") return extend(known, { models: [await loadPlugin(kind, path)] });
+  return extend(known, { optimizers: [await loadPlugin(kind, path)] });
+}
+
+function loadFailure(error: unknown): string {
+  const { message = String(error), code } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
+  const ours = code === "ERR_MODULE_NOT_FOUND" && /package 'fewlabels'/.test(message);
+  return ours
+    ? `${message}. Run \`npm install fewlabels\` in the folder of the file, and that folder's fewlabels`
+    : message;
 }
 
 function checkOptions(options: OptionSpec, file: string): void {
   for (const [name, option] of Object.entries(options)) {
     const declared =
-      ["number", "integer", "boolean", "string"].includes(option?.type) && typeof option.doc === "string";
+      ["number", "integer", "boolean", "string", "path"].includes(option?.type) && typeof option.doc === "string";
     if (declared && name !== "name" && /^[a-z]\w*$/i.test(name)) continue;
     throw new UsageError(
-      `${file}: option ${name}: expected a declaration such as number(1, { min: 0, doc: "what it does" }), ` +
+      `${file}: option ${name}: expected a declaration such as option.number(1, { min: 0, doc: "what it does" }), ` +
         'under a name in camelCase other than "name"',
     );
   }
-}
-
-/** Throws UsageError unless what `create` returned can be trained. */
-export function checkMethod(method: Method<Views, Views>, file: string): void {
-  const { predictor, models, state, step } = (method ?? {}) as Partial<Method<Views, Views>>;
-  const fail = (what: string): never => {
-    throw new UsageError(`${file}: create() must return ${what}`);
-  };
-  if (typeof step !== "function") fail("a function step(batch, now)");
-  if (!models || predictor === undefined || !models[predictor]) {
-    fail(`models and the role of one of them as predictor; got predictor "${predictor}" and models ${names(models)}`);
-  }
-  const owners = new Set<unknown>(Object.values(state ?? {}));
-  const lost = Object.entries(models!).flatMap(([role, model]) => (owners.has(model) ? [] : [role]));
-  if (lost.length > 0) fail(`every model in state, or checkpoints would lose it; missing: ${lost.join(", ")}`);
-}
-
-function names(record: object | undefined): string {
-  return record ? Object.keys(record).join(", ") || "none" : "none";
 }
 
 /** The file that `import "NAME"` would load seen from `folder`, or undefined where no such package is installed. */

@@ -1,15 +1,15 @@
 /** From what was given (flags, YAML, library fields) to a complete run configuration, or a UsageError that says what to do. */
 import { availableParallelism } from "node:os";
-import { resolve } from "node:path";
 import { downloadAdvice } from "../data/download/official-files.js";
-import { badValue, nearest, UsageError } from "../errors.js";
-import { type OptionSpec, parseOption } from "../options.js";
-import type { Named, Registries } from "./catalog.js";
+import { badValue, findByName, UsageError } from "../errors.js";
+import { type OptionSpec, parseOption, text } from "../options.js";
+import { type BuiltIn, catalog as builtIn, type Listed, type Listing } from "./catalog.js";
 import { asFields, type Describe, flatten, type Given } from "./given.js";
-import { type Group, type RunOptionValues, runOptions } from "./run-options.js";
+import { absolutePath } from "./paths.js";
+import type { Modules } from "./plugin.js";
+import type { RunInput } from "./run-input.js";
+import { type Group, groups, type RunOptionValues, runOptions } from "./run-options.js";
 import { rejectUnknown } from "./unknown-key.js";
-
-export type { Named, Registries } from "./catalog.js";
 
 type Derived = "dataset" | "labels" | "labeledBatch" | "threads" | "out" | "evalEvery" | "checkpointEvery";
 export type OptionValues = Readonly<Record<string, unknown>>;
@@ -30,9 +30,12 @@ export interface RunConfig extends Omit<RunOptionValues, Derived> {
   readonly methodOptions: OptionValues;
   readonly modelOptions: OptionValues;
   readonly optimizerOptions: OptionValues;
-  /** Absolute path of the file that defines the method, where it is not one of the package's own. */
-  readonly methodModule?: string;
+  /** Absolute paths of the files that define what is not the package's own. */
+  readonly modules?: Modules;
 }
+
+/** The optimizer's name stands among its options. */
+const defaultOptimizer = text("adam", { doc: "optimizer, see docs/schedules-and-losses.md" });
 
 export interface ResolveContext {
   /** How to name a key in errors. */
@@ -43,40 +46,51 @@ export interface ResolveContext {
   readonly now?: Date;
 }
 
-/** Checks `given` (nested record, or flattened) and fills the defaults in. Throws UsageError. */
-export function resolveConfig(
-  given: Readonly<Record<string, unknown>> | Given,
-  registries: Registries,
+/**
+ * Checks `given` (nested as a program writes it, or flattened) and fills the defaults in. `catalog`: what its names mean; default
+ * what comes with the package. Throws UsageError.
+ */
+export function resolveConfig<C extends Listing = BuiltIn>(
+  given: RunInput<C> | Given,
+  catalog: C | BuiltIn = builtIn,
   { describe = asFields("fewlabels"), warn = () => {}, now = new Date() }: ResolveContext = {},
 ): RunConfig {
-  const all = given instanceof Map ? given : flatten(given as Record<string, unknown>, describe);
+  const all = isFlat(given) ? given : flatten({ ...given }, describe);
   const run = parseRunOptions(all, describe);
+  const known: Listing = catalog;
   if (run.dataset === undefined) {
-    const names = registries.dataSets.map((set) => set.name).join(", ");
+    const names = known.dataSets.map((set) => set.name).join(", ");
     throw new UsageError(`${describe("dataset").who}: ${describe("dataset").name} is required: one of ${names}`);
   }
-  const dataSet = find("data set", run.dataset, registries.dataSets, describe("dataset"));
-  const method = find("method", run.method, registries.methods, describe("method"));
-  const model = find("model", run.model, registries.models, describe("model"));
-  const specs: Record<Group, { name: string; spec: OptionSpec; preset: OptionValues }> = {
-    dataset: { name: dataSet.item.name, spec: dataSet.item.options, preset: dataSet.preset },
-    method: { name: method.item.name, spec: method.item.options, preset: method.preset },
-    model: { name: model.item.name, spec: model.item.options, preset: model.preset },
-    optimizer: { name: "optimizer", spec: registries.optimizer, preset: {} },
+  const dataSet = findByName(known.dataSets, "data set", run.dataset, describe("dataset").who);
+  const method = findByName(known.methods, "method", run.method, describe("method").who);
+  const model = findByName(known.models, "model", run.model, describe("model").who);
+  const optimizerName = String(all.get("optimizer.name") ?? defaultOptimizer.default);
+  const optimizer = findByName(known.optimizers, "optimizer", optimizerName, describe("optimizer.name").who);
+  const chosen: Record<Group, { readonly item: Listed; readonly preset: OptionValues }> = {
+    dataset: dataSet,
+    method,
+    model,
+    optimizer: {
+      ...optimizer,
+      item: { ...optimizer.item, options: { name: defaultOptimizer, ...optimizer.item.options } },
+    },
   };
-  rejectUnknown(all, specs, registries, describe);
-  const groupOptions = (group: Group) => parseGroup(group, specs[group].spec, specs[group].preset, all, describe);
+  rejectUnknown(all, chosen, known, describe);
+  const groupOptions = (group: Group) =>
+    parseGroup(group, chosen[group].item.options, chosen[group].preset, all, describe);
 
   if (dataSet.item.needsDir && run.data === undefined) {
     const { who } = describe("data");
     throw new UsageError(
-      `${who}: data set ${dataSet.item.name} needs ${describe("data").name} DIR, the folder with its files${downloadAdvice(dataSet.item.name)}`,
+      `${who}: data set ${dataSet.item.name} needs ${describe("data").name} DIR, the folder with its files${downloadAdvice(dataSet.item.official)}`,
     );
   }
   const labels = run.labels ?? (dataSet.item.takesFolders ? "all" : "100");
   if (run.unlabeled !== "all" && run.unlabeled !== "rest" && !dataSet.item.takesFolders) {
     const { who, name } = describe("unlabeled");
-    const advice = `only the data sets folder, imagenet and shards take unlabeled pictures of their own`;
+    const takers = known.dataSets.filter(({ takesFolders }) => takesFolders).map((set) => set.name);
+    const advice = `only the data sets ${takers.join(", ")} take unlabeled pictures of their own`;
     throw new UsageError(badValue(who, name, "all or rest", run.unlabeled, advice));
   }
   const labeledBatch = checkBatch({ ...run, labels }, method.item, describe, warn);
@@ -99,9 +113,9 @@ export function resolveConfig(
     dataset: dataSet.item.name,
     method: method.item.name,
     model: model.item.name,
-    data: absolutePath("data", run.data),
-    labels: absolutePath("labels", checkLabels(labels, describe)),
-    unlabeled: absolutePath("unlabeled", run.unlabeled),
+    data: absolutePath(runOptions.data, run.data),
+    labels: absolutePath(runOptions.labels, checkLabels(labels, describe)),
+    unlabeled: absolutePath(runOptions.unlabeled, run.unlabeled),
     labeledBatch,
     threads: run.threads ?? availableParallelism(),
     out: run.out ?? `runs/${dataSet.item.name}-${method.item.name}-${timestamp(now)}`,
@@ -111,8 +125,12 @@ export function resolveConfig(
     methodOptions: groupOptions("method"),
     modelOptions,
     optimizerOptions: groupOptions("optimizer"),
-    ...(method.item.module !== undefined ? { methodModule: method.item.module } : {}),
+    ...modulesOf(chosen),
   };
+}
+
+function isFlat(given: object): given is Given {
+  return given instanceof Map;
 }
 
 function parseRunOptions(given: Given, describe: Describe): RunOptionValues {
@@ -136,26 +154,17 @@ function parseGroup(
     const key = `${group}.${name}`;
     const raw = given.get(key) ?? preset[name];
     const { who, name: spelled } = describe(key);
-    return [name, raw === undefined ? option.default : absolutePath(key, parseOption(option, spelled, raw, who))];
+    return [name, raw === undefined ? option.default : absolutePath(option, parseOption(option, spelled, raw, who))];
   });
   return Object.fromEntries(entries);
 }
 
-function find<T extends Named>(
-  kind: string,
-  wanted: string,
-  items: readonly T[],
-  { who }: { who: string },
-): { item: T; preset: OptionValues } {
-  for (const item of items) {
-    if (item.name === wanted) return { item, preset: {} };
-    const preset = item.presets?.[wanted];
-    if (preset) return { item, preset };
-  }
-  const names = items.flatMap((item) => [item.name, ...Object.keys(item.presets ?? {})]);
-  const near = nearest(wanted, names);
-  const hint = near === undefined ? "" : ` Did you mean "${near}"?`;
-  throw new UsageError(`${who}: unknown ${kind} "${wanted}".${hint} Valid: ${names.join(", ")}`);
+function modulesOf(chosen: Readonly<Record<Group, { readonly item: Listed }>>): Pick<RunConfig, "modules"> {
+  const found = groups.flatMap((group) => {
+    const { module } = chosen[group].item;
+    return module === undefined ? [] : [[group, module]];
+  });
+  return found.length === 0 ? {} : { modules: Object.fromEntries(found) };
 }
 
 function checkBatch(
@@ -203,20 +212,4 @@ function timestamp(date: Date): string {
   const two = (n: number) => String(n).padStart(2, "0");
   const day = `${date.getFullYear()}${two(date.getMonth() + 1)}${two(date.getDate())}`;
   return `${day}-${two(date.getHours())}${two(date.getMinutes())}${two(date.getSeconds())}`;
-}
-
-/** Paths are kept absolute, so that a run can be resumed from another working directory. */
-export function absolutePath<T>(key: string, value: T): T {
-  if (typeof value !== "string") return value;
-  const isPath =
-    key === "data" ||
-    key === "method.table" ||
-    key === "model.weights" ||
-    (key === "dataset.testShards" && value !== "") ||
-    (key === "labels" && value !== "all" && !/^\d+$/.test(value)) ||
-    (key === "unlabeled" && value !== "all" && value !== "rest");
-  if (!isPath) return value;
-  // Shards may be several patterns with commas between them, outside braces.
-  const parts = value.includes(".tar") ? value.split(/,(?![^{]*\})/) : [value];
-  return parts.map((part) => resolve(part.trim())).join(",") as T;
 }

@@ -1,8 +1,10 @@
 /** The configuration of a run that continues. */
 import { UsageError } from "../errors.js";
 import { type OptionSpec, parseOption } from "../options.js";
+import { catalog as builtIn, type Catalog, choose } from "./catalog.js";
 import { asFields, type Describe, type Given, splitKey } from "./given.js";
-import { absolutePath, type OptionValues, type RunConfig } from "./resolve.js";
+import { absolutePath } from "./paths.js";
+import type { OptionValues, RunConfig } from "./resolve.js";
 import { groups, neutralOptions, runOptions } from "./run-options.js";
 import { unknownKey } from "./unknown-key.js";
 
@@ -14,8 +16,12 @@ export function resumeConfig(
   given: Given,
   saved: RunConfig,
   folder: string,
-  { describe = asFields("fewlabels") }: { readonly describe?: Describe } = {},
+  {
+    describe = asFields("fewlabels"),
+    catalog = builtIn,
+  }: { readonly describe?: Describe; readonly catalog?: Catalog } = {},
 ): RunConfig {
+  const declared = declaredOptions(saved, catalog);
   const changed: Record<string, unknown> = {};
   for (const [key, raw] of given) {
     if (key === "resume" || key === "out") continue;
@@ -27,8 +33,8 @@ export function resumeConfig(
     ];
     if (!known.includes(key)) throw new UsageError(unknownKey(who, name, key, known));
     const before = inner === undefined ? saved[group as keyof RunConfig] : savedGroup(saved, group)[inner];
-    const option = inner === undefined ? (runOptions as OptionSpec)[group] : undefined;
-    const value = option ? absolutePath(key, parseOption(option, name, raw, who)) : absolutePath(key, raw);
+    const option = declared[key];
+    const value = option ? absolutePath(option, parseOption(option, name, raw, who)) : raw;
     if ((neutralOptions as readonly string[]).includes(key)) changed[key] = value;
     else if (String(value) !== String(before) && !(typeof before === "number" && Number(value) === before)) {
       const free = neutralOptions.map((neutral) => describe(neutral).name).join(", ");
@@ -39,6 +45,19 @@ export function resumeConfig(
     }
   }
   return { ...saved, ...changed, out: folder, resume: folder };
+}
+
+/** Of the run and of what it names, by key. */
+function declaredOptions(saved: RunConfig, catalog: Catalog): OptionSpec {
+  const { dataSet, method, model } = choose(saved, catalog);
+  const below = (group: string, spec: OptionSpec) =>
+    Object.fromEntries(Object.entries(spec).map(([name, option]) => [`${group}.${name}`, option]));
+  return {
+    ...runOptions,
+    ...below("dataset", dataSet.options),
+    ...below("method", method.options),
+    ...below("model", model.options),
+  };
 }
 
 function savedGroup(saved: RunConfig, group: string): OptionValues {

@@ -5,14 +5,18 @@
  */
 import { interpolations, weakNames } from "../augment/photo.js";
 import { strongNames } from "../augment/strong.js";
-import { boolean, choice, integer, number, type OptionSpec, type OptionsOf, text } from "../options.js";
+import { boolean, choice, integer, number, type OptionSpec, type OptionsOf, path, text } from "../options.js";
 
 export const runOptions = {
-  dataset: text(undefined, { doc: "data set, see `fewlabels list datasets`; required" }),
-  data: text(undefined, {
+  dataset: text(undefined, {
+    doc: "data set, see `fewlabels list datasets`; or a file (./mine.mjs) or package that defines one; required",
+  }),
+  data: path(undefined, {
+    several: true,
     doc: "folder with the data set's files, or labeled shards; needed unless the set is generated",
   }),
-  labels: text(undefined, {
+  labels: path(undefined, {
+    except: /^(all|\d+)$/,
     doc: "how many labels: a number, a labels file (`file,label` or `name label`), or `all` (default: 100; all of a folder's)",
   }),
   labelDraw: choice(["balanced", "proportional", "first", "random"], "balanced", {
@@ -35,14 +39,18 @@ export const runOptions = {
     doc: "percent of the labels of training that are drawn anew from all classes; validation and test labels stay true",
   }),
   val: integer(0, { min: 0, doc: "labeled training images held out for validation (0: none)" }),
-  unlabeled: text("all", {
+  unlabeled: path("all", {
+    except: /^(all|rest)$/,
+    several: true,
     doc: "unlabeled stream: `all` training images, or the `rest` without a label; for data set folder also a folder of unlabeled pictures (in place of DIR/unlabeled; the stream is then `all`); for shards the shards to stream",
   }),
 
   method: text("mean-teacher", {
     doc: "training method, see `fewlabels list methods`; or a file (./my-method.js) or package that defines one",
   }),
-  model: text("cnn-13", { doc: "network, see `fewlabels list models`" }),
+  model: text("cnn-13", {
+    doc: "network, see `fewlabels list models`; or a file (./mine.mjs) or package that defines one",
+  }),
   steps: integer(10_000, { min: 1, doc: "optimizer steps" }),
   batch: integer(100, { min: 1, doc: "rows a step, labeled and unlabeled together" }),
   labeledBatch: integer(undefined, {

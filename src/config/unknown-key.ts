@@ -1,33 +1,32 @@
 /** What to say about a key that no option has. */
 import { nearest, UsageError } from "../errors.js";
-import type { OptionSpec } from "../options.js";
-import type { Named, Registries } from "./catalog.js";
+import { families, type Listed, type Listing } from "./catalog.js";
 import { type Describe, flagOf, type Given, splitKey } from "./given.js";
 import { type Group, groups, runOptions } from "./run-options.js";
 
 /** Throws UsageError if a given key is no run option and no option of the chosen parts. */
 export function rejectUnknown(
   given: Given,
-  specs: Readonly<Record<Group, { name: string; spec: OptionSpec }>>,
-  registries: Registries,
+  chosen: Readonly<Record<Group, { readonly item: Listed }>>,
+  known: Listing,
   describe: Describe,
 ): void {
-  const inner = groups.flatMap((group) => Object.keys(specs[group].spec).map((name) => `${group}.${name}`));
-  const known = new Set([...Object.keys(runOptions), ...inner]);
+  const inner = groups.flatMap((group) => Object.keys(chosen[group].item.options).map((name) => `${group}.${name}`));
+  const keys = new Set([...Object.keys(runOptions), ...inner]);
   for (const key of given.keys()) {
-    if (known.has(key)) continue;
+    if (keys.has(key)) continue;
     const { who, name } = describe(key);
     const [group, option] = splitKey(key);
-    const owner = (groups as readonly string[]).includes(group) ? specs[group as Group] : undefined;
-    const others = option === undefined ? [] : ownersOf(group, option, registries);
+    const owner = isGroup(group) ? chosen[group].item : undefined;
+    const others = option === undefined || !isGroup(group) ? [] : ownersOf(group, option, known);
     if (owner && others.length > 0) {
-      const valid = Object.keys(owner.spec).map((valid) => describe(`${group}.${valid}`).name);
+      const valid = Object.keys(owner.options).map((valid) => describe(`${group}.${valid}`).name);
       throw new UsageError(
         `${who}: ${group} ${owner.name} has no option ${name} (${others.join(", ")} ${others.length > 1 ? "have" : "has"} it). ` +
           `Valid: ${valid.join(", ") || "none"}`,
       );
     }
-    throw new UsageError(unknownKey(who, name, key, [...known]));
+    throw new UsageError(unknownKey(who, name, key, [...keys]));
   }
 }
 
@@ -48,8 +47,10 @@ export function unknownKey(who: string, name: string, key: string, known: readon
   return `${who}: unknown option ${name}. \`fewlabels train --help\` lists all options`;
 }
 
-function ownersOf(group: string, option: string, { methods, models, dataSets }: Registries): string[] {
-  const items: readonly Named[] =
-    group === "method" ? methods : group === "model" ? models : group === "dataset" ? dataSets : [];
-  return items.filter((item) => option in item.options).map((item) => item.name);
+function isGroup(key: string): key is Group {
+  return groups.some((group) => group === key);
+}
+
+function ownersOf(group: Group, option: string, known: Listing): string[] {
+  return known[families[group].list].filter((item) => option in item.options).map((item) => item.name);
 }

@@ -4,23 +4,43 @@ import type { ImageSet } from "../images/image-set.js";
 import { choice } from "../options.js";
 import { parseCifarRecords } from "./cifar-records.js";
 import { type DataSet, defineDataSet } from "./dataset.js";
+import { from, type OfficialData } from "./download/official-files.js";
 import { findFolder, readDataFile } from "./download/official-folder.js";
+
+const toronto = "https://www.cs.toronto.edu/~kriz";
+/** From the authors' page. */
+const official: OfficialData = {
+  name: "cifar100",
+  folder: "cifar-100-binary",
+  labels: 10_000,
+  downloads: [
+    {
+      ...from(toronto, "cifar-100-binary.tar.gz", 168_513_733, "03b5dce01913d631647c71ecec9e9cb8"),
+      // No checksum of the members is published by the authors; the archive's guards them.
+      members: [
+        { name: "train.bin", bytes: 153_700_000 },
+        { name: "test.bin", bytes: 30_740_000 },
+      ],
+    },
+  ],
+};
 
 export const cifar100 = defineDataSet({
   name: "cifar100",
   summary: "50,000 + 10,000 color photos, 32x32, 100 classes (or 20 coarse ones)",
   source: "https://www.cs.toronto.edu/~kriz/cifar.html (binary version)",
   needsDir: true,
+  official,
   options: {
     labels: choice(["fine", "coarse"], "fine", { doc: "100 fine or 20 coarse classes" }),
   },
   async load({ dir, options }): Promise<DataSet> {
-    const folder = findFolder(dir, "cifar100", "cifar-100-binary", ["train.bin", "test.bin"]);
+    const folder = findFolder(dir, official, ["train.bin", "test.bin"]);
     const fine = options.labels === "fine";
     const classes = fine ? fineClasses : coarseClasses;
     const read = async (name: string, count: number): Promise<ImageSet> => {
       const file = join(folder, name);
-      const content = await readDataFile(file, "cifar100", count * 3074);
+      const content = await readDataFile(file, official, count * 3074);
       return parseCifarRecords([{ file, content }], {
         labelBytes: 2,
         labelByte: fine ? 1 : 0,

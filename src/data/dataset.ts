@@ -4,6 +4,7 @@ import type { StrongName } from "../augment/strong.js";
 import type { DamagedFile, Decoding, ImageSet, Normalization, ShardPool } from "../images/image-set.js";
 import type { OptionSpec, OptionsOf } from "../options.js";
 import type { Rng } from "../rng.js";
+import type { OfficialData } from "./download/official-files.js";
 
 export interface DataSet {
   readonly name: string;
@@ -57,8 +58,8 @@ export interface LoadContext<S extends OptionSpec = OptionSpec> {
   readonly options: OptionsOf<S>;
 }
 
-export interface DataSetDefinition<S extends OptionSpec = OptionSpec> {
-  readonly name: string;
+export interface DataSetDefinition<S extends OptionSpec = OptionSpec, N extends string = string> {
+  readonly name: N;
   readonly summary: string;
   /** Where it comes from. */
   readonly source: string;
@@ -69,10 +70,17 @@ export interface DataSetDefinition<S extends OptionSpec = OptionSpec> {
   readonly takesFolders?: boolean;
   /** What `--unlabeled` names is not held in memory but streamed. */
   readonly streamsUnlabeled?: boolean;
+  /** Where its files are, for `fewlabels data download` and for the advice of errors. */
+  readonly official?: OfficialData;
+  /** Absolute path of the file that defines it, where it is not the package's own. */
+  readonly module?: string;
   /** Reads or generates it. Throws DataError that says which file, expected and found size. */
   load(context: LoadContext<S>): Promise<DataSet>;
 }
 
-export function defineDataSet<const S extends OptionSpec>(definition: DataSetDefinition<S>): DataSetDefinition<S> {
+/** Identity function that infers the types of a data set from its declaration. */
+export function defineDataSet<const S extends OptionSpec, const N extends string>(
+  definition: DataSetDefinition<S, N>,
+): DataSetDefinition<S, N> {
   return definition;
 }

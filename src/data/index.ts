@@ -11,19 +11,16 @@ import { shards } from "./shards.js";
 import { svhn } from "./svhn.js";
 import { twoMoons } from "./two-moons.js";
 
-export const dataSets: readonly DataSetDefinition[] = [
-  cifar10 as DataSetDefinition,
-  cifar100 as unknown as DataSetDefinition,
-  mnist as DataSetDefinition,
-  svhn as unknown as DataSetDefinition,
-  imagenet as unknown as DataSetDefinition,
-  folder as unknown as DataSetDefinition,
-  shards as unknown as DataSetDefinition,
-  digits as unknown as DataSetDefinition,
-  twoMoons as unknown as DataSetDefinition,
-];
+export { cifar10, cifar100, digits, folder, imagenet, mnist, shards, svhn, twoMoons };
+
+/** Each with its own name and options, for the types of a run. */
+export const packagedDataSets = [cifar10, cifar100, mnist, svhn, imagenet, folder, shards, digits, twoMoons] as const;
+export const dataSets: readonly DataSetDefinition[] = packagedDataSets;
 
 /** The data set of that name. Throws UsageError naming the nearest one. */
 export function findDataSet(name: string): DataSetDefinition {
-  return findByName(dataSets, "data set", name);
+  return findByName(dataSets, "data set", name).item;
 }
+
+/** What `fewlabels data download` can fetch. */
+export const officialData = dataSets.flatMap(({ official }) => (official ? [official] : []));

@@ -7,7 +7,7 @@ import type { DamagedFile, Decoding, ImageSet } from "../images/image-set.js";
 import { decodingOf, decodingOptions, holdOutOptions } from "../images/picture-options.js";
 import { andMore, type Known, rejectConflicts, testOverlap } from "../labels/by-content.js";
 import { checkClasses, fingerprintOf, holdOut } from "../labels/hold-out.js";
-import { choice, integer, number, text } from "../options.js";
+import { choice, integer, number, path } from "../options.js";
 import { type DataSet, defineDataSet } from "./dataset.js";
 import { listShards } from "./shards/list.js";
 import { findManifest } from "./shards/manifest.js";
@@ -15,7 +15,8 @@ import { type ReadShards, readShards } from "./shards/memory.js";
 import { indexPool } from "./shards/pool.js";
 
 const options = {
-  testShards: text("", {
+  testShards: path("", {
+    several: true,
     doc: "shards of labeled pictures to test with (default: `testShare` of the labeled ones is held out)",
   }),
   ...decodingOptions,

@@ -6,13 +6,28 @@ import type { ImageSet } from "../images/image-set.js";
 import { boolean, text } from "../options.js";
 import type { Rng } from "../rng.js";
 import { type DataSet, defineDataSet } from "./dataset.js";
+import { from, type OfficialData } from "./download/official-files.js";
 import { findFolder, readDataFile } from "./download/official-folder.js";
+
+const stanford = "http://ufldl.stanford.edu/housenumbers";
+/** The checksums that torchvision pins. */
+const official: OfficialData = {
+  name: "svhn",
+  folder: "svhn",
+  labels: 1000,
+  downloads: [
+    from(stanford, "train_32x32.mat", 182_040_794, "e26dedcc434d2e4c54c9b2d4a06d8373"),
+    from(stanford, "test_32x32.mat", 64_275_384, "eb5a983be6a315427106f1b164d9cef3"),
+    { ...from(stanford, "extra_32x32.mat", 1_329_278_602, "a93ce644f1a588dc4d68dda5feec44a7"), extra: true },
+  ],
+};
 
 export const svhn = defineDataSet({
   name: "svhn",
   summary: "73,257 + 26,032 color photos of house numbers, 32x32, 10 classes; 531,131 extra ones",
   source: "http://ufldl.stanford.edu/housenumbers/ (format 2, cropped digits)",
   needsDir: true,
+  official,
   options: {
     extra: text("none", {
       doc: "extra images that join the training set, at its end: none, all, or how many (a seeded draw; the paper's are 100000 and 500000)",
@@ -21,10 +36,10 @@ export const svhn = defineDataSet({
   },
   async load({ dir, options, rng }): Promise<DataSet> {
     const wanted = parseExtra(options.extra);
-    const folder = findFolder(dir, "svhn", "svhn", ["train_32x32.mat", "test_32x32.mat"]);
+    const folder = findFolder(dir, official, ["train_32x32.mat", "test_32x32.mat"]);
     const read = async (name: string) => {
       const file = join(folder, name);
-      return parseSvhn(await readDataFile(file, "svhn"), file);
+      return parseSvhn(await readDataFile(file, official), file);
     };
     let train = await read("train_32x32.mat");
     const test = await read("test_32x32.mat");

@@ -1,5 +1,6 @@
 /** Evaluates the latest checkpoint of a run folder. */
 
+import type { Catalog } from "../config/catalog.js";
 import type { RunConfig } from "../config/resolve.js";
 import { UsageError } from "../errors.js";
 import type { RunEvaluation, RunResult } from "../run/events.js";
@@ -14,18 +15,20 @@ export interface EvaluateOptions {
   readonly data?: string | undefined;
   /** Default `final`, the latest. */
   readonly checkpoint?: WhichCheckpoint;
+  /** What the names in the run's configuration mean; default what comes with the package, and its recorded files. */
+  readonly catalog?: Catalog;
 }
 
 /** Throws UsageError where there is nothing to evaluate, DataError where data or checkpoint are damaged. */
 export async function evaluateRun(
   path: string,
-  { split, data: dir, checkpoint: which }: EvaluateOptions,
+  { split, data: dir, checkpoint: which, catalog }: EvaluateOptions,
 ): Promise<RunEvaluation> {
   const folder = RunFolder.open(path);
   const saved = folder.config<RunConfig>();
   if (split === "val" && saved.val === 0)
     throw new UsageError(`${path}: the run held no validation images out (--val was 0)`);
-  const { session, checkpoint, config } = await openTrainedRun(folder, dir, which);
+  const { session, checkpoint, config } = await openTrainedRun(folder, dir, which, catalog);
   const { data, method } = session;
   try {
     const evaluations = await evaluateSplit(session, split);

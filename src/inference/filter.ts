@@ -51,7 +51,7 @@ export async function filterPool(run: string, options: FilterOptions): Promise<F
   const { perClass, minConfidence = 0, balance = false, onDamaged = "fail" } = options;
   for (const path of [options.out, options.shards]) if (path !== undefined) makeFolder(dirname(path));
   const pool = await openPicturePool(options.data, onDamaged);
-  const predictor = openPredictor(run, options);
+  const predictor = await openPredictor(run, options);
   const { classes } = predictor;
   const best = classes.map(() => new BestOf(perClass));
   let damaged = 0;

@@ -1,5 +1,6 @@
 /** A run folder with its latest checkpoint put back: data, models and all, as training left them. */
 
+import type { Catalog } from "../config/catalog.js";
 import type { RunConfig } from "../config/resolve.js";
 import { DataError, UsageError } from "../errors.js";
 import type { Checkpoint, RunFolder } from "../run/index.js";
@@ -25,6 +26,7 @@ export async function openTrainedRun(
   folder: RunFolder,
   dir?: string,
   which: WhichCheckpoint = "final",
+  catalog?: Catalog,
 ): Promise<TrainedRun> {
   const saved = folder.config<RunConfig>();
   if (which === "best" && saved.saveBest !== "val") {
@@ -33,7 +35,7 @@ export async function openTrainedRun(
   const latest = folder.latestCheckpoint();
   if (!latest) throw new UsageError(`${folder.path}: there is no checkpoint to evaluate yet`);
   const config: RunConfig = { ...saved, data: dir ?? saved.data };
-  const session = await openSession({ ...config, resume: folder.path }); // its weights are the checkpoint's
+  const session = await openSession({ ...config, resume: folder.path }, catalog); // its weights are the checkpoint's
   const { fingerprint } = session.data;
   try {
     if (fingerprint !== saved.dataFingerprint) {

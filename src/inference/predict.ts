@@ -1,11 +1,13 @@
 /** Classes of picture files by a trained run. Needs the run folder alone, not the data it was trained on. */
 
 import { plainImages, storeImages } from "../batches/store.js";
+import { catalog as builtIn, type Catalog } from "../config/catalog.js";
+import { withModules } from "../config/plugin.js";
+import { checkNetwork } from "../config/plugin-check.js";
 import type { RunConfig } from "../config/resolve.js";
-import { UsageError, unknownName } from "../errors.js";
-import { readImages } from "../images/decode.js";
+import { DataError, findByName, UsageError, unknownName } from "../errors.js";
+import { atOnce, decodeImage, readImage } from "../images/decode.js";
 import type { Decoding, ImageSet } from "../images/image-set.js";
-import { findModel } from "../models/index.js";
 import { createModel, type Model } from "../nn/index.js";
 import { Rng } from "../rng.js";
 import { RunFolder } from "../run/index.js";
@@ -14,17 +16,22 @@ import { resolveDevice, resolvePrecision } from "../session/device.js";
 import { type InferenceRecord, normalizeNew, readInferenceRecord } from "../session/inference-record.js";
 import { noGrad, type Precision, scope, setThreads } from "../torch/index.js";
 
-/** What a model makes of one picture, or why it could not be read. */
-export type Prediction =
-  | {
-      readonly file: string;
-      /** Name of the most probable class. */
-      readonly class: string;
-      readonly probability: number;
-      /** By class, in the order of `Predictor.classes`; their sum is 1. */
-      readonly probabilities: Float32Array;
-    }
-  | { readonly file: string; readonly error: string };
+/** A picture: the path of a file, or what is in it. */
+export type Picture = string | Uint8Array;
+
+/** What a model makes of one picture. */
+export interface Judgement {
+  /** The path; of bytes `#3`, their place among what was given, from 0. */
+  readonly file: string;
+  /** Name of the most probable class. */
+  readonly class: string;
+  readonly probability: number;
+  /** By class, in the order of `Predictor.classes`; their sum is 1. */
+  readonly probabilities: Float32Array;
+}
+
+/** The same, or why the picture could not be read. */
+export type Prediction = Judgement | { readonly file: string; readonly error: string };
 
 export interface PredictorOptions {
   /** Which model: "student", "teacher". Default: the one whose error is the method's result. */
@@ -32,6 +39,8 @@ export interface PredictorOptions {
   /** Default: the run's. */
   readonly device?: string | undefined;
   readonly threads?: number | undefined;
+  /** What the names in the run's configuration mean; default what comes with the package, and its recorded files. */
+  readonly catalog?: Catalog;
 }
 
 export interface Predictor {
@@ -42,14 +51,17 @@ export interface Predictor {
   /** `[N, K]`: probabilities of images in memory, decoded so; all of them in one pass. */
   probabilities(images: ImageSet): Float32Array;
   /**
-   * Predicts files, in order, `batch` (default 500) at a time; while a batch is judged the next one is being read. `paths` may be
-   * endless: no more than two batches are in memory.
+   * Predicts pictures (paths or the bytes of files), in order, `batch` (default 500) at a time; while a batch is judged the next one
+   * is being read. `pictures` may be endless: no more than two batches are in memory.
    */
-  predict(paths: Iterable<string> | AsyncIterable<string>, batch?: number): AsyncGenerator<Prediction>;
+  predict(pictures: Iterable<Picture> | AsyncIterable<Picture>, batch?: number): AsyncGenerator<Prediction>;
+  /** One picture. Throws DataError where it cannot be read. */
+  classify(picture: Picture): Promise<Judgement>;
 }
 
 /** Loads the latest checkpoint of a run. Throws UsageError where there is none or its images are no pictures. */
-export function openPredictor(run: string, { role, device, threads }: PredictorOptions = {}): Predictor {
+export async function openPredictor(run: string, options: PredictorOptions = {}): Promise<Predictor> {
+  const { role, device, threads, catalog = builtIn } = options;
   const folder = RunFolder.open(run);
   const config = folder.config<RunConfig>();
   const record = readInferenceRecord(run);
@@ -62,21 +74,30 @@ export function openPredictor(run: string, { role, device, threads }: PredictorO
   const { classes, input, models } = record;
   const chosen = role ?? record.predictor;
   if (!models.includes(chosen)) throw new UsageError(unknownName(run, "model", chosen, models));
-  const network = findModel(config.model).definition.create(
-    { ...input, numClasses: classes.length },
-    config.modelOptions,
-  );
+  const known = await withModules(catalog, config.modules);
+  const { item: definition } = findByName(known.models, "model", config.model, run);
+  const network = definition.create({ ...input, numClasses: classes.length }, config.modelOptions);
+  if (definition.module) checkNetwork(network, definition.module);
   const model = createModel(network, { rng: Rng.fromSeed(0), precision, device: place });
   restoreModel(checkpoint, chosen, model);
-  return {
+  const predictor: Predictor = {
     classes,
     role: chosen,
     decoding: record.decoding,
     probabilities: (images) => probabilitiesOf(model, images, record, place),
-    async *predict(paths, batch = 500) {
+    async classify(picture) {
+      for await (const prediction of predictor.predict([picture])) {
+        if (!("error" in prediction)) return prediction;
+        throw new DataError(`${prediction.file}: ${prediction.error}`);
+      }
+      throw new DataError("there is no picture to classify");
+    },
+    async *predict(pictures, batch = 500) {
       let reading: ReturnType<typeof readBatch> | undefined;
-      for await (const names of chunks(paths, batch)) {
-        const next = readBatch(names, record.decoding);
+      let first = 0;
+      for await (const chunk of chunks(pictures, batch)) {
+        const next = readBatch(chunk, first, record.decoding);
+        first += chunk.length;
         next.catch(() => {}); // whoever awaits it gets the error
         if (reading) yield* judge(model, await reading, record, place);
         reading = next;
@@ -84,6 +105,7 @@ export function openPredictor(run: string, { role, device, threads }: PredictorO
       if (reading) yield* judge(model, await reading, record, place);
     },
   };
+  return predictor;
 }
 
 interface ReadBatch {
@@ -94,11 +116,15 @@ interface ReadBatch {
   readonly images: ImageSet;
 }
 
-async function readBatch(names: readonly string[], decoding: Decoding): Promise<ReadBatch> {
+/** `first`: how many came before. */
+async function readBatch(pictures: readonly Picture[], first: number, decoding: Decoding): Promise<ReadBatch> {
   const { channels, size } = decoding;
   const found = new Map<number, Uint8Array>();
   const errors = new Map<number, string>();
-  await readImages(names, decoding, (image, i) => {
+  const names = pictures.map((picture, i) => (typeof picture === "string" ? picture : `#${first + i}`));
+  await atOnce(pictures.length, async (i) => {
+    const picture = pictures[i]!;
+    const image = await (typeof picture === "string" ? readImage(picture, decoding) : decodeImage(picture, decoding));
     if ("reason" in image) errors.set(i, image.reason);
     else found.set(i, image.pixels);
   });
@@ -149,10 +175,10 @@ function probabilitiesOf(model: Model, images: ImageSet, record: InferenceRecord
   }
 }
 
-async function* chunks(paths: Iterable<string> | AsyncIterable<string>, size: number): AsyncGenerator<string[]> {
-  let chunk: string[] = [];
-  for await (const path of paths) {
-    chunk.push(path);
+async function* chunks(pictures: Iterable<Picture> | AsyncIterable<Picture>, size: number): AsyncGenerator<Picture[]> {
+  let chunk: Picture[] = [];
+  for await (const picture of pictures) {
+    chunk.push(picture);
     if (chunk.length < size) continue;
     yield chunk;
     chunk = [];

@@ -1,5 +1,6 @@
 /** Stores what a trained run predicts for every training image: stage 2 of Reduced Meta Pseudo Labels. */
 import { holdAll, plainImages } from "../batches/store.js";
+import type { Catalog } from "../config/catalog.js";
 import { UsageError } from "../errors.js";
 import { RunFolder } from "../run/index.js";
 import { type TableDType, writePredictionTable } from "../targets/index.js";
@@ -14,6 +15,8 @@ export interface PredictOptions {
   readonly batch?: number | undefined;
   /** Folder of the data set, where it is no longer that of the training run. */
   readonly data?: string | undefined;
+  /** As in `evaluateRun`. */
+  readonly catalog?: Catalog;
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -32,7 +35,7 @@ export interface PredictResult {
  * probabilities is in memory at a time. Throws UsageError without a checkpoint, DataError on damaged data or files.
  */
 export async function predictRun(path: string, options: PredictOptions): Promise<PredictResult> {
-  const { session, config } = await openTrainedRun(RunFolder.open(path), options.data);
+  const { session, config } = await openTrainedRun(RunFolder.open(path), options.data, "final", options.catalog);
   const { data, method, hardware } = session;
   try {
     if (data.pool) {

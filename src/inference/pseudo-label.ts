@@ -41,7 +41,7 @@ export async function pseudoLabel(
   run: string,
   { data, out, minConfidence = 0, batch = 500, onDamaged = () => {}, ...options }: PseudoLabelOptions,
 ): Promise<PseudoLabelResult> {
-  const predictor = openPredictor(run, options);
+  const predictor = await openPredictor(run, options);
   const names = picturesOf(data);
   const byClass: Record<string, number> = Object.fromEntries(predictor.classes.map((name) => [name, 0]));
   let [labeled, abstained, damaged, at] = [0, 0, 0, 0];

@@ -35,7 +35,28 @@ export {
   type Views,
 } from "./method.js";
 
-export const methods: readonly MethodDefinition[] = [
+export {
+  adamatch,
+  fixmatch,
+  flexmatch,
+  freematch,
+  ict,
+  meanTeacher,
+  metaPseudoLabels,
+  mixmatch,
+  piModel,
+  pseudoLabel,
+  reducedMetaPseudoLabels,
+  selfTraining,
+  softmatch,
+  supervised,
+  temporalEnsembling,
+  uda,
+  vat,
+};
+
+/** Each with its own name and options, for the types of a run. */
+export const packagedMethods = [
   supervised,
   piModel,
   temporalEnsembling,
@@ -53,9 +74,10 @@ export const methods: readonly MethodDefinition[] = [
   freematch,
   softmatch,
   adamatch,
-] as unknown as readonly MethodDefinition[];
+] as const;
+export const methods: readonly MethodDefinition[] = packagedMethods;
 
 /** The method of that name. Throws UsageError naming the nearest one. */
 export function findMethod(name: string): MethodDefinition {
-  return findByName(methods, "method", name);
+  return findByName(methods, "method", name).item;
 }

@@ -5,8 +5,8 @@
 
 import type { Batch, Views } from "../batch.js";
 import type { Model } from "../nn/model.js";
+import type { OptimizerOptions } from "../optim/build.js";
 import type { Optimizer } from "../optim/optimizer.js";
-import type { OptimizerOptions } from "../optim/options.js";
 import type { OptionSpec, OptionsOf } from "../options.js";
 import type { Rng } from "../rng.js";
 import type { Stateful } from "../stateful.js";
@@ -81,9 +81,14 @@ export interface Phase {
   readonly batch?: number;
 }
 
-export interface MethodDefinition<L extends Views = Views, U extends Views = Views, S extends OptionSpec = OptionSpec> {
+export interface MethodDefinition<
+  L extends Views = Views,
+  U extends Views = Views,
+  S extends OptionSpec = OptionSpec,
+  N extends string = string,
+> {
   /** File name and command-line name. */
-  readonly name: string;
+  readonly name: N;
   readonly paper: string;
   /** One sentence for `list methods`. */
   readonly summary: string;
@@ -98,6 +103,8 @@ export interface MethodDefinition<L extends Views = Views, U extends Views = Vie
    * then not be streamed. Default false.
    */
   readonly needsWholePool?: boolean;
+  /** Absolute path of the file that defines it, where it is not the package's own. */
+  readonly module?: string;
   /** The views the loader must make; reading one that is not declared is a compile error. */
   views(options: OptionsOf<S>): { readonly labeled: L; readonly unlabeled: U };
   /** Stretches of the run, in order; their steps add up to `totalSteps`. Default: one, `both` (or `labeled`, without `usesUnlabeled`). */
@@ -106,8 +113,8 @@ export interface MethodDefinition<L extends Views = Views, U extends Views = Vie
 }
 
 /** Identity function that infers the types of a method from its declaration. */
-export function defineMethod<L extends Views, U extends Views, const S extends OptionSpec>(
-  definition: MethodDefinition<L, U, S>,
-): MethodDefinition<L, U, S> {
+export function defineMethod<L extends Views, U extends Views, const S extends OptionSpec, const N extends string>(
+  definition: MethodDefinition<L, U, S, N>,
+): MethodDefinition<L, U, S, N> {
   return definition;
 }

@@ -16,7 +16,7 @@ import { UsageError } from "../errors.js";
 import { crossEntropy } from "../losses/index.js";
 import { forwardJoint, type PassRequest } from "../nn/index.js";
 import { minimize } from "../optim/index.js";
-import { boolean, choice, integer, number, text } from "../options.js";
+import { boolean, choice, integer, number, path } from "../options.js";
 import { createCalibrator, hardLabels, PredictionTable, sampleLabels } from "../targets/index.js";
 import type { Tensor } from "../torch/index.js";
 import { defineMethod } from "./method.js";
@@ -30,7 +30,7 @@ export const reducedMetaPseudoLabels = defineMethod({
   usesUnlabeled: true,
   needsWholePool: true, // the table of predictions
   options: {
-    table: text(undefined, {
+    table: path(undefined, {
       doc: "the large teacher's predictions, a file made by `fewlabels predictions`; required",
     }),
     labelMode: choice(["sample", "argmax"], "sample", {

@@ -1,5 +1,5 @@
 /** The registry of networks: one row each. */
-import { UsageError, unknownName } from "../errors.js";
+import { findByName } from "../errors.js";
 import { cnn13 } from "./cnn-13.js";
 import { convnetTiny } from "./convnet-tiny.js";
 import { efficientnet } from "./efficientnet.js";
@@ -8,13 +8,15 @@ import type { ModelDefinition } from "./model-definition.js";
 import { resnet } from "./resnet.js";
 import { resnext } from "./resnext.js";
 import { shakeShake26 } from "./shake-shake-26.js";
-import { sharedModelOptions } from "./shared-options.js";
 import { wideResnet } from "./wide-resnet.js";
 
 export { CIFAR_INPUT, defineModel, type InputSpec, type ModelDefinition } from "./model-definition.js";
 export { sharedModelOptions } from "./shared-options.js";
 
-export const models: readonly ModelDefinition[] = [
+export { cnn13, convnetTiny, efficientnet, mlp, resnet, resnext, shakeShake26, wideResnet };
+
+/** Each with its own name and options, for the types of a run. */
+export const packagedModels = [
   cnn13,
   wideResnet,
   shakeShake26,
@@ -23,18 +25,11 @@ export const models: readonly ModelDefinition[] = [
   efficientnet,
   convnetTiny,
   mlp,
-].map((definition) => ({
-  ...definition,
-  options: { ...definition.options, ...sharedModelOptions },
-})) as readonly unknown[] as readonly ModelDefinition[];
+] as const;
+export const models: readonly ModelDefinition[] = packagedModels;
 
 /** A network by its name or the name of one of its presets (whose options come along). Throws UsageError. */
 export function findModel(name: string): { definition: ModelDefinition; preset: Readonly<Record<string, unknown>> } {
-  for (const definition of models) {
-    if (definition.name === name) return { definition, preset: {} };
-    const preset = definition.presets[name];
-    if (preset) return { definition, preset };
-  }
-  const valid = models.flatMap((m) => [m.name, ...Object.keys(m.presets)]);
-  throw new UsageError(unknownName("fewlabels", "model", name, valid));
+  const { item: definition, preset } = findByName(models, "model", name);
+  return { definition, preset };
 }

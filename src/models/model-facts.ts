@@ -1,8 +1,10 @@
 /** What a network amounts to for one input: layers, parameters, multiply-accumulates, memory. */
+
+import { findByName } from "../errors.js";
 import { namedBuffers, namedParameters, type TracedLayer, trace } from "../nn/index.js";
 import { parseOptions } from "../options.js";
-import { findModel } from "./index.js";
-import { CIFAR_INPUT, type InputSpec } from "./model-definition.js";
+import { models } from "./index.js";
+import { CIFAR_INPUT, type InputSpec, type ModelDefinition } from "./model-definition.js";
 
 export interface ModelFacts {
   readonly input: InputSpec;
@@ -23,8 +25,9 @@ export function modelFacts(
   name: string,
   given: Readonly<Record<string, unknown>> = {},
   size: Partial<InputSpec> = {},
+  known: readonly ModelDefinition[] = models,
 ): ModelFacts {
-  const { definition, preset } = findModel(name);
+  const { item: definition, preset } = findByName(known, "model", name);
   const input = { ...(definition.input ?? CIFAR_INPUT), ...size };
   const options = parseOptions(definition.options, { ...preset, ...given }, `fewlabels model ${name}`);
   const network = definition.create(input, options);

@@ -1,9 +1,9 @@
 /** What every network can be told; declared once, and handled where models are built. */
 import { FREEZES } from "../nn/index.js";
-import { choice, type OptionSpec, text } from "../options.js";
+import { choice, type OptionSpec, path } from "../options.js";
 
 export const sharedModelOptions = {
-  weights: text(undefined, {
+  weights: path(undefined, {
     doc: "file of torch.save (.pth, .pt, .bin) or safetensors whose tensors replace the fresh weights of every role, by PyTorch's names; heads of another class count start fresh",
   }),
   freeze: choice(FREEZES, "none", {

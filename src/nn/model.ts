@@ -28,6 +28,8 @@ export interface Model extends Stateful {
   forwardHeads(x: Tensor, pass: PassRequest): Heads;
   /** Trainable tensors, PyTorch's names, in the order of the layers. */
   readonly parameters: readonly NamedTensor[];
+  /** Whether a pass in mode `init` must come before training: some layer sets itself from data. */
+  readonly initializesFromData: boolean;
   /** Running statistics. */
   readonly buffers: readonly NamedTensor[];
 }

@@ -39,6 +39,8 @@ export interface Module {
   readonly parameters: Readonly<Record<string, Tensor>>;
   /** This module's own running statistics. */
   readonly buffers: Readonly<Record<string, Tensor>>;
+  /** Whether mode `init` sets it from a batch: a network with such a layer needs that pass before it is trained. */
+  readonly initializesFromData?: boolean;
   /** Sets this module's own parameters and buffers to fresh values. */
   reset?(rng: Rng): void;
   forward(x: Tensor, pass: Pass): Tensor;

@@ -6,13 +6,13 @@ import { autocast, cat, noGrad, type Precision, scope, type Tensor } from "../to
 import type { Heads, Model, NamedTensor, PassRequest } from "./model.js";
 import type { Module, Pass } from "./module.js";
 import { inChunks } from "./recomputed.js";
-import { initialize, namedBuffers, namedParameters } from "./walk.js";
+import { anyModule, initialize, namedBuffers, namedParameters } from "./walk.js";
 
 /** What an architecture's `create` returns: a feature extractor and one or two heads on it. */
 export interface Network extends Module {
   /** `featuresPass` is the pass of what lies before the heads, where it is another one. */
   forwardHeads(x: Tensor, pass: Pass, featuresPass?: Pass): Heads;
-  /** The children that are heads, by name. */
+  /** The children that are heads, by name; the second one gives the consistency logits. */
   readonly heads: readonly string[];
 }
 
@@ -106,6 +106,7 @@ export function createModel(net: Network, settings: ModelSettings): Model {
   return {
     parameters,
     buffers,
+    initializesFromData: anyModule(net, (module) => module.initializesFromData === true),
     forwardHeads,
     forward: (x, request) => forwardHeads(x, request).logits,
     stateDict: () => ({ tensors: byName([...parameters, ...buffers]), values: { generator: { ...passRng.state() } } }),

@@ -20,6 +20,11 @@ export function initialize(module: Module, rng: Rng, prefix = ""): void {
   for (const [name, child] of Object.entries(module.children)) initialize(child, rng, join(prefix, name));
 }
 
+/** Whether it holds for a module of the tree. */
+export function anyModule(module: Module, holds: (module: Module) => boolean): boolean {
+  return holds(module) || Object.values(module.children).some((child) => anyModule(child, holds));
+}
+
 function collect(module: Module, own: (m: Module) => Readonly<Record<string, Tensor>>, prefix = ""): NamedTensor[] {
   const mine = Object.entries(own(module)).map(([name, tensor]) => ({ name: join(prefix, name), tensor }));
   const theirs = Object.entries(module.children).flatMap(([name, child]) => collect(child, own, join(prefix, name)));

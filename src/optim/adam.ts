@@ -1,4 +1,5 @@
 import type { NamedTensor } from "../nn/model.js";
+import { choice, number } from "../options.js";
 import type { Schedule } from "../schedules/index.js";
 import type { State } from "../stateful.js";
 import {
@@ -14,6 +15,8 @@ import {
 } from "../torch/index.js";
 import { decays, type GradientOptions, gatherGradients, prepareGradients } from "./gradients.js";
 import type { Optimizer, StepInfo, StepProgress } from "./optimizer.js";
+import { defineOptimizer, type OptimizerPlan } from "./optimizer-definition.js";
+import { gradientOptions, rateOptions } from "./options.js";
 import { forEachRate, type RateOptions, rateFactors } from "./rates.js";
 import { nameSlots, restoreNumber, restoreTensors, zeroSlots } from "./state.js";
 
@@ -113,4 +116,57 @@ export class Adam implements Optimizer {
   #named(): Record<string, Tensor> {
     return nameSlots(this.#parameters, { m: this.#m, v: this.#v });
   }
+}
+
+/** Adam as `--optimizer.name adam`. */
+export const adam = defineOptimizer({
+  name: "adam",
+  paper: "Kingma & Ba, arXiv:1412.6980",
+  summary: "steps scaled by running means of the gradient and of its square",
+  options: {
+    ...rateOptions,
+    beta1: number(0.9, { min: 0, max: 1, doc: "adam: decay of the mean gradient" }),
+    beta1End: number(0.5, { min: 0, max: 1, doc: "adam: what beta1 falls to in the ramp-down of sigmoid and te" }),
+    beta2: number(0.999, { min: 0, max: 1, doc: "adam: decay of the mean squared gradient" }),
+    beta2RampUp: number(undefined, {
+      min: 0,
+      max: 1,
+      doc: "adam: beta2 during the warm-up (0.99 in Mean Teacher's SVHN runs); if not given, beta2",
+    }),
+    eps: number(1e-8, { min: 0, doc: "adam: added to the root of the mean squared gradient" }),
+    epsPlacement: choice(["torch", "tf"], "torch", {
+      doc: "adam: add eps after the bias correction (torch) or before it (tf, as the papers' code does)",
+    }),
+    ...gradientOptions,
+  },
+  create: (parameters, options, plan) =>
+    new Adam(parameters, {
+      ...options,
+      ...betasOf(options, plan),
+      learningRate: plan.learningRate,
+      rateFactor: plan.rateFactor,
+    }),
+});
+
+/**
+ * The betas over time: beta1(t) = d beta1 + (1 - d) beta1End with d the learning rate's ramp-down factor (1 for schedules
+ * without one); beta2(t) = beta2RampUp during the warm-up, then beta2.
+ */
+export function betasOf(
+  options: {
+    readonly beta1: number;
+    readonly beta1End: number;
+    readonly beta2: number;
+    readonly beta2RampUp: number | undefined;
+  },
+  { down, warmingUp }: Pick<OptimizerPlan, "down" | "warmingUp">,
+): { beta1: Schedule; beta2: Schedule } {
+  const { beta1, beta1End, beta2, beta2RampUp = beta2 } = options;
+  return {
+    beta1: (step) => {
+      const d = down(step);
+      return d * beta1 + (1 - d) * beta1End;
+    },
+    beta2: (step) => (warmingUp(step) ? beta2RampUp : beta2),
+  };
 }

@@ -1,5 +1,6 @@
 /** What an optimizer is, and one training step with it. */
 
+import { UsageError } from "../errors.js";
 import type { Schedule } from "../schedules/index.js";
 import type { Stateful } from "../stateful.js";
 import type { Tensor } from "../torch/index.js";
@@ -33,4 +34,12 @@ export function minimize(loss: Tensor, optimizer: Optimizer, now: StepProgress):
   optimizer.zeroGrad();
   loss.backward();
   return optimizer.step(now);
+}
+
+/** Throws UsageError unless what a definition from outside made is an optimizer. */
+export function checkOptimizer(optimizer: Partial<Optimizer> | undefined, file: string): void {
+  const needed = ["step", "zeroGrad", "learningRate", "stateDict", "loadStateDict"] as const;
+  const missing = needed.filter((key) => typeof optimizer?.[key] !== "function");
+  if (missing.length === 0) return;
+  throw new UsageError(`${file}: create() must return an optimizer; its functions ${missing.join(", ")} are missing`);
 }

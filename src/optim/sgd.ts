@@ -1,9 +1,12 @@
 import type { NamedTensor } from "../nn/model.js";
+import { boolean, number } from "../options.js";
 import type { Schedule } from "../schedules/index.js";
 import type { State } from "../stateful.js";
 import { foreachAdd_, foreachMul_, noGrad, scope, type Tensor } from "../torch/index.js";
 import { decays, type GradientOptions, gatherGradients, prepareGradients } from "./gradients.js";
 import type { Optimizer, StepInfo, StepProgress } from "./optimizer.js";
+import { defineOptimizer } from "./optimizer-definition.js";
+import { gradientOptions, rateOptions } from "./options.js";
 import { forEachRate, type RateOptions, rateFactors } from "./rates.js";
 import { nameSlots, restoreTensors, zeroSlots } from "./state.js";
 
@@ -81,3 +84,18 @@ export class Sgd implements Optimizer {
     return this.#velocity.length === 0 ? {} : nameSlots(this.#parameters, { momentum: this.#velocity });
   }
 }
+
+/** SGD as `--optimizer.name sgd`. */
+export const sgd = defineOptimizer({
+  name: "sgd",
+  paper: "Sutskever et al., ICML 2013 (Nesterov's momentum)",
+  summary: "stochastic gradient descent with momentum",
+  options: {
+    ...rateOptions,
+    momentum: number(0.9, { min: 0, max: 1, doc: "sgd: share of the old velocity" }),
+    nesterov: boolean(true, { doc: "sgd: look ahead by the momentum" }),
+    ...gradientOptions,
+  },
+  create: (parameters, options, { learningRate, rateFactor }) =>
+    new Sgd(parameters, { ...options, learningRate, rateFactor }),
+});

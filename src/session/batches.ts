@@ -8,8 +8,8 @@ import { probing } from "../batches/probing.js";
 import { createSampler, type Sampler } from "../batches/sampler.js";
 import type { BatchSource } from "../batches/source.js";
 import { streamedBatches } from "../batches/streamed.js";
+import type { Chosen } from "../config/catalog.js";
 import type { RunConfig } from "../config/resolve.js";
-import { findDataSet } from "../data/index.js";
 import { UsageError } from "../errors.js";
 import type { MethodDefinition, Phase, Views } from "../methods/index.js";
 import type { Rng } from "../rng.js";
@@ -110,8 +110,8 @@ function runSampler(config: RunConfig, phases: readonly Phase[], { split, pool }
 }
 
 /** Refuses, before any data are read, what cannot work with unlabeled images that are streamed. Throws UsageError. */
-export function checkStreamed(config: RunConfig, definition: MethodDefinition): void {
-  const { streamsUnlabeled } = findDataSet(config.dataset);
+export function checkStreamed(config: RunConfig, { dataSet, method: definition }: Chosen): void {
+  const { streamsUnlabeled } = dataSet;
   if (!streamsUnlabeled || config.unlabeled === "all" || config.unlabeled === "rest") return;
   const refuse = (what: string, advice: string): never => {
     throw new UsageError(`${what}, and unlabeled images in shards are read in order, once a pass. ${advice}`);

@@ -5,10 +5,10 @@ import { planWeak, type WeakName } from "../augment/photo.js";
 import type { StrongOptions } from "../augment/strong.js";
 import type { Views } from "../batch.js";
 import { type ImageStore, storeImages } from "../batches/store.js";
+import { checkDataSet } from "../config/plugin-check.js";
 import type { RunConfig } from "../config/resolve.js";
-import type { DataSet } from "../data/dataset.js";
+import type { DataSet, DataSetDefinition } from "../data/dataset.js";
 import { fingerprint } from "../data/fingerprint.js";
-import { findDataSet } from "../data/index.js";
 import { DataError, UsageError } from "../errors.js";
 import type { DamagedFile, Decoding, Normalization, ShardPool } from "../images/image-set.js";
 import { normalizeData } from "../images/normalize.js";
@@ -55,8 +55,10 @@ export interface WorkingRows {
 const GENERATED_DATA_SEED = 0;
 
 /** The data set as it is loaded, and who is labeled, unlabeled or held out. Throws UsageError or DataError. */
-export async function loadSplit(config: RunConfig): Promise<{ readonly data: DataSet; readonly split: Split }> {
-  const definition = findDataSet(config.dataset);
+export async function loadSplit(
+  config: RunConfig,
+  definition: DataSetDefinition,
+): Promise<{ readonly data: DataSet; readonly split: Split }> {
   const rng = Rng.fromSeed(GENERATED_DATA_SEED).split(`dataset:${config.dataset}`);
   const { labels, unlabeled } = config;
   const data = await definition.load({
@@ -66,6 +68,7 @@ export async function loadSplit(config: RunConfig): Promise<{ readonly data: Dat
     labelsFile: isLabelsFile(labels) ? labels : undefined,
     unlabeledDir: isStream(unlabeled) ? undefined : unlabeled,
   });
+  if (definition.module) checkDataSet(data, definition.module);
   if (data.pool && (config.unlabeledImbalance ?? 1) !== 1) {
     throw new UsageError("unlabeledImbalance: draws by the true class, and images in shards have none. Leave it out");
   }
@@ -91,10 +94,11 @@ export async function loadSplit(config: RunConfig): Promise<{ readonly data: Dat
  */
 export async function prepareData(
   config: RunConfig,
+  definition: DataSetDefinition,
   views: readonly Views[] = [],
   working: WorkingRows | undefined = undefined,
 ): Promise<PreparedData> {
-  const { data, split: clean } = await loadSplit(config);
+  const { data, split: clean } = await loadSplit(config, definition);
   const noise = Rng.fromSeed(config.labelSeed).split("label-noise");
   const { y, ...labelNoise } = redrawLabels(clean, config.labelNoise, data.classes.length, noise);
   const normalize = (config.normalize as Normalization | undefined) ?? data.normalize;

@@ -1,5 +1,7 @@
 /** Packs a folder of pictures, or any data set, into shards: labeled, unlabeled and test pictures apart. */
 import { resolve } from "node:path";
+import { catalog as builtIn, type Catalog, choose } from "../config/catalog.js";
+import { withModules } from "../config/plugin.js";
 import type { RunConfig } from "../config/resolve.js";
 import {
   folderItems,
@@ -49,14 +51,16 @@ export function packFolder(
 export interface PackDataSetOptions extends PackOptions {
   /** Default `raw`. */
   readonly format?: Exclude<PackFormat, "copy"> | undefined;
+  /** What the names in the configuration mean; default what comes with the package. */
+  readonly catalog?: Catalog;
 }
 
 /** The images of a run's data set, split as the run would. Throws UsageError and DataError. */
 export async function packDataSet(
   config: RunConfig,
-  { format = "raw", ...options }: PackDataSetOptions,
+  { format = "raw", catalog = builtIn, ...options }: PackDataSetOptions,
 ): Promise<PackResult> {
-  const { data, split } = await loadSplit(config);
+  const { data, split } = await loadSplit(config, choose(config, await withModules(catalog, config.modules)).dataSet);
   if (data.train.files) {
     throw new UsageError(
       `${who}: its pictures do not fit into --dataset.memoryMB (or are not decoded before they are needed). Pack their folder: \`fewlabels data pack DIR --size ${data.train.width}\``,

@@ -2,11 +2,11 @@
 import type { Views } from "../batch.js";
 import { createLoader } from "../batches/loader.js";
 import { holdRows, type ImageStore, placesOf } from "../batches/store.js";
-import { loadMethod } from "../config/plugin.js";
+import { catalog as builtIn, type Catalog, choose } from "../config/catalog.js";
+import { withModules } from "../config/plugin.js";
 import type { RunConfig } from "../config/resolve.js";
 import { UsageError } from "../errors.js";
 import type { Picture } from "../images/contact-sheet.js";
-import { findMethod } from "../methods/index.js";
 import { Rng } from "../rng.js";
 import { scope, setThreads, type Tensor } from "../torch/index.js";
 import { type PreparedData, prepareData } from "./data.js";
@@ -16,6 +16,8 @@ export interface PreviewOptions {
   readonly images: number;
   /** Draws of each augmented view. */
   readonly draws: number;
+  /** What the names in the configuration mean; default what comes with the package. */
+  readonly catalog?: Catalog;
 }
 
 export interface Preview {
@@ -33,12 +35,14 @@ export interface Preview {
 }
 
 /** The views of the first step of `config`, of images drawn with its seed. Throws UsageError or DataError. */
-export async function previewRun(config: RunConfig, { images, draws }: PreviewOptions): Promise<Preview> {
+export async function previewRun(
+  config: RunConfig,
+  { images, draws, catalog = builtIn }: PreviewOptions,
+): Promise<Preview> {
   setThreads(config.threads);
-  const { methodModule } = config;
-  const definition = methodModule ? (await loadMethod(methodModule)).definition : findMethod(config.method);
+  const { dataSet, method: definition } = choose(config, await withModules(catalog, config.modules));
   const declared = Object.values(definition.views(config.methodOptions));
-  const data = await prepareData(config, declared);
+  const data = await prepareData(config, dataSet, declared);
   try {
     const { train, split } = data;
     const [channels, height, width] = [train.images.size(1), train.images.size(2), train.images.size(3)];

@@ -1,9 +1,11 @@
 /** A run put together: data, method, batches; the same for training and for evaluating a finished run. */
 import type { BatchSource } from "../batches/source.js";
 import { holdAll, holdRows } from "../batches/store.js";
-import { checkMethod, loadMethod } from "../config/plugin.js";
+import { catalog as builtIn, type Catalog, choose } from "../config/catalog.js";
+import { withModules } from "../config/plugin.js";
+import { checkMethod } from "../config/plugin-check.js";
 import type { RunConfig } from "../config/resolve.js";
-import { findMethod, type Method, type Views } from "../methods/index.js";
+import type { Method, Views } from "../methods/index.js";
 import type { Optimizer } from "../optim/index.js";
 import { Rng } from "../rng.js";
 import { setThreads } from "../torch/index.js";
@@ -27,18 +29,20 @@ export interface Session {
   readonly owners: Owners;
 }
 
-export async function openSession(config: RunConfig): Promise<Session> {
+/** `catalog`: what the names in `config` mean, beside what its `modules` define. Throws UsageError or DataError. */
+export async function openSession(config: RunConfig, catalog: Catalog = builtIn): Promise<Session> {
   setThreads(config.threads);
   const device = resolveDevice(config.device);
   const hardware = {
     device,
     precision: resolvePrecision(config.precision as Hardware["precision"] | undefined, device),
   };
-  const { methodModule } = config;
-  const definition = methodModule ? (await loadMethod(methodModule)).definition : findMethod(config.method);
-  checkStreamed(config, definition);
+  const chosen = choose(config, await withModules(catalog, config.modules));
+  const definition = chosen.method;
+  checkStreamed(config, chosen);
   const data = await prepareData(
     config,
+    chosen.dataSet,
     Object.values(definition.views(config.methodOptions)),
     workingRows(config, definition),
   );
@@ -48,10 +52,10 @@ export async function openSession(config: RunConfig): Promise<Session> {
   const first = data.train.cache
     ? await holdRows(data.train, initializationRows(data, rng), "the initialization of the network")
     : undefined;
-  const { setup, optimizers, remarks } = createSetup(config, data, hardware, rng, definition);
+  const { setup, optimizers, remarks } = createSetup(config, chosen, data, hardware, rng);
   const { views, method } = createMethod(definition, setup, config.methodOptions);
   first?.release();
-  if (methodModule) checkMethod(method, methodModule);
+  if (definition.module) checkMethod(method, definition.module);
   const batches = createBatches(config, definition, data, views, rng, device);
   const { weak, crop, translate, flip, strong, normalize } = data;
   const decided = { weak, crop, translate, flip, strong: strong.name, normalize };

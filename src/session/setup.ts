@@ -1,12 +1,14 @@
 /** What a method is given: models and optimizers as the configuration describes them. */
 import { createLoader } from "../batches/loader.js";
 import { inputShape, plainImages } from "../batches/store.js";
+import type { Chosen } from "../config/catalog.js";
+import { checkNetwork } from "../config/plugin-check.js";
 import type { RunConfig } from "../config/resolve.js";
 import { UsageError } from "../errors.js";
 import type { MethodDefinition, Setup } from "../methods/index.js";
-import { findModel, type sharedModelOptions } from "../models/index.js";
+import type { sharedModelOptions } from "../models/index.js";
 import { createModel, type Model, type Network } from "../nn/index.js";
-import { createOptimizer, type Optimizer, type OptimizerOptions } from "../optim/index.js";
+import { createOptimizer, type GivenOptimizer, type Optimizer } from "../optim/index.js";
 import type { OptionsOf } from "../options.js";
 import type { Rng } from "../rng.js";
 import { noGrad, type Precision, scope } from "../torch/index.js";
@@ -31,12 +33,11 @@ export interface Hardware {
 
 export function createSetup(
   config: RunConfig,
+  { method: { usesSecondHead = false }, model: definition, optimizers: known }: Chosen,
   data: PreparedData,
   { device, precision }: Hardware,
   rng: Rng,
-  { usesSecondHead = false }: Pick<MethodDefinition, "usesSecondHead"> = {},
 ): BuiltSetup {
-  const { definition } = findModel(config.model);
   const { count } = data.train;
   const [channels, height, width] = inputShape(data.train);
   const input = { channels, height, width, numClasses: data.classes.length };
@@ -45,10 +46,11 @@ export function createSetup(
   const { weights, freeze } = config.modelOptions as OptionsOf<typeof sharedModelOptions>;
   const buildModel = (role: string): Model => {
     const network = definition.create(input, config.modelOptions);
+    if (definition.module) checkNetwork(network, definition.module);
     const { accumulate, recompute } = config;
     const draws = rng.split(`model:${role}`);
     const model = createModel(network, { rng: draws, precision, device, freeze, accumulate, recompute });
-    if (model.parameters.some(({ name }) => name.endsWith("weight_g"))) initializeFromData(model, data, device, rng);
+    if (model.initializesFromData) initializeFromData(model, data, device, rng);
     // A run that continues has its weights in the checkpoint; the file may be gone by then.
     const loaded = weights !== undefined && config.resume === undefined ? loadWeights(model, weights) : [];
     for (const remark of loaded) remarks.add(remark);
@@ -69,9 +71,9 @@ export function createSetup(
     trainingImages: (rows) => plainImages(data.train, checkInMemory(rows, count), device),
     buildModel,
     buildOptimizer(role, model, { options, totalSteps = config.steps, startStep } = {}) {
-      const chosen = { ...(config.optimizerOptions as OptimizerOptions), ...options };
+      const chosen = { ...(config.optimizerOptions as GivenOptimizer), ...options };
       const trained = model.parameters.filter(({ part }) => freeze !== "backbone" || part !== "backbone");
-      const optimizer = createOptimizer(trained, chosen, totalSteps, startStep);
+      const optimizer = createOptimizer(trained, chosen, totalSteps, startStep, known);
       optimizers.set(role, optimizer);
       return optimizer;
     },

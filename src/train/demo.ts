@@ -1,6 +1,7 @@
 /** The settings of `fewlabels demo`: what unlabeled pictures are worth, in two short runs that differ in nothing else. */
 import { join } from "node:path";
-import { type Registries, type RunConfig, resolveConfig } from "../config/resolve.js";
+import { flatten } from "../config/given.js";
+import { type RunConfig, resolveConfig } from "../config/resolve.js";
 
 /** What both runs share: everything but the method. */
 const shared = {
@@ -46,11 +47,11 @@ export interface DemoOptions {
 }
 
 /** Two configurations to train one after the other, each with a folder of its own below `folder`. Throws UsageError. */
-export function demoRuns(
-  registries: Registries,
-  { out, ...given }: DemoOptions = {},
-): { readonly folder: string; readonly runs: readonly RunConfig[] } {
-  const configs = runs.map((own) => resolveConfig({ ...shared, ...own, ...given }, registries));
+export function demoRuns({ out, ...given }: DemoOptions = {}): {
+  readonly folder: string;
+  readonly runs: readonly RunConfig[];
+} {
+  const configs = runs.map((own) => resolveConfig(flatten({ ...shared, ...own, ...given })));
   const folder = out ?? configs[0]!.out.replace(/^runs\/[a-z-]+-(?=\d)/, "runs/demo-");
   return { folder, runs: configs.map((config) => ({ ...config, out: join(folder, config.method) })) };
 }

@@ -2,6 +2,8 @@
  * The training loop, an async generator: events come out, everything else (screen, worker, tests) consumes them. It keeps the
  * run folder itself, so a library call leaves the same record as the command line.
  */
+import type { Catalog } from "../config/catalog.js";
+
 import type { RunConfig } from "../config/resolve.js";
 import type { RunResult, TrainEvent } from "../run/events.js";
 import { RunFolder } from "../run/index.js";
@@ -17,21 +19,23 @@ import { bestResult, runResult } from "./result.js";
 import { StepClock } from "./step-clock.js";
 import { turn } from "./turn.js";
 
-export interface TrainSignals {
+export interface TrainControl {
   /** Asked after every step; true ends the run with a checkpoint. */
-  stop(): boolean;
+  readonly stop?: () => boolean;
+  /** What the names in the configuration mean; default what comes with the package. */
+  readonly catalog?: Catalog | undefined;
 }
 
 /**
  * Trains `given` (see `resolveConfig`), or continues the run in `given.resume`. Yields each event after it has been logged;
  * returns the result, or undefined if the run was stopped. Throws TrainingError if a loss is not finite.
  */
-export async function* train(
+export async function* trainConfig(
   given: RunConfig,
-  { stop }: TrainSignals = { stop: () => false },
+  { stop = () => false, catalog }: TrainControl = {},
 ): AsyncGenerator<TrainEvent, RunResult | undefined> {
   if (given.resume === undefined) RunFolder.assertFree(given.out);
-  const session = await openSession(given);
+  const session = await openSession(given, catalog);
   const { config, method, batches, data } = session;
   const { folder, startStep, spentSeconds, medianBefore } = openFolder(config, session);
   const clock = new StepClock(spentSeconds, medianBefore);

@@ -1,6 +1,6 @@
 /** The worker thread's side of `runInWorker`: runs the loop and posts its events. */
 import { parentPort, workerData } from "node:worker_threads";
-import { train } from "./train.js";
+import { trainConfig } from "./train.js";
 import type { WorkerInput, WorkerMessage } from "./worker.js";
 
 const { config, stopFlag } = workerData as WorkerInput;
@@ -8,7 +8,7 @@ const flag = new Int32Array(stopFlag);
 const post = (message: WorkerMessage) => parentPort!.postMessage(message);
 
 try {
-  const run = train(config, { stop: () => Atomics.load(flag, 0) !== 0 });
+  const run = trainConfig(config, { stop: () => Atomics.load(flag, 0) !== 0 });
   let interrupted = false;
   for (;;) {
     const next = await run.next();

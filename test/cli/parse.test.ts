@@ -5,7 +5,7 @@ import { commands } from "../../src/cli/commands/index.js";
 import { flagsOf } from "../../src/cli/flags.js";
 import { commandHelp } from "../../src/cli/help.js";
 import { parseArguments } from "../../src/cli/parse.js";
-import { registries } from "../../src/cli/registries.js";
+import { catalog } from "../../src/config/catalog.js";
 import { UsageError } from "../../src/errors.js";
 import { boolean, choice, integer, number, required, text } from "../../src/options.js";
 
@@ -26,7 +26,7 @@ const look = defineCommand({
   run() {},
 });
 const parse = (words: string, command = look) =>
-  parseArguments(command, flagsOf(command, registries), words.split(" ").filter(Boolean));
+  parseArguments(command, flagsOf(command, catalog), words.split(" ").filter(Boolean));
 const complaint = (words: string): string => {
   try {
     parse(words);
@@ -101,7 +101,7 @@ describe("parseArguments", () => {
 
 describe("every command", () => {
   it.each(commands)("$name: help names every flag and has an example", (command) => {
-    const flags = flagsOf(command, registries);
+    const flags = flagsOf(command, catalog);
     const text = commandHelp(command, flags);
     for (const [key] of flags)
       expect(text).toContain(`--${key.includes(".") ? key : key.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`);

@@ -1,10 +1,11 @@
 // The contact sheet of `data preview`: where each pixel comes from, and the command itself.
+
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { registries } from "../../src/cli/registries.js";
+import { flatten } from "../../src/config/given.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { contactSheet } from "../../src/images/contact-sheet.js";
 import { previewRun } from "../../src/session/preview.js";
@@ -103,7 +104,7 @@ describeEngine("previewRun", () => {
     }
     const given = { dataset: "folder", data: pictures.dir, "dataset.size": 8, normalize: "zca", threads: 1 };
     const whitened = (more: object) =>
-      previewRun(resolveConfig({ ...given, ...more }, registries), { images: 3, draws: 2 });
+      previewRun(resolveConfig(flatten({ ...given, ...more })), { images: 3, draws: 2 });
     const { columns, rows, remarks } = await whitened({});
     expect(columns).toEqual(["original", "weak 1", "weak 2"]);
     expect(remarks.join()).toMatch(/whitened/);
@@ -112,7 +113,7 @@ describeEngine("previewRun", () => {
     }
     await expect(whitened({ method: "fixmatch", strong: "fixmatch" })).rejects.toThrow(/--normalize/);
     pictures.remove();
-    const points = resolveConfig({ dataset: "two-moons", threads: 1 }, registries);
+    const points = resolveConfig(flatten({ dataset: "two-moons", threads: 1 }));
     await expect(previewRun(points, { images: 2, draws: 1 })).rejects.toThrow(/no pictures/);
   });
 });

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { canonicalArguments } from "../../src/cli/flags.js";
-import { registries } from "../../src/cli/registries.js";
+import { catalog } from "../../src/config/catalog.js";
 import { experimentNames, parseConfig, readConfigFile } from "../../src/config/config-file.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { UsageError } from "../../src/errors.js";
@@ -63,7 +63,7 @@ describe("shipped experiments", () => {
     for (const name of experimentNames()) {
       const { given, description, describe: where } = readConfigFile(name);
       expect(description, name).not.toBe("");
-      const config = resolveConfig(new Map([["data", "."], ...given]), registries, { describe: where });
+      const config = resolveConfig(new Map([["data", "."], ...given]), catalog, { describe: where });
       expect(name.split("/")[0]).toBe(config.dataset);
     }
   });

@@ -43,7 +43,7 @@ describeTraining("fewlabels train --method ./my-method.mjs", () => {
     expect(lastJson(out)).toMatchObject({ method: "entropy-minimization", predictor: "teacher", steps: 6 });
     expect(read("flag/config.json")).toMatchObject({
       method: "entropy-minimization",
-      methodModule: join(project, "my-method.mjs"),
+      modules: { method: join(project, "my-method.mjs") },
       methodOptions: { entropyWeight: 0.7, rampUpSteps: 2, emaDecay: 0.99 },
     });
     const weights = readFileSync(join(project, "flag/metrics.jsonl"), "utf8").match(/"weight":[\d.]+/g);
@@ -62,7 +62,7 @@ describeTraining("fewlabels train --method ./my-method.mjs", () => {
     expect(run.err).not.toMatch(/unknown/);
     expect(run.code).toBe(0);
     expect(read("yaml/config.json")).toMatchObject({
-      methodModule: join(project, "configs/beside.mjs"),
+      modules: { method: join(project, "configs/beside.mjs") },
       methodOptions: { entropyWeight: 0.9 },
     });
   }, 60_000);

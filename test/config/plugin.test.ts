@@ -1,9 +1,10 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { registries } from "../../src/cli/registries.js";
-import { withMethod } from "../../src/config/catalog.js";
-import { checkMethod, findMethodFile, loadMethod } from "../../src/config/plugin.js";
+import { catalog, extend } from "../../src/config/catalog.js";
+import { flatten } from "../../src/config/given.js";
+import { findPluginFile, loadPlugin } from "../../src/config/plugin.js";
+import { checkMethod } from "../../src/config/plugin-check.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { UsageError } from "../../src/errors.js";
 import type { Method, Views } from "../../src/methods/index.js";
@@ -35,17 +36,17 @@ const source = (changes: Partial<Record<keyof typeof fields, string>> = {}, how 
 let count = 0;
 const fails = async (text: string, message: RegExp) => {
   const path = write(`bad-${++count}.mjs`, text);
-  await expect(loadMethod(path)).rejects.toThrow(UsageError);
-  await expect(loadMethod(path)).rejects.toThrow(message);
-  await expect(loadMethod(path)).rejects.toThrow(path); // says which file
+  await expect(loadPlugin("method", path)).rejects.toThrow(UsageError);
+  await expect(loadPlugin("method", path)).rejects.toThrow(message);
+  await expect(loadPlugin("method", path)).rejects.toThrow(path); // says which file
 };
 
-describe("loadMethod", () => {
+describe("loadPlugin", () => {
   test("takes the export named method, or the default one", async () => {
-    const named = await loadMethod(write("named.mjs", source()));
-    expect(named).toMatchObject({ path: join(folder, "named.mjs"), definition: { name: "mine" } });
-    const byDefault = await loadMethod(write("default.mjs", source({}, "export default")));
-    expect(byDefault.definition.name).toBe("mine");
+    const named = await loadPlugin("method", write("named.mjs", source()));
+    expect(named).toMatchObject({ module: join(folder, "named.mjs"), name: "mine" });
+    const byDefault = await loadPlugin("method", write("default.mjs", source({}, "export default")));
+    expect(byDefault.name).toBe("mine");
   });
 
   test("refuses a file that exports no method, or something else", async () => {
@@ -61,7 +62,10 @@ describe("loadMethod", () => {
   });
 
   test("refuses options that are not declared as such", async () => {
-    await fails(source({ options: "{ strength: 2 }" }), /option strength: expected a declaration such as number\(/);
+    await fails(
+      source({ options: "{ strength: 2 }" }),
+      /option strength: expected a declaration such as option\.number\(/,
+    );
     await fails(
       source({ options: '{ name: { type: "string", default: "x", doc: "text" } }' }),
       /option name: .*other than "name"/,
@@ -75,19 +79,19 @@ describe("loadMethod", () => {
   });
 });
 
-describe("findMethodFile", () => {
+describe("findPluginFile", () => {
   test("sees a path from the folder it is given in", () => {
     const path = write("sub/x.mjs", source());
-    expect(findMethodFile("./x.mjs", join(folder, "sub"))).toBe(path);
-    expect(findMethodFile("sub/x.mjs", folder)).toBe(path);
-    expect(findMethodFile(path, "/")).toBe(path);
+    expect(findPluginFile("method", "./x.mjs", join(folder, "sub"))).toBe(path);
+    expect(findPluginFile("method", "sub/x.mjs", folder)).toBe(path);
+    expect(findPluginFile("method", path, "/")).toBe(path);
   });
 
   test("names the file that is not there, and sends TypeScript to the compiler", () => {
-    expect(() => findMethodFile("./y.mjs", folder)).toThrow(UsageError);
-    expect(() => findMethodFile("./y.mjs", folder)).toThrow(join(folder, "y.mjs"));
+    expect(() => findPluginFile("method", "./y.mjs", folder)).toThrow(UsageError);
+    expect(() => findPluginFile("method", "./y.mjs", folder)).toThrow(join(folder, "y.mjs"));
     write("typed.ts", "");
-    expect(() => findMethodFile("./typed.ts", folder)).toThrow(/compile the file first/);
+    expect(() => findPluginFile("method", "./typed.ts", folder)).toThrow(/compile the file first/);
   });
 
   test("finds an installed package by name, from folders below it too, and leaves our own names alone", () => {
@@ -99,24 +103,28 @@ describe("findMethodFile", () => {
     for (const [name, manifest] of Object.entries(entries)) {
       write(`node_modules/${name}/package.json`, manifest);
       const path = write(`node_modules/${name}/lib/index.js`, source());
-      expect(findMethodFile(name, join(folder, "sub"))).toBe(path);
+      expect(findPluginFile("method", name, join(folder, "sub"))).toBe(path);
     }
     write("node_modules/vat/package.json", '{ "main": "index.js" }');
-    expect(findMethodFile("vat", folder)).toBeUndefined();
-    expect(findMethodFile("mean-techer", folder)).toBeUndefined();
+    expect(findPluginFile("method", "vat", folder)).toBeUndefined();
+    expect(findPluginFile("method", "mean-techer", folder)).toBeUndefined();
   });
 });
 
 describe("a configuration with a method from outside", () => {
   test("knows its options, and stores the name and the file's absolute path", async () => {
-    const loaded = await loadMethod(write("config.mjs", source()));
-    const extended = withMethod(registries, loaded);
-    const config = resolveConfig({ dataset: "digits", method: "mine", "method.strength": 3 }, extended);
-    expect(config).toMatchObject({ method: "mine", methodModule: loaded.path, methodOptions: { strength: 3 } });
-    expect(() => resolveConfig({ dataset: "digits", method: "mine", "method.strength": -1 }, extended)).toThrow(
-      /at least 0 for method.strength/,
-    );
-    expect("methodModule" in resolveConfig({ dataset: "digits" }, extended)).toBe(false);
+    const loaded = await loadPlugin("method", write("config.mjs", source()));
+    const extended = extend(catalog, { methods: [loaded] });
+    const config = resolveConfig(flatten({ dataset: "digits", method: "mine", "method.strength": 3 }), extended);
+    expect(config).toMatchObject({
+      method: "mine",
+      modules: { method: loaded.module },
+      methodOptions: { strength: 3 },
+    });
+    expect(() =>
+      resolveConfig(flatten({ dataset: "digits", method: "mine", "method.strength": -1 }), extended),
+    ).toThrow(/at least 0 for method.strength/);
+    expect("modules" in resolveConfig({ dataset: "digits" }, extended)).toBe(false);
   });
 });
 

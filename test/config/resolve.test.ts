@@ -1,14 +1,15 @@
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
+import type { Listing } from "../../src/config/catalog.js";
 import { asFlags, canonicalKey, flagOf, flatten } from "../../src/config/given.js";
-import { type Registries, resolveConfig } from "../../src/config/resolve.js";
+import { resolveConfig } from "../../src/config/resolve.js";
 import { resumeConfig } from "../../src/config/resume.js";
 import { runOptions } from "../../src/config/run-options.js";
 import { UsageError } from "../../src/errors.js";
 import { boolean, number } from "../../src/options.js";
 
 const width = number(1, { min: 0, doc: "factor" });
-const registries: Registries = {
+const registries: Listing = {
   methods: [
     { name: "supervised", usesUnlabeled: false, options: {} },
     {
@@ -29,10 +30,10 @@ const registries: Registries = {
     { name: "digits", needsDir: false, options: {} },
     { name: "cifar10", needsDir: true, options: {} },
   ],
-  optimizer: { lr: number(0.003, { min: 0, doc: "rate" }) },
+  optimizers: [{ name: "adam", options: { lr: number(0.003, { min: 0, doc: "rate" }) } }],
 };
 const config = (given: Record<string, unknown>) =>
-  resolveConfig({ dataset: "digits", ...given }, registries, { describe: asFlags("fewlabels train") });
+  resolveConfig(flatten({ dataset: "digits", ...given }), registries, { describe: asFlags("fewlabels train") });
 const fails = (given: Record<string, unknown>, message: RegExp) => {
   expect(() => config(given)).toThrow(UsageError);
   expect(() => config(given)).toThrow(message);
@@ -140,7 +141,7 @@ describe("resolveConfig", () => {
   });
 
   it("needs a data set, and a folder where the data set does", () => {
-    expect(() => resolveConfig({}, registries)).toThrow(/dataset is required: one of digits, cifar10/);
+    expect(() => resolveConfig(flatten({}), registries)).toThrow(/dataset is required: one of digits, cifar10/);
     fails({ dataset: "cifar10" }, /cifar10 needs --data DIR/);
     fails({ dataset: "cifar1" }, /unknown data set "cifar1"\. Did you mean "cifar10"\? Valid: digits, cifar10/);
   });
@@ -151,7 +152,9 @@ describe("resolveConfig", () => {
     fails({ width: 1 }, /unknown option --width\. Did you mean --model\.width\?/);
     fails({ "method.foo": 1 }, /unknown option --method\.foo\. Valid: --method\.emaDecay/);
     fails({ qqqqqq: 1 }, /unknown option --qqqqqq\..*--help/);
-    expect(() => resolveConfig({ dataset: "digits", lables: 10 }, registries)).toThrow(/Did you mean labels\?/);
+    expect(() => resolveConfig(flatten({ dataset: "digits", lables: 10 }), registries)).toThrow(
+      /Did you mean labels\?/,
+    );
   });
 
   it("says who else has an option that this model lacks", () => {

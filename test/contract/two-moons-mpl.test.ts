@@ -4,7 +4,6 @@
  */
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { registries } from "../../src/cli/registries.js";
 import { readConfigFile } from "../../src/config/config-file.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { describeEngine } from "../support/engine.js";
@@ -26,7 +25,7 @@ async function accuracy(experiment: string, labelSeed: number): Promise<number> 
   };
   const out = join(folder, `${experiment}-${labelSeed}`);
   const { result } = await trainToEnd(
-    resolveConfig(new Map<string, unknown>([...given, ...Object.entries({ ...quick, out })]), registries),
+    resolveConfig(new Map<string, unknown>([...given, ...Object.entries({ ...quick, out })])),
   );
   return 100 - result!.error;
 }

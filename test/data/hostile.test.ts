@@ -6,9 +6,10 @@ import { deflateSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseCifarRecords } from "../../src/data/cifar-records.js";
+import { cifar10 } from "../../src/data/cifar10.js";
 import { readDataFile } from "../../src/data/download/official-folder.js";
 import { mnist } from "../../src/data/mnist.js";
-import { parseSvhn } from "../../src/data/svhn.js";
+import { parseSvhn, svhn } from "../../src/data/svhn.js";
 import { DataError } from "../../src/errors.js";
 import { parseIdx } from "../../src/files/idx.js";
 import { parseMat5 } from "../../src/files/mat5.js";
@@ -250,10 +251,10 @@ describe("parseCifarRecords on any bytes", () => {
     writeFileSync(file, "");
     truncateSync(file, 3 * 1024 ** 3); // holes: 3 GB that take no disk
     const before = process.memoryUsage().arrayBuffers;
-    await expect(readDataFile(file, "cifar10", 30_730_000)).rejects.toThrow(DataError);
+    await expect(readDataFile(file, cifar10.official!, 30_730_000)).rejects.toThrow(DataError);
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(mb);
     // Where the size is not known beforehand, what Node cannot read in one piece is still a DataError.
-    await expect(readDataFile(file, "svhn")).rejects.toThrow(DataError);
+    await expect(readDataFile(file, svhn.official!)).rejects.toThrow(DataError);
   });
 });
 

@@ -113,7 +113,7 @@ describeEngine("a run on imagenet", () => {
     });
 
   it("draws labels evenly, scales by the published constants, and crops the middle to evaluate", async () => {
-    const data = await prepareData(config("none", await make({ ...train, ...sorted })));
+    const data = await prepareData(config("none", await make({ ...train, ...sorted })), imagenet);
     try {
       expect([0, 1, 2].map((k) => data.split.y.filter((y) => y === k).length)).toEqual([2, 2, 2]);
       const mean = [0.485, 0.456, 0.406];

@@ -61,7 +61,9 @@ describeEngine("filterPool", () => {
     writeShard(join(folder, "pool-1.tar"), Object.fromEntries(members.slice(25)));
     pattern = join(folder, "pool-{0..1}.tar");
     truth = [];
-    for await (const one of openPredictor(run).predict(readdirSync(pictures).map((name) => join(pictures, name)))) {
+    for await (const one of (await openPredictor(run)).predict(
+      readdirSync(pictures).map((name) => join(pictures, name)),
+    )) {
       if (!("error" in one)) truth.push({ ...one, file: one.file.slice(pictures.length + 1) });
     }
     expect(truth).toHaveLength(59);
@@ -126,7 +128,7 @@ describeEngine("filterPool", () => {
     const out = join(folder, "kept.csv");
     await filterPool(run, { data: pattern, out, shards, shardSize: 7, perClass: 4, balance: true, threads: 1 });
     const { classes, parts } = JSON.parse(readFileSync(`${shards}.json`, "utf8"));
-    expect(classes).toEqual(openPredictor(run).classes);
+    expect(classes).toEqual((await openPredictor(run)).classes);
     const names = parts.unlabeled.shards as string[];
     expect(names[0]).toBe("kept-unlabeled-000000.tar");
     const limits = { onDamaged: "fail", maxDamaged: 0, memoryMB: 10 } as const;

@@ -1,24 +1,22 @@
 // Pictures judged by a run folder alone: the same answers as evaluation gives with the data at hand.
+
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { flatten } from "../../src/config/given.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { dataSets } from "../../src/data/index.js";
 import { UsageError } from "../../src/errors.js";
 import { listImages } from "../../src/images/image-files.js";
 import { evaluateRun } from "../../src/inference/evaluate.js";
 import { openPredictor, type Prediction } from "../../src/inference/predict.js";
-import { methods } from "../../src/methods/index.js";
-import { models } from "../../src/models/index.js";
-import { optimizerOptions } from "../../src/optim/index.js";
 import { parseOptions } from "../../src/options.js";
 import { Rng } from "../../src/rng.js";
 import { describeEngine } from "../support/engine.js";
 import { addPictures, noisy, pictureFolder } from "../support/pictures.js";
 import { trainToEnd } from "../support/train-run.js";
 
-const registries = { methods, models, dataSets, optimizer: optimizerOptions };
 const small = {
   model: "convnet-tiny",
   "model.width": 0.25,
@@ -29,7 +27,7 @@ const small = {
   steps: 30,
 };
 const run = (out: string, given: Record<string, unknown>) =>
-  trainToEnd(resolveConfig({ ...small, ...given, out }, registries));
+  trainToEnd(resolveConfig(flatten({ ...small, ...given, out })));
 
 let dir: string;
 let remove: () => void;
@@ -66,7 +64,7 @@ async function errorOn(out: string, batch: number, role?: string): Promise<numbe
   const test = join(dir, "data/test");
   const { files } = listImages(test);
   const predictions = await collect(
-    openPredictor(out, { role }).predict(
+    (await openPredictor(out, { role })).predict(
       files.map((file) => join(test, file)),
       batch,
     ),
@@ -116,7 +114,7 @@ describeEngine("openPredictor", () => {
     const kept = join(dir, "kept.png");
     writeFileSync(kept, readFileSync(join(data.dir, "b/3.png")));
     data.remove();
-    const predictor = openPredictor(out);
+    const predictor = await openPredictor(out);
     const paths = [join(dir, "none.png"), kept, join(out, "config.json"), kept];
     const found = await collect(predictor.predict(paths, 2));
     expect(found.map(({ file }) => file)).toEqual(paths);
@@ -147,7 +145,7 @@ describeEngine("openPredictor", () => {
         .png()
         .toFile(paths[i]!);
     }
-    const wrong = (await collect(openPredictor(out).predict(paths, 7))).filter(
+    const wrong = (await collect((await openPredictor(out)).predict(paths, 7))).filter(
       (p, i) => "error" in p || p.class !== String(set.labels[i]),
     );
     expect((100 * wrong.length) / 60).toBe(result.error);
@@ -157,13 +155,15 @@ describeEngine("openPredictor", () => {
   test("says what to do where it cannot", async () => {
     const out = join(dir, "refusals");
     await run(out, { dataset: "folder", data: join(dir, "data"), steps: 2 });
-    expect(() => openPredictor(out, { role: "techer" })).toThrow(/unknown model "techer"\. Did you mean "teacher"/);
+    await expect(openPredictor(out, { role: "techer" })).rejects.toThrow(
+      /unknown model "techer"\. Did you mean "teacher"/,
+    );
     rmSync(join(out, "inference.json"));
-    expect(() => openPredictor(out)).toThrow(UsageError);
-    expect(() => openPredictor(out)).toThrow(/inference\.json.*older version/);
+    await expect(openPredictor(out)).rejects.toThrow(UsageError);
+    await expect(openPredictor(out)).rejects.toThrow(/inference\.json.*older version/);
     const white = join(dir, "white");
     await run(white, { dataset: "folder", data: join(dir, "data"), "dataset.size": 8, normalize: "zca", steps: 2 });
-    expect(() => openPredictor(white)).toThrow(/whitens.*--normalize channel/);
+    await expect(openPredictor(white)).rejects.toThrow(/whitens.*--normalize channel/);
     const moons = join(dir, "moons");
     await run(moons, {
       dataset: "two-moons",
@@ -174,6 +174,6 @@ describeEngine("openPredictor", () => {
       "model.width": undefined,
       steps: 2,
     });
-    expect(() => openPredictor(moons)).toThrow(/2x1x1 images; picture files cannot/);
+    await expect(openPredictor(moons)).rejects.toThrow(/2x1x1 images; picture files cannot/);
   }, 60_000);
 });

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { findByName } from "../../src/errors.js";
 import { efficientnet } from "../../src/models/efficientnet.js";
 import { createModel, initialize, type Model, namedParameters, withoutValues } from "../../src/nn/index.js";
 import { parseOptions } from "../../src/options.js";
@@ -10,7 +11,7 @@ import { digest, digestError, fill, relativeError, torchvisionReference, values 
 const input = (side: number, numClasses: number) => ({ channels: 3, height: side, width: side, numClasses });
 
 function create(name: string, side: number, numClasses: number, options: Record<string, unknown> = {}) {
-  const preset = name === "efficientnet" ? {} : efficientnet.presets[name]!;
+  const { preset } = findByName([efficientnet], "model", name);
   return efficientnet.create(
     input(side, numClasses),
     parseOptions(efficientnet.options, { ...preset, ...options }, name),

@@ -5,8 +5,8 @@ import {
   betasOf,
   createOptimizer,
   LEARNING_RATE_SCHEDULES,
-  learningRateOf,
   optimizerOptions,
+  planOf,
   Sgd,
 } from "../../src/optim/index.js";
 import { parseOptions } from "../../src/options.js";
@@ -14,6 +14,8 @@ import { describeEngine } from "../support/engine.js";
 import { drawGradients, makeParameters, valuesOf } from "../support/parameters.js";
 
 const parse = (given: Record<string, unknown> = {}) => parseOptions(optimizerOptions, given, "optimizer");
+const learningRateOf = (options: ReturnType<typeof parse>, steps: number) => planOf(options, steps).learningRate;
+const betas = (options: ReturnType<typeof parse>, steps: number) => betasOf(options, planOf(options, steps));
 const near = (got: number, expected: number) => expect(Math.abs(got / expected - 1)).toBeLessThan(1e-9);
 
 describe("what optimizer options leave open follows from the number of steps", () => {
@@ -58,17 +60,17 @@ describe("what optimizer options leave open follows from the number of steps", (
 
 describe("Adam's betas", () => {
   test("beta1 falls to beta1End with the ramp-down, and stays where a schedule has none", () => {
-    const { beta1 } = betasOf(parse(), 150_000);
+    const { beta1 } = betas(parse(), 150_000);
     expect([0, 125_000].map(beta1)).toEqual([0.9, 0.9]);
     near(beta1(137_500), 0.5 + 0.4 * Math.exp(-12.5 / 4));
     expect(beta1(150_000)).toBeCloseTo(0.5, 5);
-    expect(betasOf(parse({ schedule: "constant" }), 100).beta1(100)).toBe(0.9);
-    near(betasOf(parse({ schedule: "te" }), 30_000).beta1(26_000), 0.5 + 0.4 * Math.exp(-0.5));
+    expect(betas(parse({ schedule: "constant" }), 100).beta1(100)).toBe(0.9);
+    near(betas(parse({ schedule: "te" }), 30_000).beta1(26_000), 0.5 + 0.4 * Math.exp(-0.5));
   });
   test("beta2 is beta2RampUp during the warm-up only, and constant by default", () => {
-    const { beta2 } = betasOf(parse({ beta2RampUp: 0.99 }), 150_000);
+    const { beta2 } = betas(parse({ beta2RampUp: 0.99 }), 150_000);
     expect([0, 39_999, 40_000].map(beta2)).toEqual([0.99, 0.99, 0.999]);
-    expect([0, 40_000].map(betasOf(parse(), 150_000).beta2)).toEqual([0.999, 0.999]);
+    expect([0, 40_000].map(betas(parse(), 150_000).beta2)).toEqual([0.999, 0.999]);
   });
 });
 

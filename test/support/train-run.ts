@@ -3,12 +3,12 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
-import { registries } from "../../src/cli/registries.js";
+import { flatten } from "../../src/config/given.js";
 import { type RunConfig, resolveConfig } from "../../src/config/resolve.js";
 import { predictRun } from "../../src/inference/prediction-table.js";
 import type { RunResult, TrainEvent } from "../../src/run/events.js";
-import { RunFolder } from "../../src/run/index.js";
-import { train } from "../../src/train/train.js";
+import { savedConfig } from "../../src/train/run.js";
+import { trainConfig } from "../../src/train/train.js";
 
 /** A folder for run folders; remove it with `rmSync(folder, { recursive: true })`. */
 export function temporaryFolder(): string {
@@ -40,7 +40,7 @@ export const smallRun: Readonly<Record<string, unknown>> = {
 };
 
 export function configure(out: string, given: Readonly<Record<string, unknown>> = {}): RunConfig {
-  return resolveConfig({ ...smallRun, ...given, out }, registries);
+  return resolveConfig(flatten({ ...smallRun, ...given, out }));
 }
 
 export interface Trained {
@@ -52,7 +52,7 @@ export interface Trained {
 export async function trainToEnd(config: RunConfig, stopAfter = Number.POSITIVE_INFINITY): Promise<Trained> {
   const events: TrainEvent[] = [];
   let done = 0;
-  const run = train(config, { stop: () => ++done >= stopAfter });
+  const run = trainConfig(config, { stop: () => ++done >= stopAfter });
   for (;;) {
     const next = await run.next();
     if (next.done) return { events, result: next.value };
@@ -62,8 +62,7 @@ export async function trainToEnd(config: RunConfig, stopAfter = Number.POSITIVE_
 
 /** The configuration that continues a run folder, as `--resume` makes it. */
 export function continued(out: string): RunConfig {
-  const { versions, dataFingerprint, ...saved } = RunFolder.open(out).config<RunConfig>();
-  return { ...(saved as RunConfig), out, resume: out };
+  return { ...savedConfig(out), out, resume: out };
 }
 
 /** Every file of the checkpoint of `step`, byte for byte; in state.json without the time it took. */

@@ -1,6 +1,7 @@
 /** `--label-noise` in a run: training alone sees it, and the run says how many labels it changed. */
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { findDataSet } from "../../src/data/index.js";
 import { prepareData } from "../../src/session/data.js";
 import { describeEngine } from "../support/engine.js";
 import { configure, folderOfThisFile, trainToEnd } from "../support/train-run.js";
@@ -8,7 +9,10 @@ import { configure, folderOfThisFile, trainToEnd } from "../support/train-run.js
 const folder = folderOfThisFile();
 
 async function labelsOf(given: Record<string, unknown>) {
-  const data = await prepareData(configure(join(folder, "unused"), { labels: "all", val: 20, ...given }));
+  const data = await prepareData(
+    configure(join(folder, "unused"), { labels: "all", val: 20, ...given }),
+    findDataSet("digits"),
+  );
   const { split, trainLabels, testLabels, labelNoise } = data;
   data.release();
   return { split, trainLabels, testLabels, labelNoise };

@@ -43,9 +43,9 @@ describeEngine("the loop", () => {
     const counts: number[] = [];
     const config = configure(join(folder, "seldom"), { steps: 20, logEvery: 10, method: "mean-teacher" });
     const { stop, count } = { stop: () => false, count: () => item.mock.calls.length + array.mock.calls.length };
-    const { train } = await import("../../src/train/train.js");
+    const { trainConfig } = await import("../../src/train/train.js");
     const before: number[] = [];
-    const run = train(config, {
+    const run = trainConfig(config, {
       stop() {
         before.push(count());
         return stop();

@@ -1,7 +1,8 @@
 /** Errors by class in every report, from runs with long tails. */
+
 import { expect, test } from "vitest";
 import { worstClasses } from "../../src/cli/commands/train.js";
-import { registries } from "../../src/cli/registries.js";
+import { flatten } from "../../src/config/given.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { UsageError } from "../../src/errors.js";
 import { evaluateRun } from "../../src/inference/evaluate.js";
@@ -76,7 +77,7 @@ describeEngine("a run with a long tail", () => {
     // A network with one weight for every pixel.
     const { "model.width": width, ...small } = smallRun;
     const crops = { model: "mlp", weak: "photo", crop: 8, steps: 1, out: `${folder}/mlp` };
-    const { events } = await trainToEnd(resolveConfig({ ...small, ...crops }, registries));
+    const { events } = await trainToEnd(resolveConfig(flatten({ ...small, ...crops })));
     const start = events.find((event) => event.type === "start")!;
     // Layers of 8, 8 and 10 units on 3x8x8 numbers, with biases.
     expect(start.parameters).toBe(8 * (3 * 64 + 1) + 8 * 9 + 10 * 9);

@@ -1,7 +1,9 @@
 /** `--strong` and its companions from the command line's keys to the loader. */
+
 import { expect, it } from "vitest";
-import { registries } from "../../src/cli/registries.js";
+import { flatten } from "../../src/config/given.js";
 import { resolveConfig } from "../../src/config/resolve.js";
+import { findDataSet } from "../../src/data/index.js";
 import { UsageError } from "../../src/errors.js";
 import { prepareData } from "../../src/session/data.js";
 import { openSession } from "../../src/session/session.js";
@@ -12,7 +14,7 @@ const digits = { dataset: "digits", "dataset.train": 40, "dataset.test": 10, lab
 
 describeEngine("the run options of the strong view", () => {
   const strongOf = async (given: Record<string, unknown>) => {
-    const data = await prepareData(resolveConfig(given, registries));
+    const data = await prepareData(resolveConfig(flatten(given)), findDataSet(String(given.dataset)));
     data.release();
     return data.strong;
   };
@@ -25,22 +27,22 @@ describeEngine("the run options of the strong view", () => {
   it("reach the loader, and the run's configuration records the recipe", async () => {
     const asked = { ...digits, strong: "gmpl", strongMagnitude: 17, strongExclude: "rotate", strongNoise: 0.2 };
     expect(await strongOf(asked)).toEqual({ name: "gmpl", magnitude: 17, exclude: "rotate", noise: 0.2 });
-    const session = await openSession(resolveConfig(digits, registries));
+    const session = await openSession(resolveConfig(flatten(digits)));
     expect(session.config.strong).toBe("fixmatch");
     session.data.release();
-    const wrong = openSession(resolveConfig({ ...digits, strongExclude: "rotat" }, registries));
+    const wrong = openSession(resolveConfig(flatten({ ...digits, strongExclude: "rotat" })));
     await expect(wrong).rejects.toThrow(UsageError);
   });
 
   it("are refused with whitened pixels before any whitening", async () => {
-    const config = resolveConfig({ ...digits, method: "uda", normalize: "zca" }, registries);
+    const config = resolveConfig(flatten({ ...digits, method: "uda", normalize: "zca" }));
     const started = performance.now();
     await expect(openSession(config)).rejects.toThrow(/--normalize channel, image or none/);
     expect(performance.now() - started).toBeLessThan(10_000); // the decomposition alone takes a minute
   });
 
   it("are refused where they are no such recipe", () => {
-    expect(() => resolveConfig({ ...digits, strong: "udo" }, registries)).toThrow(/uda/);
-    expect(() => resolveConfig({ ...digits, strongNoise: -1 }, registries)).toThrow(UsageError);
+    expect(() => resolveConfig(flatten({ ...digits, strong: "udo" }))).toThrow(/uda/);
+    expect(() => resolveConfig(flatten({ ...digits, strongNoise: -1 }))).toThrow(UsageError);
   });
 });

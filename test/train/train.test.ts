@@ -7,7 +7,7 @@ import { methods } from "../../src/methods/index.js";
 import type { EvaluationEvent, StepEvent } from "../../src/run/events.js";
 import { readEvents } from "../../src/run/index.js";
 import { liveTensors } from "../../src/torch/index.js";
-import { train } from "../../src/train/train.js";
+import { trainConfig } from "../../src/train/train.js";
 import { describeEngine } from "../support/engine.js";
 import {
   checkpointFiles,
@@ -190,16 +190,16 @@ describeEngine("train", () => {
   });
 
   test("a consumer that walks away leaves no file open and no data behind", async () => {
-    const run = train(configure(join(folder, "left"), { steps: 50 }));
+    const run = trainConfig(configure(join(folder, "left"), { steps: 50 }));
     for await (const event of run) if (event.type === "step" && event.step === 3) break;
     const kept = liveTensors();
-    const again = train(configure(join(folder, "left-2"), { steps: 50 }));
+    const again = trainConfig(configure(join(folder, "left-2"), { steps: 50 }));
     for await (const event of again) if (event.type === "step") break;
     expect(liveTensors() - kept).toBeLessThanOrEqual(kept); // models of the first may wait for the collector
   });
 
   test("the number of live tensors is flat from step to step, evaluations and checkpoints included", async () => {
-    const run = train(configure(join(folder, "flat"), { steps: 30, evalEvery: 5, checkpointEvery: 5 }));
+    const run = trainConfig(configure(join(folder, "flat"), { steps: 30, evalEvery: 5, checkpointEvery: 5 }));
     const counts: number[] = [];
     for await (const event of run) if (event.type === "step") counts.push(liveTensors());
     expect(Math.max(...counts.slice(2))).toBeLessThanOrEqual(counts[1]!);

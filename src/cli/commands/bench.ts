@@ -1,4 +1,5 @@
 /** `fewlabels bench`: step time, images per second, memory; and side by side with the Python peer. */
+import { catalog as builtIn, type Catalog } from "../../config/catalog.js";
 import { asFlags, type Given } from "../../config/given.js";
 import { type RunConfig, resolveConfig } from "../../config/resolve.js";
 import { UsageError } from "../../errors.js";
@@ -11,7 +12,6 @@ import { type Measurement, measure } from "../measure/measure.js";
 import { comparePeer } from "../measure/peer.js";
 import { type BenchResult, benchLines } from "../measure/result.js";
 import { print, printError } from "../output.js";
-import { registries } from "../registries.js";
 
 const who = "fewlabels bench";
 
@@ -53,11 +53,15 @@ export const bench = defineCommand({
     "fewlabels bench --model.width 0.25 --steps 2000 --json        (is memory flat?)",
     "fewlabels bench --dataset cifar10 --data DIR --labels 1000 --peer bench/peer.py --save bench/results/mine.json",
   ],
-  run: (options, { given }) => benchCommand(options, given),
+  run: (options, { given, externals }) => benchCommand(options, given, externals.catalog),
 });
 
-async function benchCommand({ peer, json, ...options }: OptionsOf<typeof benchOptions>, given: Given): Promise<void> {
-  const config = benchConfig(given);
+async function benchCommand(
+  { peer, json, ...options }: OptionsOf<typeof benchOptions>,
+  given: Given,
+  catalog: Catalog,
+): Promise<void> {
+  const config = benchConfig(given, catalog);
   let result: BenchResult;
   if (peer === undefined) result = await benchOurs(config, options);
   else {
@@ -72,17 +76,17 @@ async function benchCommand({ peer, json, ...options }: OptionsOf<typeof benchOp
 }
 
 /** The run to time: what was given over small defaults. */
-export function benchConfig(given: Given): RunConfig {
+export function benchConfig(given: Given, catalog: Catalog = builtIn): RunConfig {
   const defaults: [string, unknown][] = [
     ["dataset", "digits"],
     ["labels", "1000"],
   ];
   const merged: Given = new Map([...defaults, ...given]);
   if (merged.get("dataset") !== "digits" || merged.has("dataset.train")) {
-    return resolveConfig(merged, registries, { describe: asFlags(who), warn: printError });
+    return resolveConfig(merged, catalog, { describe: asFlags(who), warn: printError });
   }
   // As many pictures as a short run needs; drawing them all would take longer than timing it.
-  return resolveConfig(new Map([...merged, ["dataset.train", 2000], ["dataset.test", 100]]), registries, {
+  return resolveConfig(new Map([...merged, ["dataset.train", 2000], ["dataset.test", 100]]), catalog, {
     describe: asFlags(who),
     warn: printError,
   });

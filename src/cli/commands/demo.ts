@@ -11,7 +11,6 @@ import { type Curve, reportPage } from "../demo-report.js";
 import { count, duration, percent, table } from "../format.js";
 import { print, printError } from "../output.js";
 import { Progress } from "../progress.js";
-import { registries } from "../registries.js";
 import { interruptedExitCode, runTraining } from "../run-training.js";
 
 const { seed, device, threads, out } = runOptions;
@@ -43,7 +42,7 @@ async function demoCommand(options: DemoOptions, json: boolean): Promise<void> {
   const started = performance.now();
   const stream = json ? process.stderr : process.stdout;
   const done: DemoRun[] = [];
-  const { folder, runs } = demoRuns(registries, options);
+  const { folder, runs } = demoRuns(options);
   for (const config of runs) {
     const progress = new Progress({ stream, label: config.method });
     const evaluations: EvaluationEvent[] = [];

@@ -8,7 +8,6 @@ import { engineInfo } from "../../torch/index.js";
 import { defineCommand } from "../command.js";
 import { measure } from "../measure/measure.js";
 import { print } from "../output.js";
-import { registries } from "../registries.js";
 
 interface Problem {
   readonly what: string;
@@ -87,8 +86,8 @@ async function probeSetup(): Promise<Report> {
 
 /** A few real training steps on a few generated pictures: the whole path, worker thread included. */
 async function tryEngine(): Promise<Engine> {
-  const dataset = { name: "digits", train: 400, test: 100 };
-  const config = resolveConfig({ dataset, labels: 100, model: "convnet-tiny" }, registries);
+  const dataset = { name: "digits", train: 400, test: 100 } as const;
+  const config = resolveConfig({ dataset, labels: 100, model: "convnet-tiny" });
   const { start, stepSeconds } = await measure(config, { warmup: 3, steps: 10 });
   const { libtorch, cuda, capability } = engineInfo();
   return {

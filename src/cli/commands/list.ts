@@ -1,14 +1,15 @@
 /** `fewlabels list methods|models|datasets|experiments`: what exists, with options and papers. */
 import { experimentNames, readConfigFile } from "../../config/config-file.js";
+import { dataSets } from "../../data/index.js";
 import { EngineError } from "../../errors.js";
-import { findModel } from "../../models/index.js";
+import { methods } from "../../methods/index.js";
+import { findModel, models } from "../../models/index.js";
 import { modelFacts } from "../../models/model-facts.js";
 import { boolean, type OptionSpec } from "../../options.js";
 import { argument, defineCommand } from "../command.js";
 import { describeOption } from "../flags.js";
 import { wrap } from "../format.js";
 import { print } from "../output.js";
-import { dataSets, methods, models } from "../registries.js";
 
 const kinds = ["methods", "models", "datasets", "experiments"] as const;
 type Kind = (typeof kinds)[number];

@@ -21,8 +21,9 @@ export const model = defineCommand({
   options,
   takes: "model",
   examples: ["fewlabels model resnet-50", "fewlabels model cnn-13 --model.width 0.25 --num-classes 100 --json"],
-  run({ name, json, ...sizes }, { given }) {
-    const facts = modelFacts(name, modelOptions(given), inputSize(sizes));
+  run({ name, json, ...sizes }, { given, externals: { catalog, modules } }) {
+    const called = modules.model === undefined ? name : catalog.models[0]!.name; // what was loaded comes first
+    const facts = modelFacts(called, modelOptions(given), inputSize(sizes), catalog.models);
     if (json) print(JSON.stringify(modelJson(name, facts)));
     else print(...modelLines(name, facts));
   },

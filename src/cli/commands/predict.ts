@@ -35,7 +35,7 @@ export const predict = defineCommand({
   notes:
     "A picture that cannot be read is reported and passed over. Exit codes: 0 at least one picture was predicted, 3 none.",
   async run({ run, files, json, topK, ...options }, { who }) {
-    const predictor = openPredictor(run, options);
+    const predictor = await openPredictor(run, options);
     let predicted = 0;
     for await (const prediction of predictor.predict(allFiles(files), options.batch)) {
       if (!("error" in prediction)) predicted++;

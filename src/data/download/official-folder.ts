@@ -4,17 +4,18 @@ import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { DataError, UsageError } from "../../errors.js";
 import { bytes } from "../../files/packed.js";
-import { downloadAdvice } from "./official-files.js";
+import { downloadAdvice, type OfficialData } from "./official-files.js";
 
 /**
- * The folder that holds `marker` (one of several spellings): `--data` itself or its subfolder `usual`. Throws UsageError
+ * The folder that holds `marker` (one of several spellings): `--data` itself or its usual subfolder. Throws UsageError
  * if no folder was given, DataError if it does not exist or has none of the files.
  */
-export function findFolder(dir: string | undefined, who: string, usual: string, markers: readonly string[]): string {
+export function findFolder(dir: string | undefined, official: OfficialData, markers: readonly string[]): string {
+  const { name: who, folder: usual } = official;
   if (dir === undefined) {
-    throw new UsageError(`${who}: needs --data DIR, the folder that holds ${markers[0]}${downloadAdvice(who)}`);
+    throw new UsageError(`${who}: needs --data DIR, the folder that holds ${markers[0]}${downloadAdvice(official)}`);
   }
-  const fetchThem = downloadAdvice(who, dir);
+  const fetchThem = downloadAdvice(official, dir);
   if (!existsSync(dir)) throw new DataError(`${who}: there is no folder ${dir}. Check --data${fetchThem}`);
   for (const folder of [dir, join(dir, usual)]) {
     if (markers.some((name) => existsSync(join(folder, name)))) return folder;
@@ -25,7 +26,8 @@ export function findFolder(dir: string | undefined, who: string, usual: string, 
 }
 
 /** Reads a whole file; `size` is what it must have, if that is known. Throws DataError. */
-export async function readDataFile(path: string, who: string, size?: number): Promise<Buffer> {
+export async function readDataFile(path: string, official: OfficialData, size?: number): Promise<Buffer> {
+  const { name: who } = official;
   const expected = size === undefined ? "" : ` (expected ${bytes(size)})`;
   let found: number;
   try {
@@ -34,7 +36,7 @@ export async function readDataFile(path: string, who: string, size?: number): Pr
     found = info.size;
   } catch (error) {
     if (error instanceof DataError) throw error;
-    const advice = downloadAdvice(who, dirname(path), basename(path));
+    const advice = downloadAdvice(official, dirname(path), basename(path));
     throw new DataError(`${who}: cannot find ${path}${expected}. Point --data at the folder that holds it${advice}`);
   }
   if (size !== undefined && found !== size) {

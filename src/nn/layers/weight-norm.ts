@@ -59,6 +59,7 @@ function weightNorm(
   const kernel = shape.length === 4 ? `conv ${shape[2]}x${shape[3]}` : "linear";
   return {
     type: `${kernel}, weight norm`,
+    initializesFromData: true,
     children: {},
     parameters: { weight_v: direction, weight_g: gain, bias },
     buffers: { running_mean: runningMean },

@@ -1,6 +1,7 @@
 /** `fewlabels data download NAME`: official files with checksum, resume and progress. */
 import { type DownloadReport, downloadDataSet } from "../../../data/download/download.js";
-import { type OfficialData, officialData } from "../../../data/download/official-files.js";
+import type { OfficialData } from "../../../data/download/official-files.js";
+import { officialData } from "../../../data/index.js";
 import { findByName, UsageError } from "../../../errors.js";
 import { boolean, number, text } from "../../../options.js";
 import { argument, defineCommand } from "../../command.js";
@@ -35,7 +36,7 @@ export const dataDownload = defineCommand({
 });
 
 async function downloadCommand(name: string, flags: DownloadFlags): Promise<void> {
-  const official = findByName(officialData, "data set to download", name);
+  const { item: official } = findByName(officialData, "data set to download", name);
   if (flags.extra && !official.downloads.some((download) => download.extra)) {
     throw new UsageError(`${who}: --extra is for svhn; ${name} has no extra images`);
   }

@@ -8,9 +8,9 @@ import { UsageError } from "../../../errors.js";
 import { boolean, choice, integer, type OptionsOf, required, text } from "../../../options.js";
 import { packDataSet, packFolder } from "../../../session/pack.js";
 import { defineCommand, optionalArgument } from "../../command.js";
+import type { Externals } from "../../externals.js";
 import { count } from "../../format.js";
 import { print, printError } from "../../output.js";
-import { registries } from "../../registries.js";
 
 const who = "fewlabels data pack";
 
@@ -53,11 +53,11 @@ export const dataPack = defineCommand({
     "fewlabels data pack pictures --out shards/mine --size 64",
     "fewlabels data pack --dataset cifar10 --data cifar-10-batches-bin --labels 4000 --out shards/cifar",
   ],
-  async run({ dir, json, ...flags }, { given }) {
+  async run({ dir, json, ...flags }, { given, externals }) {
     if ((dir === undefined) === (flags.dataset === undefined)) {
       throw new UsageError(`${who}: expected a folder DIR or --dataset NAME, and not both`);
     }
-    const result = await (dir === undefined ? packSet(flags, given) : packDir(dir, flags));
+    const result = await (dir === undefined ? packSet(flags, given, externals) : packDir(dir, flags));
     if (json) print(JSON.stringify(result));
     else report(result);
   },
@@ -73,7 +73,7 @@ function packDir(dir: string, flags: Omit<PackFlags, "json">): Promise<PackResul
   return packFolder(dir, { prefix: out, seed: shuffleSeed, shardSize, format, size, unlabeledDir: unlabeled });
 }
 
-function packSet(flags: Omit<PackFlags, "json">, given: Given): Promise<PackResult> {
+function packSet(flags: Omit<PackFlags, "json">, given: Given, { catalog, named }: Externals): Promise<PackResult> {
   const { out, shuffleSeed, shardSize, format, size, dataset, data, labels, labelSeed, unlabeled } = flags;
   if (format === "copy" || size !== undefined) {
     throw new UsageError(
@@ -82,8 +82,8 @@ function packSet(flags: Omit<PackFlags, "json">, given: Given): Promise<PackResu
   }
   const asked = Object.entries({ dataset, data, labels: labels ?? "all", labelSeed, unlabeled: unlabeled ?? "rest" });
   const all: Given = new Map([...asked.filter(([, value]) => value !== undefined), ...given]);
-  const config = resolveConfig(all, registries, { describe: asFlags(who) });
-  return packDataSet(config, { prefix: out, seed: shuffleSeed, shardSize, format });
+  const config = resolveConfig(named(all), catalog, { describe: asFlags(who) });
+  return packDataSet(config, { catalog, prefix: out, seed: shuffleSeed, shardSize, format });
 }
 
 function report({ damaged, parts }: PackResult): void {

@@ -1,4 +1,6 @@
 /** `fewlabels data split`: writes down which images get a label, for `--labels FILE`. */
+
+import { choose } from "../../../config/catalog.js";
 import { asFlags, type Given } from "../../../config/given.js";
 import { resolveConfig } from "../../../config/resolve.js";
 import { runOptions } from "../../../config/run-options.js";
@@ -7,9 +9,9 @@ import { writeLabelList } from "../../../labels/write-labels.js";
 import { boolean, type OptionsOf, required, text } from "../../../options.js";
 import { loadSplit } from "../../../session/data.js";
 import { defineCommand } from "../../command.js";
+import type { Externals } from "../../externals.js";
 import { count, table } from "../../format.js";
 import { print } from "../../output.js";
-import { registries } from "../../registries.js";
 
 const who = "fewlabels data split";
 
@@ -40,19 +42,21 @@ export const dataSplit = defineCommand({
     "fewlabels data split --dataset cifar10 --data cifar-10-batches-bin --labels 4000 --out labels.txt",
     "fewlabels data split --dataset folder --data pictures --labels 100 --val 50 --out labels.txt --val-out val.txt",
   ],
-  run: ({ out, valOut, json, ...draw }, { given }) => splitCommand({ out, valOut, json }, draw, given),
+  run: ({ out, valOut, json, ...draw }, { given, externals }) =>
+    splitCommand({ out, valOut, json }, draw, given, externals),
 });
 
 async function splitCommand(
   { out, valOut, json }: OptionsOf<typeof outputOptions>,
   draw: OptionsOf<typeof drawOptions>,
   given: Given,
+  { catalog, named }: Externals,
 ): Promise<void> {
   if (valOut !== undefined && draw.val === 0)
     throw new UsageError(`${who}: --val-out needs --val N, the number of images to hold out`);
   const all: Given = new Map([...Object.entries(draw).filter(([, value]) => value !== undefined), ...given]);
-  const config = resolveConfig(all, registries, { describe: asFlags(who) });
-  const { data, split } = await loadSplit(config);
+  const config = resolveConfig(named(all), catalog, { describe: asFlags(who) });
+  const { data, split } = await loadSplit(config, choose(config, catalog).dataSet);
   const listOf = (rows: Int32Array) =>
     [...rows].map((i) => [nameOf(data, i), data.classes[data.train.labels[i]!]!] as const);
   const labeled = listOf(split.labeled);

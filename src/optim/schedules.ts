@@ -1,0 +1,126 @@
+/** The learning-rate schedules of a run: a row each, from options and lengths of time to a function of the step. */
+import { choice, integer, number, type OptionsOf } from "../options.js";
+import {
+  constantRate,
+  cosine7_16Rate,
+  gmplRate,
+  kekRate,
+  linearCosineRate,
+  type Schedule,
+  sigmoidDown,
+  sigmoidRate,
+  teDown,
+  temporalEnsemblingRate,
+} from "../schedules/index.js";
+
+/** Options with every length of time filled in. */
+export interface Times {
+  /** The largest rate. */
+  readonly base: number;
+  /** The rate at step 0 of a linear warm-up. */
+  readonly initial: number;
+  readonly totalSteps: number;
+  readonly warmupSteps: number;
+  readonly rampDownSteps: number;
+  readonly cosineSteps: number;
+  readonly waitSteps: number;
+  readonly epochSteps: number;
+}
+
+interface ScheduleRow {
+  /** Whose it is, for the help. */
+  readonly of?: string;
+  /** Length of the warm-up where none is given, as a share of the run; default 0. */
+  readonly warmupShare?: number;
+  rate(times: Times): Schedule;
+  /** Factor of the ramp-down, which Adam's beta1 follows; default 1 throughout. */
+  down?(times: Times): Schedule;
+}
+
+/** By the name that `--optimizer.schedule` takes. Formulas in schedules/learning-rate.ts. */
+export const learningRateSchedules = {
+  sigmoid: {
+    of: "Mean Teacher's ConvNet",
+    warmupShare: 4 / 15,
+    rate: sigmoidRate,
+    down:
+      ({ rampDownSteps, totalSteps }) =>
+      (step) =>
+        sigmoidDown(step, rampDownSteps, totalSteps),
+  },
+  te: {
+    of: "Temporal Ensembling",
+    warmupShare: 4 / 15,
+    rate: temporalEnsemblingRate,
+    down:
+      ({ rampDownSteps, totalSteps, epochSteps }) =>
+      (step) =>
+        teDown(Math.floor(step / epochSteps), rampDownSteps / epochSteps, totalSteps / epochSteps),
+  },
+  "linear-cosine": { of: "Mean Teacher's residual networks", rate: linearCosineRate },
+  kek: { of: "Meta Pseudo Labels, kekmodel's", warmupShare: 1 / 60, rate: kekRate },
+  gmpl: { of: "Meta Pseudo Labels, Google's", warmupShare: 1 / 60, rate: gmplRate },
+  "cosine-7-16": { of: "UDA, FixMatch", rate: cosine7_16Rate },
+  constant: { rate: constantRate },
+} as const satisfies Readonly<Record<string, ScheduleRow>>;
+
+export type ScheduleName = keyof typeof learningRateSchedules;
+
+export const LEARNING_RATE_SCHEDULES = Object.keys(learningRateSchedules) as readonly ScheduleName[];
+
+function described(name: ScheduleName): string {
+  const { of }: ScheduleRow = learningRateSchedules[name];
+  return of === undefined ? name : `${name} (${of})`;
+}
+
+/** Every optimizer has these (`defineOptimizer` adds them): the learning rate over time. */
+export const scheduleOptions = {
+  lr: number(0.003, { min: 0, doc: "largest learning rate; 0.003 suits adam, sgd usually wants 0.03 to 0.1" }),
+  schedule: choice(LEARNING_RATE_SCHEDULES, "sigmoid", {
+    doc: `learning rate over time: ${LEARNING_RATE_SCHEDULES.map(described).join(", ")}`,
+  }),
+  warmupSteps: integer(undefined, {
+    min: 0,
+    doc: "steps of learning-rate warm-up; if not given, 4/15 of the steps for sigmoid and te (40,000 of 150,000; 80 of 300 epochs), 1/60 for kek and gmpl (5,000 of 300,000), 0 for the others",
+  }),
+  rampDownSteps: integer(undefined, {
+    min: 0,
+    doc: "last steps in which sigmoid and te bring the learning rate down; if not given, 1/6 of the steps (25,000 of 150,000)",
+  }),
+  initialLr: number(0, { min: 0, doc: "learning rate at step 0 of linear-cosine with a warm-up" }),
+  cosineSteps: integer(undefined, {
+    min: 1,
+    doc: "step at which linear-cosine would reach 0, not before the last; if not given, 7/6 of the steps (350 of 300 epochs)",
+  }),
+  waitSteps: integer(0, { min: 0, doc: "steps at learning rate 0 before the warm-up of kek and gmpl" }),
+  epochSteps: integer(undefined, {
+    min: 1,
+    doc: "steps of one epoch, for te, which changes once an epoch; if not given, 1/300 of the steps",
+  }),
+} as const;
+
+export type ScheduleOptions = OptionsOf<typeof scheduleOptions>;
+
+/** A run's schedule: its learning rate, and what may follow the same phases. Steps count from the schedule's start. */
+export interface PlannedSchedule {
+  readonly learningRate: Schedule;
+  /** 1 until the ramp-down, then the factor that it multiplies in. */
+  readonly down: Schedule;
+  readonly warmupSteps: number;
+}
+
+/** What the options leave open follows from `totalSteps`. */
+export function planSchedule(options: ScheduleOptions, totalSteps: number): PlannedSchedule {
+  const row: ScheduleRow = learningRateSchedules[options.schedule];
+  const times: Times = {
+    base: options.lr,
+    initial: options.initialLr,
+    totalSteps,
+    warmupSteps: options.warmupSteps ?? Math.round(totalSteps * (row.warmupShare ?? 0)),
+    rampDownSteps: options.rampDownSteps ?? Math.round(totalSteps / 6),
+    cosineSteps: options.cosineSteps ?? Math.ceil((totalSteps * 7) / 6),
+    waitSteps: options.waitSteps,
+    epochSteps: options.epochSteps ?? Math.max(1, Math.round(totalSteps / 300)),
+  };
+  return { learningRate: row.rate(times), down: row.down?.(times) ?? (() => 1), warmupSteps: times.warmupSteps };
+}
