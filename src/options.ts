@@ -75,7 +75,7 @@ export function text(value: string | undefined, about: TextAbout): Option<string
 export function path(value: string, about: PathFacts): Option<string>;
 export function path(value: undefined, about: PathFacts): Option<string | undefined>;
 export function path(value: string | undefined, about: PathFacts): Option<string | undefined> {
-  return { type: "path", default: value, ...about };
+  return { type: "path", default: value, value: "path", ...about };
 }
 
 type PathFacts = Pick<Option, "doc" | "value" | "except" | "several">;

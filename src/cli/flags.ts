@@ -88,7 +88,7 @@ export function flagTerm(key: string, option: Option): string {
       : option.choices
         ? "name"
         : option.type === "string" || option.type === "path"
-          ? (option.value ?? (option.type === "path" ? "path" : "text"))
+          ? (option.value ?? "text")
           : option.type === "integer"
             ? "n"
             : "number";
