@@ -2,33 +2,30 @@
  * Meta Pseudo Labels (Pham et al., arXiv:2003.10580): a teacher labels the unlabeled images, a student learns from those
  * labels alone, and what that step did to the student's labeled loss goes back to the teacher.
  *
- *   yhat ~ T(us);   thS <- optimizer(thS, grad CE(yhat, S(us)));   h = L_l(thS) - L_l(thS'), less its moving average
- *   thT <- optimizer(thT, grad [ CE(yl, T(xl)) + lambda(t) L_uda + h CE(yhat, T(us)) ])
- *   L_uda = (1/Bu) sum [max q >= threshold] KL(q || T(us)),  q = softmax(T(uw) / temperature)
+ *   yhat ~ T(us);   thS' = optimizer(thS, grad CE(yhat, S(us)));   h = eta <grad L_l(thS'), grad CE(yhat, S(us))>
+ *   thT <- optimizer(thT, grad [ CE(yl, T(xl)) + lambda(t) L_uda + (h - b) sum_u H(yhat_u, T(us)) ]),   b: moving average of h
+ *   L_uda = (1/Bu) sum_u [max q >= threshold] KL(q || T(us)),  q = softmax(T(uw) / temperature);   L_l = CE(yl, S(xl))
  *
- * uw and us are the weak and the strong view of an unlabeled image. The student that is kept is the moving average of the
- * weights, fine-tuned on the labels at the end (finetune.ts). Deviations, all from public code: h is old minus new and
- * paired (feedback.ts); the teacher is reinforced on the very labels the student learned from; `soft` targets have
- * another temperature than the prediction, or that term's gradient would be exactly 0; a student that waits is not
- * trained at all, nor averaged, and gives no feedback; UDA's mask is on the sharpened probability, as in Google's code.
+ * S, T are softmax outputs with weights thS, thT, eta the student's learning rate, xl, yl labeled images and labels, uw and us
+ * the weak and the strong view of an unlabeled image, CE the mean over rows of H, lambda(t) = udaWeight min(1, (t + 1) /
+ * udaRampSteps). The student that is evaluated is the moving average of the weights, fine-tuned on the labels at the end
+ * (parts/finetune.ts). Deviations, all from public code: the sign of h, its scale and how it is measured (parts/feedback.ts);
+ * the teacher is reinforced on the very labels the student learned from; `soft` labels get their own gradient; a student that
+ * waits is not trained at all, nor averaged, and gives no feedback; UDA's mask is on the sharpened probability, as in
+ * Google's code.
  *
  * @see the paper, Section 2; Appendix A for h; docs/methods/meta-pseudo-labels.md; test/methods/meta-pseudo-labels.test.ts, which computes the same slowly
  */
-import { UsageError } from "../errors.js";
 import { crossEntropy } from "../losses/index.js";
 import { forwardJoint, type PassRequest } from "../nn/index.js";
 import { minimize } from "../optim/index.js";
-import { choice, integer, number } from "../options.js";
-import type { Rng } from "../rng.js";
+import { integer, number } from "../options.js";
 import { linearUp } from "../schedules/index.js";
-import { hardLabels, sampleLabels } from "../targets/index.js";
-import type { Tensor } from "../torch/index.js";
-import { defineMethod } from "./method.js";
+import { defineMethod, type Progress } from "./method.js";
 import { createStudent, studentOptions } from "./parts/feedback-student.js";
 import { finetunePhases } from "./parts/finetune.js";
+import { labelOf, labelOptions } from "./parts/teacher-label.js";
 import { udaLoss } from "./uda.js";
-
-export const LABEL_MODES = ["sample", "argmaxWeak", "argmaxStrong", "soft"] as const;
 
 export const metaPseudoLabels = defineMethod({
   name: "meta-pseudo-labels",
@@ -36,10 +33,7 @@ export const metaPseudoLabels = defineMethod({
   summary: "a teacher that learns from how much its pseudo-labels help its student",
   usesUnlabeled: true,
   options: {
-    labelMode: choice(LABEL_MODES, "sample", {
-      doc: "the student's label: drawn from the teacher's prediction on the strong view, the most probable class of the weak or the strong view, or the whole distribution of the strong view",
-    }),
-    labelTemperature: number(1, { min: 0.01, doc: "labelMode soft: softmax(logits / this) is the label; not 1" }),
+    ...labelOptions,
     ...studentOptions,
     supervisedWeight: number(1, { min: 0, doc: "weight of the teacher's cross-entropy on labeled images" }),
     udaWeight: number(8, { min: 0, doc: "largest weight of the teacher's UDA loss (CIFAR-10: 8, ImageNet: 20)" }),
@@ -62,7 +56,6 @@ export const metaPseudoLabels = defineMethod({
   }),
   phases: finetunePhases,
   create(setup, options) {
-    checkSoft(options);
     const pupil = createStudent(setup, options);
     const { student, average, finetuneFrom } = pupil;
     const teacher = setup.buildModel("teacher");
@@ -73,6 +66,10 @@ export const metaPseudoLabels = defineMethod({
     });
     const teacherPass = { mode: "train", ...(dropout !== undefined && { dropout }) } as const;
     const udaRamp = options.udaRampSteps ?? Math.round(setup.totalSteps / 60);
+    const soft = options.labelMode === "soft";
+    /** With soft labels the same pass is made three times, with the same draws. */
+    const studentPass = ({ step }: Progress) =>
+      soft ? { ...pupil.pass, rng: setup.rng.split(`student:${step}`) } : pupil.pass;
     const uda = {
       consistencyWeight: 1, // the terms are weighed here
       threshold: options.udaThreshold,
@@ -103,39 +100,26 @@ export const metaPseudoLabels = defineMethod({
 
         // It labels the strong views, yhat ~ T(us), and the student learns from that alone: all Bu rows, no mask.
         const yhat = labelOf(tw, ts, options, setup.rng.split(`labels:${now.step}`));
-        const [su, sl] = forwardJoint(student, [us, xl], pupil.pass);
+        const [su, sl] = forwardJoint(student, [us, xl], studentPass(now));
         const pseudo = crossEntropy(su, yhat, { smoothing: options.labelSmoothing });
-        // thS <- optimizer(thS, grad pseudo), and h = L_l(thS) - L_l(thS'): did yhat help with the true labels?
-        const labeledLoss = (pass: PassRequest) => crossEntropy(student.forward(xl, pass), yl);
-        const jointLoss = () => crossEntropy(sl, yl);
-        const feedback = pupil.descend({ pseudo, labeledLoss, jointLoss }, yl.size(0), now);
+        // thS <- optimizer(thS, grad pseudo), and h = eta <grad L_l(thS'), grad pseudo>: did yhat help with the true labels?
+        const feedback = pupil.descend(
+          {
+            pseudo,
+            labeledLoss: (pass: PassRequest) => crossEntropy(student.forward(xl, pass), yl),
+            jointLoss: () => crossEntropy(sl, yl),
+            ...(soft && {
+              softLogits: () => forwardJoint(student, [us, xl], { ...studentPass(now), updateStatistics: false })[0],
+            }),
+          },
+          yl.size(0),
+          now,
+        );
 
-        // thT <- optimizer(thT, grad [own + h CE(yhat, T(us))]): REINFORCE, on the very label the student learned from.
-        const reward = feedback && crossEntropy(ts, yhat).mul(feedback.centered).mul(options.feedbackWeight);
-        minimize(reward ? own.add(reward) : own, teacherOptimizer, now);
-        return { ...said, pseudo, ...(feedback && { feedback: feedback.h, centeredFeedback: feedback.centered }) };
+        // thT <- optimizer(thT, grad [own + h sum_u H(yhat_u, T(us))]): REINFORCE, on the very label the student learned from.
+        minimize(feedback ? own.add(feedback.reward(ts, yhat)) : own, teacherOptimizer, now);
+        return { ...said, pseudo, ...feedback?.metrics };
       },
     };
   },
 });
-
-/** What the student learns from and the teacher is reinforced on: `[Bu]` classes, or `[Bu, K]` probabilities. */
-function labelOf(
-  weak: Tensor,
-  strong: Tensor,
-  { labelMode, labelTemperature }: { labelMode: (typeof LABEL_MODES)[number]; labelTemperature: number },
-  rng: Rng,
-): Tensor {
-  if (labelMode === "sample") return sampleLabels(strong.detach().softmax(1), rng);
-  if (labelMode === "soft") return strong.detach().div(labelTemperature).softmax(1);
-  return hardLabels(labelMode === "argmaxWeak" ? weak : strong);
-}
-
-/** H(sg(p), p) has gradient p - p = 0 in its logits: with the same softmax on both sides there would be no feedback. */
-function checkSoft(options: { labelMode: string; labelTemperature: number; feedbackWeight: number }): void {
-  if (options.labelMode !== "soft" || options.labelTemperature !== 1 || options.feedbackWeight === 0) return;
-  throw new UsageError(
-    "meta-pseudo-labels: labelMode soft with labelTemperature 1 gives the feedback term a gradient of exactly 0. " +
-      "Set another labelTemperature (0.5, say), another labelMode, or feedbackWeight 0 to do without feedback",
-  );
-}

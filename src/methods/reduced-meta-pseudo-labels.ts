@@ -4,7 +4,7 @@
  * student and a small perceptron R are resident, which corrects them.
  *
  *   q = R(qBig(u));  yhat ~ q;   thS <- optimizer(thS, grad CE(yhat, S(us)));   h = L_l(thS) - L_l(thS'), less its average
- *   thR <- optimizer(thR, grad [ h H(yhat, q) + CE(yl, R(qBig(xl))) ])
+ *   thR <- optimizer(thR, grad [ h sum_u H(yhat_u, q_u) + CE(yl, R(qBig(xl))) ])
  *
  * The update of R is our reconstruction from the full method; the paper gives the stages and the role of R. R is residual,
  * softmax(log qBig + MLP(qBig)) starting at the identity, because qBig is already accurate. There is no soft label:
@@ -98,11 +98,9 @@ export const reducedMetaPseudoLabels = defineMethod({
         const jointLoss = () => crossEntropy(sl, yl);
         const feedback = pupil.descend({ pseudo, labeledLoss, jointLoss }, yl.size(0), now);
 
-        // thR <- optimizer(thR, grad [own + h H(yhat, q)])
-        const reward = feedback && crossEntropy(zu, yhat).mul(feedback.centered).mul(options.feedbackWeight);
-        minimize(reward ? own.add(reward) : own, calibratorOptimizer, now);
-        const given = feedback && { feedback: feedback.h, centeredFeedback: feedback.centered };
-        return { classification, pseudo, ...given };
+        // thR <- optimizer(thR, grad [own + h sum_u H(yhat_u, q_u)])
+        minimize(feedback ? own.add(feedback.reward(zu, yhat)) : own, calibratorOptimizer, now);
+        return { classification, pseudo, ...feedback?.metrics };
       },
     };
   },

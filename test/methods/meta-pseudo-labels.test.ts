@@ -4,7 +4,7 @@ import { metaPseudoLabels } from "../../src/methods/meta-pseudo-labels.js";
 import { finetunePhases } from "../../src/methods/parts/finetune.js";
 import type { Model } from "../../src/nn/index.js";
 import { hardLabels, sampleLabels } from "../../src/targets/index.js";
-import { cat, noGrad, oneHot, scope, type Tensor } from "../../src/torch/index.js";
+import { cat, noGrad, oneHot, scope, type Tensor, tensor } from "../../src/torch/index.js";
 import { describeEngine } from "../support/engine.js";
 import "../support/matchers.js";
 import {
@@ -99,7 +99,7 @@ function expectedStep(options: TinyRunOptions, newLoss: number) {
     const loss = classification
       .mul(supervisedWeight)
       .add(kl.mul(udaWeight))
-      .add(entropy(p).mul(feedbackWeight * 0.99 * (oldLoss - newLoss))); // h - b with b = 0.01 h
+      .add(entropy(p).mul(6 * feedbackWeight * 0.99 * (oldLoss - newLoss))); // h - b with b = 0.01 h; the sum over 6 rows
     loss.backward();
 
     const su = softmax(run.student.forward(cat([strong, xl]), still).narrow(0, 0, 6));
@@ -133,14 +133,13 @@ function expectClose(got: Record<string, number[] | undefined>, expected: Record
 describeEngine("meta-pseudo-labels: the step equals the formulas", () => {
   /** Weak pictures of a weak network: about half of the rows pass this threshold. A large rate moves the student. */
   const base: TinyRunOptions = {
-    method: { udaThreshold: 0.37, udaTemperature: 0.5, feedbackWeight: 20 },
+    method: { udaThreshold: 0.37, udaTemperature: 0.5, feedbackWeight: 20, feedback: "paired" },
     optimizer: { name: "sgd", lr: 0.5 },
   };
   const variants: Record<string, Readonly<Record<string, unknown>>> = {
     sample: { labelMode: "sample" },
     "the most probable class of the weak view": { labelMode: "argmaxWeak" },
     "the most probable class of the strong view": { labelMode: "argmaxStrong" },
-    "soft, sharpened": { labelMode: "soft", labelTemperature: 0.5 },
     "without the UDA loss": { udaWeight: 0 },
     "without labels of its own": { supervisedWeight: 0 },
     "feedback alone": { supervisedWeight: 0, udaWeight: 0 },
@@ -170,6 +169,7 @@ describeEngine("meta-pseudo-labels: feedback", () => {
     [{ labelMode: "sample" }],
     [{ labelMode: "argmaxWeak" }],
     [{ labelMode: "argmaxStrong" }],
+    [{ labelMode: "soft" }],
     [{ labelMode: "soft", labelTemperature: 0.5 }],
   ])("gives the teacher a gradient: %o", (method) => {
     const norm = (feedbackWeight: number) => {
@@ -183,12 +183,65 @@ describeEngine("meta-pseudo-labels: feedback", () => {
     expect(norm(0)).toBe(0);
   });
 
-  test("soft labels of the prediction's own temperature are refused, for their gradient would be 0", () => {
-    const soft = (method: object) => tinyRun(NAME, { method: { labelMode: "soft", ...method } });
-    expect(() => soft({})).toThrow(/labelTemperature 1 gives the feedback term a gradient of exactly 0/);
-    soft({ feedbackWeight: 0 }).release();
-    soft({ labelTemperature: 0.7 }).release();
-  });
+  test.each([1, 0.5])(
+    "soft labels at temperature %f: the teacher's gradient is the label's own, class by class",
+    (temperature) => {
+      // No draws in the student's pass, so that it can be made again here.
+      const options: TinyRunOptions = {
+        method: { ...alone, labelMode: "soft", labelTemperature: temperature },
+        modelOptions: { dropout: 0, inputNoise: 0 },
+        optimizer: { name: "sgd", lr: 0.5 },
+      };
+      const [run, twin] = [tinyRun(NAME, options), tinyRun(NAME, options)];
+      const { feedback } = run.steps(1)[0]!;
+      const gL = run.student.parameters.map(({ tensor: t }) => t.grad!.toNumbers()); // of the labeled loss, after the step
+      const along = () =>
+        twin.student.parameters.reduce((sum, { tensor: t }, i) => {
+          const g = t.grad!.toNumbers();
+          t.clearGrad();
+          return sum + g.reduce((s, v, k) => s + v * gL[i]![k]!, 0);
+        }, 0);
+      scope(() => {
+        const { labeled, unlabeled } = twin.batch(0);
+        const [xl, uw, us] = [labeled.x.image!, unlabeled.x.weak!, unlabeled.x.strong!];
+        const teacher = twin.method.models.teacher!;
+        const ts = teacher.forward(cat([xl, uw, us]), still).narrow(0, 10, 6);
+        const yhat = softmax(ts.div(temperature));
+        const logS = () => softmax(twin.student.forward(cat([us, xl]), still).narrow(0, 0, 6)).log();
+        // One backward pass for each row and class: <gL, grad log S_k(u)>.
+        const slopes = Float32Array.from({ length: 6 * CLASSES }, (_, at) => {
+          logS()
+            .reshape([6 * CLASSES])
+            .narrow(0, at, 1)
+            .sum()
+            .backward();
+          return (0.5 / 6) * 0.85 * along();
+        });
+        yhat
+          .mul(tensor(slopes, [6, CLASSES]))
+          .sum()
+          .backward();
+        const scale = Math.max(...gL.flat().map(Math.abs));
+        expect(scale).toBeGreaterThan(1e-3);
+        const expected = Object.values(gradients(teacher)).flatMap((g) => g ?? []);
+        const found = Object.values(gradients(run.method.models.teacher!)).flatMap((g) => g ?? []);
+        const error = Math.hypot(...found.map((g, i) => g - expected[i]!)) / Math.hypot(...expected);
+        expect(error).toBeLessThan(0.05); // max pooling and leaky ReLU have kinks: no derivative to the last digit
+        logS()
+          .mul(
+            yhat
+              .detach()
+              .mul(0.85)
+              .add(0.15 / CLASSES),
+          )
+          .sum()
+          .div(-6)
+          .backward();
+        expect(feedback).toBeCloseTo(0.5 * along(), 4);
+      });
+      for (const r of [run, twin]) r.release();
+    },
+  );
 
   test.each(["paired", "legacy", "dot", "cosine"])("%s changes its sign with feedbackSign", (feedback) => {
     const [a, b] = ["oldMinusNew", "newMinusOld"].map((feedbackSign) =>
@@ -222,6 +275,17 @@ describeEngine("meta-pseudo-labels: feedback", () => {
     plain.release();
   });
 
+  test("soft labels leave the student where its optimizer put it", () => {
+    const weights = (method: Readonly<Record<string, unknown>>) => {
+      const run = tinyRun(NAME, { method: { labelMode: "soft", ...method }, optimizer: { name: "sgd" } });
+      run.steps(1);
+      const values = run.student.parameters.map(({ tensor: t }) => t.toArray());
+      run.release();
+      return values;
+    };
+    expect(weights({})).toEqual(weights({ feedbackWeight: 0, supervisedWeight: 3 }));
+  });
+
   test("the student's running statistics come from its joint pass alone, whatever the feedback", () => {
     const statistics = (method: Readonly<Record<string, unknown>>) => {
       const run = tinyRun(NAME, { method });
@@ -231,7 +295,7 @@ describeEngine("meta-pseudo-labels: feedback", () => {
       return values;
     };
     const expected = statistics({});
-    for (const feedback of ["legacy", "dot", "cosine"]) expect(statistics({ feedback })).toEqual(expected);
+    for (const feedback of ["legacy", "paired", "cosine"]) expect(statistics({ feedback })).toEqual(expected);
   });
 });
 
@@ -360,8 +424,9 @@ describe("meta-pseudo-labels: the fine-tuning phase", () => {
 describeEngine("meta-pseudo-labels: every option changes something", () => {
   const rows: Record<string, readonly [unknown, TinyRunOptions?]> = {
     labelMode: ["argmaxWeak"],
-    labelTemperature: [0.3, { method: { labelMode: "soft", labelTemperature: 0.7 } }],
-    feedback: ["dot"],
+    labelTemperature: [0.3, { method: { labelMode: "soft" } }],
+    feedback: ["paired"],
+    feedbackReduction: ["mean"],
     feedbackSign: ["newMinusOld"],
     feedbackWeight: [3],
     baseline: ["none"],

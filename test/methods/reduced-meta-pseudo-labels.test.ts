@@ -30,7 +30,7 @@ describeEngine("reduced-meta-pseudo-labels: the step equals the formulas", () =>
     ["argmax", { feedbackWeight: 0 }],
     ["sample", { calibratorResidual: false, calibratorInput: "logProbs" }],
   ])("%s %o", (labelMode, more) => {
-    const method = { labelMode, feedbackWeight: 5, ...more } as Record<string, unknown>;
+    const method = { labelMode, feedbackWeight: 5, feedback: "paired", ...more } as Record<string, unknown>;
     const options: TinyRunOptions = { method, optimizer: { name: "sgd", lr: 0.5 } };
     const [run, twin] = [tinyRun(NAME, options), tinyRun(NAME, options)];
     const metrics = run.steps(1)[0]!;
@@ -49,7 +49,7 @@ describeEngine("reduced-meta-pseudo-labels: the step equals the formulas", () =>
       const p = zu.exp().div(zu.exp().sum([1], true));
       const drawn = () => sampleLabels(p, twin.setup.rng.split("labels:0"));
       const label = oneHot(labelMode === "sample" ? drawn() : hardLabels(p), CLASSES);
-      const feedback = label.mul(p.log()).sum().div(-6);
+      const feedback = label.mul(p.log()).sum().neg(); // the sum over rows
       const classification = slowClassification(z(l), batch, 4);
       const weights = { supervisedWeight: 1, ...method } as unknown as Record<string, number>;
       classification
@@ -105,7 +105,7 @@ describeEngine("reduced-meta-pseudo-labels", () => {
 
   test("without a table it says how to make one; a table of other data is refused", () => {
     expect(() => tinyRun(NAME, { method: { table: undefined } })).toThrow(/fewlabels predictions RUN --out TABLE/);
-    expect(() => tinyRun(NAME, { method: { table: "/nowhere/table" } })).toThrow(/cannot open/);
+    expect(() => tinyRun(NAME, { method: { table: "/nowhere/table" } })).toThrow(/cannot be opened/);
   });
 
   test("the path of the table is kept absolute, so that a run can be resumed from anywhere", () => {
@@ -119,6 +119,7 @@ describeEngine("reduced-meta-pseudo-labels", () => {
       feedback: ["cosine"],
       feedbackSign: ["newMinusOld"],
       feedbackWeight: [3],
+      feedbackReduction: ["mean"],
       baseline: ["none"],
       baselineDecay: [0.5],
       supervisedWeight: [2],

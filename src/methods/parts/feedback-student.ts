@@ -8,9 +8,10 @@ import { integer, number, type OptionsOf } from "../../options.js";
 import { EmaTeacher } from "../../targets/index.js";
 import type { Tensor } from "../../torch/index.js";
 import type { Metrics, Progress, Setup } from "../method.js";
-import { createBaseline, feedbackOptions, learnWithFeedback } from "./feedback.js";
+import { createBaseline, feedbackOptions, learnWithFeedback, reinforcement } from "./feedback.js";
 import { createFinetune, finetuneOptions, stepsBeforeFinetune } from "./finetune.js";
 import { emaFrom, evaluationEmaOptions } from "./shared-options.js";
+import { softReinforcement, softSlopes } from "./soft-feedback.js";
 
 const { emaDecayRampUp: _, ...averageOptions } = evaluationEmaOptions; // nothing ramps here
 
@@ -39,18 +40,22 @@ export interface StudentLoss {
   labeledLoss(pass: PassRequest): Tensor;
   /** The same out of the pass that `pseudo` comes from; only `feedback: legacy` looks at it. */
   jointLoss(): Tensor;
+  /** Soft labels: S(us) `[Bu, K]` at the weights of the moment, with the draws of the pass that `pseudo` comes from. */
+  softLogits?(): Tensor;
 }
 
-/** h, and h less its moving average: what the teacher's cross-entropy is multiplied with. */
+/** What the step did to L_l. */
 export interface Feedback {
-  readonly h: Tensor;
-  readonly centered: Tensor;
+  /** What is added to the labeler's loss: REINFORCE on the labels yhat that it gave with logits z `[Bu, K]`. */
+  reward(z: Tensor, yhat: Tensor): Tensor;
+  /** h, and h less its moving average. */
+  readonly metrics: Metrics;
 }
 
 export interface FeedbackStudent {
   readonly student: Model;
   /** The pass in which it learns. */
-  readonly pass: PassRequest;
+  readonly pass: Exclude<PassRequest, string>;
   /** The student that is evaluated: the moving average of the weights. */
   readonly average: Model;
   readonly state: Readonly<Record<string, Stateful>>;
@@ -58,7 +63,7 @@ export interface FeedbackStudent {
   readonly finetuneFrom: number;
   /** Whether the student does not move yet: it then neither learns nor gives feedback. */
   waits(now: Progress): boolean;
-  /** thS <- optimizer(thS, grad `pseudo`), the average follows, and h says what that did to L_l; undefined without labeled rows. */
+  /** thS <- optimizer(thS, grad `pseudo`), the average follows; what that did to L_l, undefined without labeled rows. */
   descend(loss: StudentLoss, labeledRows: number, now: Progress): Feedback | undefined;
   finetune(x: Tensor, y: Tensor, now: Progress): Metrics;
 }
@@ -78,6 +83,22 @@ export function createStudent(setup: Setup, options: OptionsOf<typeof studentOpt
   });
   const baseline = createBaseline(options, student);
   const finetune = createFinetune(setup, ema.model, options);
+  const learn = (
+    { pseudo: loss, labeledLoss, jointLoss, softLogits: logits }: StudentLoss,
+    now: Progress,
+  ): Feedback => {
+    if (logits) {
+      const step = { loss, labeledLoss, logits, smoothing: options.labelSmoothing };
+      const { slopes, h } = softSlopes(student, optimizer, step, options, now);
+      return { reward: (_, yhat) => softReinforcement(yhat, slopes, options), metrics: { feedback: h } };
+    }
+    const h = learnWithFeedback(student, optimizer, { loss, labeledLoss, jointLoss }, options, now);
+    const centered = baseline.center(h);
+    return {
+      reward: (z, yhat) => reinforcement(z, yhat, centered, options),
+      metrics: { feedback: h, centeredFeedback: centered },
+    };
+  };
   return {
     student,
     pass: { mode: "train", ...(dropout !== undefined && { dropout }) },
@@ -85,12 +106,11 @@ export function createStudent(setup: Setup, options: OptionsOf<typeof studentOpt
     state: { student, studentAverage: ema.model, ema, optimizer, ...baseline.state, ...finetune.state },
     finetuneFrom,
     waits: ({ step }) => step < (wait ?? 0) || optimizer.learningRate(step) === 0,
-    descend({ pseudo, labeledLoss, jointLoss }, labeledRows, now) {
-      if (labeledRows === 0) minimize(pseudo, optimizer, now);
-      const learning = { loss: pseudo, labeledLoss, jointLoss };
-      const h = labeledRows === 0 ? undefined : learnWithFeedback(student, optimizer, learning, options, now);
+    descend(loss, labeledRows, now) {
+      const feedback = labeledRows === 0 ? undefined : learn(loss, now);
+      if (labeledRows === 0) minimize(loss.pseudo, optimizer, now);
       ema.update();
-      return h && { h, centered: baseline.center(h) };
+      return feedback;
     },
     finetune: (x, y, now) => finetune.step(x, y, now),
   };

@@ -1,15 +1,20 @@
 /**
  * The feedback of Meta Pseudo Labels: how much one step of the student on pseudo-labels lowered its labeled loss L_l.
- * With the step's gradient gS = grad Ls, chain rule and REINFORCE give the teacher's gradient h grad CE(yhat, T(u)) with
+ * With the step's gradient gS = grad Ls, chain rule and REINFORCE give the teacher's gradient h grad sum_u H(yhat_u, T(u)),
+ * the sum over all labels that were drawn, as their joint probability is a product, with
  *
- *   h = eta <grad L_l(thS'), gS>  ~  L_l(thS) - L_l(thS')          old minus new, > 0 where the labels helped
+ *   h = eta <gL, gS>  ~  L_l(thS) - L_l(thS'),   gL = grad L_l(thS')          old minus new, > 0 where the labels helped
  *
  * - `paired`: L_l before minus after, both on the labeled rows alone with their batch statistics, no dropout, running
- *   statistics untouched: a student that did not move gives exactly 0;
+ *   statistics untouched: a student that did not move gives exactly 0. It measures the whole update, so momentum credits
+ *   this batch's labels with what earlier ones did;
  * - `legacy`: before from the joint pass with the unlabeled rows, after from the labeled rows alone with fresh dropout, as
  *   the public codes do: other statistics and other noise, a bias that is usually larger than the signal;
- * - `dot`: eta <gL, gS>; `cosine`: <gL, gS> / (|gL| |gS| + 1e-12), with gL = grad L_l at thS', measured as `paired` is.
+ * - `dot`: eta <gL, gS>, this batch's own gradient alone; `cosine`: <gL, gS> / (|gL| |gS| + 1e-12); L_l as in `paired`.
+ *
+ * A soft label has a gradient of its own, and needs no REINFORCE: soft-feedback.ts.
  */
+import { crossEntropy } from "../../losses/index.js";
 import type { Model, PassRequest, Stateful } from "../../nn/index.js";
 import { minimize, type Optimizer, type StepProgress } from "../../optim/index.js";
 import { choice, number } from "../../options.js";
@@ -18,16 +23,20 @@ import { noGrad, stack, type Tensor } from "../../torch/index.js";
 
 export const FEEDBACKS = ["paired", "legacy", "dot", "cosine"] as const;
 export const FEEDBACK_SIGNS = ["oldMinusNew", "newMinusOld"] as const;
+export const FEEDBACK_REDUCTIONS = ["sum", "mean"] as const;
 export const BASELINES = ["ema", "none"] as const;
 
 export const feedbackOptions = {
-  feedback: choice(FEEDBACKS, "paired", {
-    doc: "how the student's progress is measured: paired or legacy difference of its labeled loss, dot or cosine of gradients",
+  feedback: choice(FEEDBACKS, "dot", {
+    doc: "how the student's progress is measured: dot or cosine of this batch's gradient and the labeled one, paired or legacy difference of its labeled loss",
   }),
   feedbackSign: choice(FEEDBACK_SIGNS, "oldMinusNew", {
     doc: "oldMinusNew, as derived: labels that helped are reinforced; newMinusOld: the public codes' opposite",
   }),
   feedbackWeight: number(1, { min: 0, doc: "weight of the feedback term; 0 is the ablation without it" }),
+  feedbackReduction: choice(FEEDBACK_REDUCTIONS, "sum", {
+    doc: "the feedback's cross-entropy over the unlabeled rows: sum, as derived, or mean, as the public codes have it, 1 / rows of the derived gradient",
+  }),
   baseline: choice(BASELINES, "ema", { doc: "what the feedback is compared with: its own moving average, or nothing" }),
   baselineDecay: number(0.99, { min: 0, max: 1, doc: "share of the old value in that moving average" }),
 };
@@ -37,6 +46,28 @@ export interface FeedbackOptions {
   readonly feedbackSign: (typeof FEEDBACK_SIGNS)[number];
   readonly baseline: (typeof BASELINES)[number];
   readonly baselineDecay: number;
+}
+
+export interface ReinforcementOptions {
+  readonly feedbackReduction: (typeof FEEDBACK_REDUCTIONS)[number];
+  readonly feedbackWeight: number;
+}
+
+/**
+ * What REINFORCE adds to the teacher's loss: feedbackWeight h sum_u H(yhat_u, softmax(z_u)), or 1 / Bu of it.
+ *
+ * @param z `[Bu, K]` the teacher's logits, into which the gradient flows. @param yhat `[Bu]` or `[Bu, K]`, the very labels
+ *   the student learned from. @param h a scalar without gradient.
+ */
+export function reinforcement(
+  z: Tensor,
+  yhat: Tensor,
+  h: Tensor,
+  { feedbackReduction, feedbackWeight }: ReinforcementOptions,
+): Tensor {
+  return crossEntropy(z, yhat, { divideBy: feedbackReduction === "sum" ? 1 : undefined })
+    .mul(h)
+    .mul(feedbackWeight);
 }
 
 export interface StudentStep {
@@ -67,19 +98,29 @@ export function learnWithFeedback(
       minimize(loss, optimizer, now);
       return before.sub(noGrad(() => labeledLoss({ mode: "train", updateStatistics: false })));
     }
-    optimizer.zeroGrad();
-    loss.backward();
-    const gS = gradientsOf(student); // copies: the optimizer decays and clips them in place
-    optimizer.step(now);
-    optimizer.zeroGrad();
-    labeledLoss("probe").backward();
-    const gL = gradientsOf(student);
+    const { gS, gL } = descendTwice(student, optimizer, { loss, labeledLoss }, now);
     const product = inner(gL, gS);
     if (feedback === "dot") return product.mul(optimizer.learningRate(now.step));
     return product.div(inner(gL, gL).mul(inner(gS, gS)).sqrt().add(1e-12));
   };
   const h = helped();
   return feedbackSign === "oldMinusNew" ? h : h.neg();
+}
+
+/** The student descends on `loss`: its gradient gS before the step, and gL = grad L_l after it. Copies. */
+export function descendTwice(
+  student: Model,
+  optimizer: Optimizer,
+  { loss, labeledLoss }: Pick<StudentStep, "loss" | "labeledLoss">,
+  now: StepProgress,
+) {
+  optimizer.zeroGrad();
+  loss.backward();
+  const gS = gradientsOf(student); // copies: the optimizer decays and clips them in place
+  optimizer.step(now);
+  optimizer.zeroGrad();
+  labeledLoss("probe").backward();
+  return { gS, gL: gradientsOf(student) };
 }
 
 /** The moving average b of the feedback: b <- d b + (1 - d) h first, from b = 0, then h - b. */
@@ -100,7 +141,8 @@ function gradientsOf({ parameters }: Model): (Tensor | undefined)[] {
   return noGrad(() => parameters.map(({ tensor }) => tensor.grad?.clone()));
 }
 
-function inner(a: readonly (Tensor | undefined)[], b: readonly (Tensor | undefined)[]): Tensor {
+/** <a, b> over all parameters, a scalar. */
+export function inner(a: readonly (Tensor | undefined)[], b: readonly (Tensor | undefined)[]): Tensor {
   const products = a.flatMap((t, i) => (t && b[i] ? [t.mul(b[i]).sum()] : []));
   return stack(products).sum();
 }

@@ -1,7 +1,15 @@
 /** The feedback of Meta Pseudo Labels against derivatives taken by hand, on linear students in float64. */
 import { describe, expect, test } from "vitest";
 import { crossEntropy } from "../../../src/losses/index.js";
-import { FEEDBACKS, type FeedbackOptions, learnWithFeedback } from "../../../src/methods/parts/feedback.js";
+import {
+  FEEDBACKS,
+  type FeedbackOptions,
+  feedbackOptions,
+  learnWithFeedback,
+  type ReinforcementOptions,
+  reinforcement,
+} from "../../../src/methods/parts/feedback.js";
+import { softReinforcement, softSlopes } from "../../../src/methods/parts/soft-feedback.js";
 import { findModel } from "../../../src/models/index.js";
 import { createModel, type Model } from "../../../src/nn/index.js";
 import { Sgd } from "../../../src/optim/index.js";
@@ -131,6 +139,37 @@ describeEngine("feedback on a linear student with a quadratic labeled loss", () 
   });
 });
 
+describeEngine("feedback and the momentum of earlier batches", () => {
+  /** h of a step whose own labels say nothing (gradient 0), after a step that left a velocity. */
+  function feedbackOfAnEmptyStep(feedback: Feedback): number {
+    return scope(() => {
+      const student = linearModel(w0);
+      const optimizer = plainSgd(student, 0.3, { momentum: 0.9 });
+      const labeledLoss = () => student.forward(rowsTensor(xl), "probe").sub(rowsTensor(targets)).pow(2).sum();
+      const step = (weight: number) => {
+        const loss = crossEntropy(student.forward(rowsTensor(xu), "train"), labelsTensor(hard)).mul(weight);
+        const learning = { loss, labeledLoss, jointLoss: labeledLoss };
+        return learnWithFeedback(student, optimizer, learning, { feedback, feedbackSign: "oldMinusNew" }, NOW).item();
+      };
+      step(1);
+      const h = step(0);
+      student.parameters[0]!.tensor.release();
+      return h;
+    });
+  }
+
+  test("paired credits it to labels that did nothing; dot and cosine do not", () => {
+    expect(Math.abs(feedbackOfAnEmptyStep("paired"))).toBeGreaterThan(1e-3);
+    expect(Math.abs(feedbackOfAnEmptyStep("dot"))).toBe(0);
+    expect(Math.abs(feedbackOfAnEmptyStep("cosine"))).toBe(0);
+  });
+
+  test("dot is the default, and its derived reduction the sum", () => {
+    expect(feedbackOptions.feedback.default).toBe("dot");
+    expect(feedbackOptions.feedbackReduction.default).toBe("sum");
+  });
+});
+
 describeEngine("what the teacher is taught", () => {
   /** Two classes, three unlabeled rows: all 8 labelings can be gone through. */
   const [u, l, y] = [xu.slice(0, 3), xl, [0, 1, 1, 0, 1]];
@@ -142,15 +181,23 @@ describeEngine("what the teacher is taught", () => {
     product(u, w).reduce((p, z, i) => p * softmaxRow(z)[label[i]!]!, 1);
 
   /** Mean over the teacher's labelings of the student's labeled loss after its step: what the teacher minimizes. */
-  function expectedNewLoss(teacher: Rows): number {
+  function expectedNewLoss(teacher: Rows, eta = 0.8): number {
     return labelings.reduce((sum, label) => {
       const residual = product(u, w0).map((z, i) => softmaxRow(z).map((p, k) => p - (k === label[i] ? 1 : 0)));
       return sum + likelihood(teacher, label) * labeledLoss(moved(w0, transposed(u, residual), eta));
     }, 0);
   }
 
-  /** Mean over labelings of the gradient of h times the sum over rows of H(yhat, T(u)). */
-  function meanTeacherGradient(feedbackSign: FeedbackOptions["feedbackSign"]): number[] {
+  interface Variant extends Partial<ReinforcementOptions> {
+    readonly feedback?: Feedback;
+    readonly feedbackSign?: FeedbackOptions["feedbackSign"];
+    readonly eta?: number;
+  }
+
+  /** Mean over labelings of the gradient of the term that is added to the teacher's loss. */
+  function meanTeacherGradient(variant: Variant = {}): number[] {
+    const { feedback = "paired", feedbackSign = "oldMinusNew", eta = 0.8, ...more } = variant;
+    const shipped = { feedbackReduction: feedbackOptions.feedbackReduction.default, feedbackWeight: 1, ...more };
     const mean = new Array<number>(6).fill(0);
     for (const label of labelings) {
       scope(() => {
@@ -164,10 +211,10 @@ describeEngine("what the teacher is taught", () => {
             labeledLoss: () => crossEntropy(student.forward(rowsTensor(l), "probe"), labelsTensor(y)),
             jointLoss: () => tensor([0], []),
           },
-          { feedback: "paired", feedbackSign },
+          { feedback, feedbackSign },
           NOW,
         );
-        crossEntropy(teacher.forward(images, "train"), labelsTensor(label), { divideBy: 1 }).mul(h).backward();
+        reinforcement(teacher.forward(images, "train"), labelsTensor(label), h, shipped).backward();
         const gradient = teacher.parameters[0]!.tensor.grad!.toNumbers();
         for (const [i, g] of gradient.entries()) mean[i]! += likelihood(teacher0, label) * g;
         for (const model of [student, teacher]) model.parameters[0]!.tensor.release();
@@ -176,26 +223,81 @@ describeEngine("what the teacher is taught", () => {
     return mean;
   }
 
-  const derivative = teacher0.flatMap((row, d) =>
-    row.map((_, k) => {
-      const at = (shift: number) =>
-        expectedNewLoss(teacher0.map((r, i) => r.map((v, j) => (i === d && j === k ? v + shift : v))));
-      return (at(1e-5) - at(-1e-5)) / 2e-5;
-    }),
-  );
+  /** By the teacher's weights. */
+  const derivativeOf = (f: (teacher: Rows) => number) =>
+    teacher0.flatMap((row, d) =>
+      row.map((_, k) => {
+        const at = (shift: number) => f(teacher0.map((r, i) => r.map((v, j) => (i === d && j === k ? v + shift : v))));
+        return (at(1e-5) - at(-1e-5)) / 2e-5;
+      }),
+    );
+  const derivative = derivativeOf((teacher) => expectedNewLoss(teacher));
 
-  test("the mean of h grad H(yhat, T(u)) over labelings is the derivative of the expected new loss", () => {
-    const mean = meanTeacherGradient("oldMinusNew");
+  test("the mean over labelings of what REINFORCE adds is the derivative of the expected new loss", () => {
+    const mean = meanTeacherGradient();
     expect(Math.max(...derivative.map(Math.abs))).toBeGreaterThan(1e-3);
     for (const [i, expected] of derivative.entries()) expect(mean[i]).toBeCloseTo(expected, 8);
   });
 
   test("newMinusOld is its opposite: it makes the student worse", () => {
-    const mean = meanTeacherGradient("newMinusOld");
+    const mean = meanTeacherGradient({ feedbackSign: "newMinusOld" });
     for (const [i, expected] of derivative.entries()) expect(mean[i]).toBeCloseTo(-expected, 8);
   });
 
-  test("a soft label of the same softmax has no gradient at all, one of another temperature has", () => {
+  test("feedbackReduction mean is 1 / Bu of it, feedbackWeight a factor", () => {
+    const mean = meanTeacherGradient({ feedbackReduction: "mean", feedbackWeight: 6 });
+    for (const [i, expected] of derivative.entries()) expect(mean[i]).toBeCloseTo((6 / u.length) * expected, 8);
+  });
+
+  test("dot gives the same to first order in eta: the relative error falls with eta", () => {
+    const error = (eta: number) => {
+      const exact = derivativeOf((teacher) => expectedNewLoss(teacher, eta));
+      const mean = meanTeacherGradient({ feedback: "dot", eta });
+      return Math.hypot(...mean.map((g, i) => g - exact[i]!)) / Math.hypot(...exact);
+    };
+    expect(error(0.02)).toBeLessThan(0.02);
+    expect(error(0.04) / error(0.02)).toBeCloseTo(2, 1);
+  });
+
+  test.each([
+    [1, 0],
+    [0.5, 0],
+    [2, 0.15],
+  ])(
+    "a soft label at temperature %f, smoothing %f: the exact derivative of the new loss by the teacher",
+    (temperature, smoothing) => {
+      /** L_l after the student's step on softmax(z / temperature), smoothed. */
+      const newLoss = (teacher: Rows) => {
+        const label = product(u, teacher).map((z) => softmaxRow(z.map((v) => v / temperature)));
+        const smoothed = label.map((row) => row.map((p) => (1 - smoothing) * p + smoothing / row.length));
+        const residual = product(u, w0).map((z, i) => softmaxRow(z).map((p, k) => p - smoothed[i]![k]!));
+        return labeledLoss(moved(w0, transposed(u, residual), eta));
+      };
+      const exact = derivativeOf(newLoss);
+      const found = scope(() => {
+        const [student, teacher] = [linearModel(w0), linearModel(teacher0)];
+        const images = rowsTensor(u);
+        const yhat = teacher.forward(images, "train").div(temperature).softmax(1);
+        const logits = () => student.forward(images, "train");
+        const step = {
+          loss: crossEntropy(logits(), yhat, { smoothing }),
+          labeledLoss: () => crossEntropy(student.forward(rowsTensor(l), "probe"), labelsTensor(y)),
+          logits,
+          smoothing,
+        };
+        const sign = { feedbackSign: "oldMinusNew" } as const;
+        const { slopes } = softSlopes(student, plainSgd(student, eta), step, sign, NOW, 1e-4);
+        softReinforcement(yhat, slopes, { feedbackReduction: "sum", feedbackWeight: 1 }).backward();
+        const gradient = teacher.parameters[0]!.tensor.grad!.toNumbers();
+        for (const model of [student, teacher]) model.parameters[0]!.tensor.release();
+        return gradient;
+      });
+      expect(Math.max(...exact.map(Math.abs))).toBeGreaterThan(1e-3);
+      for (const [i, expected] of exact.entries()) expect(found[i]).toBeCloseTo(expected, 7);
+    },
+  );
+
+  test("a soft label of the same softmax, taken as a constant, has no gradient at all, one of another temperature has", () => {
     const norm = (temperature: number) =>
       scope(() => {
         const z = rowsTensor(product(u, teacher0)).requiresGrad_();
