@@ -1,5 +1,8 @@
 /** The package on disk: its folder and its version, whether run from sources or compiled. */
-import { readFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** `src/` and `dist/` lie side by side, so the root is one folder up from either. Ends with a separator. */
@@ -13,4 +16,24 @@ export function packagePath(relative: string): string {
 /** Version in package.json. */
 export function packageVersion(): string {
   return (JSON.parse(readFileSync(packagePath("package.json"), "utf8")) as { version: string }).version;
+}
+
+/** What builds the engine where the reader is: a clone has sources and npm scripts, an installed package has not. */
+export function setupCommand(): string {
+  return existsSync(packagePath("src")) ? "npm run setup" : "npx fewlabels setup";
+}
+
+/** Where downloads and engines lie that belong to no package. */
+export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
+  return join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "fewlabels");
+}
+
+/** Where the engine may lie, in order: in the package, or in the user's cache where that cannot be written (scripts/setup/common.mjs). */
+export function enginePaths(env: NodeJS.ProcessEnv = process.env, version = packageVersion()): string[] {
+  const folder = packagePath("").replace(/[/\\]$/, "");
+  const key = createHash("sha256").update(folder).digest("hex").slice(0, 12);
+  return [
+    join(folder, "build", "fewlabels.node"),
+    join(cacheFolder(env), "engines", `${version}-${key}`, "fewlabels.node"),
+  ];
 }

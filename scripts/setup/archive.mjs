@@ -1,7 +1,7 @@
 // libtorch from the project's official archive, into the user's cache.
 import { existsSync, mkdirSync, renameSync, rmSync, statfsSync } from "node:fs";
 import { basename, join } from "node:path";
-import { cacheDir, SetupError, since } from "./common.mjs";
+import { cacheDir, SetupError, setupCommand, since } from "./common.mjs";
 import { download } from "./download.mjs";
 import { unzip } from "./unzip.mjs";
 
@@ -33,7 +33,7 @@ export function chooseArchive(env = process.env, platform = `${process.platform}
   }
   if (!sha256) {
     throw new SetupError(`the checksum of ${url} is not known, so it is not downloaded`, [
-      "if you know it from a source that you trust: FEWLABELS_LIBTORCH_SHA256=<64 hex digits> npm run setup",
+      `if you know it from a source that you trust: FEWLABELS_LIBTORCH_SHA256=<64 hex digits> ${setupCommand}`,
       "or download and unpack the archive yourself and set FEWLABELS_LIBTORCH to the folder with include/ and lib/",
     ]);
   }

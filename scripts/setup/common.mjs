@@ -10,15 +10,42 @@ import { fileURLToPath } from "node:url";
 /** Root of the package (the folder of package.json). */
 export const packageRoot = fileURLToPath(new URL("../../", import.meta.url)).replace(/[/\\]$/, "");
 
-/** Everything compiled lands here; git-ignored. */
-export const buildDir = join(packageRoot, "build");
-export const addonPath = join(buildDir, "fewlabels.node");
-export const engineRecordPath = join(buildDir, "engine.json");
+/** A clone has the sources; an installed package only what was compiled from them. */
+export const isClone = existsSync(join(packageRoot, "src"));
+
+/** What to type for this set-up, here. */
+export const setupCommand = isClone ? "npm run setup" : "npx fewlabels setup";
 
 /** Where downloads live, shared by every checkout of this user. */
 export function cacheDir(env = process.env) {
   return join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "fewlabels");
 }
+
+/**
+ * Where what is compiled lands: in the package (git-ignored), or in the user's cache where the package was installed by
+ * somebody else and cannot be written. src/package.ts looks in the same two places.
+ */
+export function engineDir(root = packageRoot, env = process.env) {
+  const own = join(root, "build");
+  if (existsSync(join(own, "fewlabels.node")) || isWritable(root)) return own;
+  const version = readJson(join(root, "package.json"))?.version ?? "0";
+  const key = createHash("sha256").update(root).digest("hex").slice(0, 12);
+  return join(cacheDir(env), "engines", `${version}-${key}`);
+}
+
+/** @param {string} folder */
+function isWritable(folder) {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export const buildDir = engineDir();
+export const addonPath = join(buildDir, "fewlabels.node");
+export const engineRecordPath = join(buildDir, "engine.json");
 
 /** A failure that the user can do something about: printed without a stack, with `hint` lines below. */
 export class SetupError extends Error {

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { basename, join } from "node:path";
-import { cacheDir, capture, packageRoot, readJson, run, SetupError, sha256, since, which } from "./common.mjs";
+import { cacheDir, capture, isClone, packageRoot, readJson, run, SetupError, sha256, since, which } from "./common.mjs";
 import { userPackageLibs } from "./libtorch.mjs";
 
 /**
@@ -83,7 +83,9 @@ export function planBuild(libtorch, compiler, { nativeDir, buildDir, output }) {
     .filter((name) => /\.(h|hpp|inc)$/.test(name))
     .map((name) => name + readFileSync(join(nativeDir, name), "utf8"));
   const mac = process.platform === "darwin";
-  const flags = [
+  const node = nodeHeaders();
+  // What decides about the result: nothing of it says where this package lies, so that a moved clone stays as it is.
+  const deciding = [
     ...[
       "-std=c++17",
       "-O3",
@@ -104,11 +106,11 @@ export function planBuild(libtorch, compiler, { nativeDir, buildDir, output }) {
     ...(libtorch.cuda ? ["-DFEWLABELS_WITH_CUDA=1"] : []),
     ...compiler.flags,
     ...libtorch.includes.flatMap((folder) => ["-isystem", folder]),
-    "-isystem",
-    nodeHeaders(),
     ...libtorch.lateIncludes.flatMap((folder) => ["-idirafter", folder]),
   ];
-  const identity = sha256(compiler.version, libtorch.version, libtorch.lib, process.arch, ...flags, ...headers);
+  const flags = [...deciding, "-isystem", node.folder, `-ffile-prefix-map=${nativeDir}/=native/`];
+  const about = [compiler.version, libtorch.version, libtorch.lib, process.arch, node.version];
+  const identity = sha256(...about, ...deciding, ...headers);
   const objectDir = join(buildDir, "obj");
   const units = sources.map((name) => {
     const source = join(nativeDir, name);
@@ -134,9 +136,15 @@ export function planBuild(libtorch, compiler, { nativeDir, buildDir, output }) {
 
 function nodeHeaders() {
   try {
-    return createRequire(join(packageRoot, "package.json"))("node-api-headers").include_dir;
+    const require = createRequire(join(packageRoot, "package.json"));
+    return {
+      folder: require("node-api-headers").include_dir,
+      version: require("node-api-headers/package.json").version,
+    };
   } catch {
-    throw new SetupError("the package node-api-headers is not installed", ["npm ci"]);
+    throw new SetupError("the package node-api-headers is not installed", [
+      isClone ? "npm ci" : "npm install fewlabels",
+    ]);
   }
 }
 
@@ -189,16 +197,24 @@ export async function buildAddon(plan, log) {
   } finally {
     rmSync(temporary, { force: true });
   }
-  const { root, lib, version, how, cuda } = plan.libtorch;
-  const record = { libtorch: { root, lib, version, how, cuda }, compiler: plan.compiler.version, addonHash: plan.hash };
-  const recordPath = join(plan.buildDir, "engine.json");
-  writeFileSync(`${recordPath}.${process.pid}.tmp`, `${JSON.stringify(record, null, 2)}\n`);
-  renameSync(`${recordPath}.${process.pid}.tmp`, recordPath);
+  recordEngine(plan);
   const kept = new Set(plan.units.map((unit) => basename(unit.object)));
   for (const name of readdirSync(join(plan.buildDir, "obj"))) {
     if (name.endsWith(".o") && !kept.has(name)) rmSync(join(plan.buildDir, "obj", name), { force: true });
   }
   log(`engine built in ${since(started)}`);
+}
+
+/**
+ * Notes what the addon in its place was built from.
+ * @param {Plan} plan
+ */
+export function recordEngine(plan) {
+  const { root, lib, version, how, cuda } = plan.libtorch;
+  const record = { libtorch: { root, lib, version, how, cuda }, compiler: plan.compiler.version, addonHash: plan.hash };
+  const recordPath = join(plan.buildDir, "engine.json");
+  writeFileSync(`${recordPath}.${process.pid}.tmp`, `${JSON.stringify(record, null, 2)}\n`);
+  renameSync(`${recordPath}.${process.pid}.tmp`, recordPath);
 }
 
 /**

@@ -1,10 +1,11 @@
 // What is here and what is missing, as data: `fewlabels doctor` prints it, set-up's messages use the same words.
 import { existsSync, readFileSync } from "node:fs";
 import { arch, availableParallelism, cpus, freemem, loadavg, platform, release, totalmem } from "node:os";
-import { addonPath, buildDir, engineRecordPath, packageRoot, readJson, SetupError } from "./common.mjs";
+import { addonPath, buildDir, engineRecordPath, packageRoot, readJson, SetupError, setupCommand } from "./common.mjs";
 import { findCompiler, isCurrent, loadProblem, planBuild } from "./compile.mjs";
 import { missingHints } from "./install.mjs";
 import { findLibtorch } from "./libtorch.mjs";
+import { neededNode, nodeProblem } from "./node-version.mjs";
 import { typescriptState } from "./typescript.mjs";
 
 /**
@@ -28,8 +29,6 @@ import { typescriptState } from "./typescript.mjs";
  * @property {boolean} ok  no problem of level "error"
  */
 
-const neededNode = /** @type {const} */ ([20, 19]);
-
 /**
  * Looks, and changes nothing. Takes about a second: the addon is loaded in a process of its own.
  * @param {{ env?: NodeJS.ProcessEnv, load?: boolean }} [options] `load: false` skips that
@@ -38,8 +37,7 @@ const neededNode = /** @type {const} */ ([20, 19]);
 export function probe({ env = process.env, load = true } = {}) {
   /** @type {Problem[]} */
   const problems = [];
-  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
-  const nodeOk = major > neededNode[0] || (major === neededNode[0] && minor >= neededNode[1]);
+  const nodeOk = nodeProblem(process.versions.node) === undefined;
   if (!nodeOk)
     problems.push(error(`Node ${process.versions.node} is too old`, [`install Node ${neededNode.join(".")} or newer`]));
 
@@ -49,16 +47,16 @@ export function probe({ env = process.env, load = true } = {}) {
   if (!found) {
     const todo = env.FEWLABELS_LIBTORCH
       ? ["correct FEWLABELS_LIBTORCH (a folder with include/ and lib/), or unset it"]
-      : ["npm run setup   (finds or installs it)", ...missingHints({ libtorch: true, compiler: false })];
+      : [`${setupCommand}   (finds or installs it)`, ...missingHints({ libtorch: true, compiler: false })];
     problems.push(error("libtorch was not found", todo));
   }
   if (!compiler && !addon.current) {
     problems.push(
-      error("no C++ compiler was found", ["npm run setup", ...missingHints({ libtorch: false, compiler: true })]),
+      error("no C++ compiler was found", [setupCommand, ...missingHints({ libtorch: false, compiler: true })]),
     );
   }
   const { state } = typescriptState();
-  if (state === "stale") problems.push(warning("dist/ is older than src/", ["npm run setup"]));
+  if (state === "stale") problems.push(warning("dist/ is older than src/", [setupCommand]));
 
   const cores = availableParallelism();
   const [oneMinute = 0, fiveMinutes = 0, fifteenMinutes = 0] = loadavg();
@@ -121,16 +119,16 @@ function probeAddon(libtorch, compiler, load, problems) {
   // Without a compiler nobody can tell whether it is current; that it is there and loads is what counts then.
   else current = built && !compiler;
   const problem = built && load ? loadProblem(addonPath) : undefined;
-  if (!built) problems.push(error("the addon is not built", ["npm run setup"]));
+  if (!built) problems.push(error("the addon is not built", [setupCommand]));
   else if (problem)
     problems.push(
       error(`the addon does not load: ${problem}`, [
-        "npm run setup",
-        "if that does not help: rm -r build && npm run setup",
+        setupCommand,
+        `if that does not help: rm -r ${buildDir} && ${setupCommand}`,
       ]),
     );
   else if (!current && libtorch)
-    problems.push(warning("the addon is older than native/ or was built for another libtorch", ["npm run setup"]));
+    problems.push(warning("the addon is older than native/ or was built for another libtorch", [setupCommand]));
   return { path: addonPath, built, current, loads: built && !problem, builtWith: readJson(engineRecordPath) ?? null };
 }
 

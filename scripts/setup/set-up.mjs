@@ -1,6 +1,7 @@
 // The order of the set-up. Each step says a line only when it really does something.
-import { SetupError } from "./common.mjs";
+import { addonPath, buildDir, packageRoot, SetupError } from "./common.mjs";
 import { buildAddon, findCompiler, isCurrent, planBuild } from "./compile.mjs";
+import { keepEngine, takeEngine } from "./engine-cache.mjs";
 import { installMissing, missingHints } from "./install.mjs";
 import { findLibtorch } from "./libtorch.mjs";
 import { buildTypescript, typescriptState } from "./typescript.mjs";
@@ -16,15 +17,34 @@ export async function setUp({ nativeDir, buildDir, output, engine, typescript, i
     const { libtorch, compiler } = await ensureTools(install, log);
     const plan = planBuild(libtorch, compiler, { nativeDir, buildDir, output });
     const current = isCurrent(plan);
-    if (!current) await buildAddon(plan, log);
-    parts.push(`libtorch ${libtorch.version} (${libtorch.how})`, current ? "addon up to date" : "addon built");
+    const taken = !current && takeEngine(plan);
+    if (!current && !taken) await buildAddon(plan, log);
+    if (!taken) keepEngine(plan);
+    const addon = current ? "addon up to date" : taken ? "addon taken from the cache" : "addon built";
+    parts.push(`libtorch ${libtorch.version} (${libtorch.how})`, addon);
   }
   if (typescript) {
     const { state, hash } = typescriptState();
     if (state === "stale") await buildTypescript(hash, log);
-    parts.push(state === "stale" ? "TypeScript built" : "TypeScript up to date");
+    if (state !== "shipped") parts.push(state === "stale" ? "TypeScript built" : "TypeScript up to date");
   }
   return parts;
+}
+
+/**
+ * The set-up of this very package, where it lies.
+ * @param {{ only?: string | undefined, install: boolean, log: (line: string) => void }} options
+ */
+export function setUpPackage({ only, install, log }) {
+  return setUp({
+    nativeDir: `${packageRoot}/native`,
+    buildDir,
+    output: addonPath,
+    engine: only !== "typescript",
+    typescript: only !== "engine",
+    install: install && process.env.FEWLABELS_NO_INSTALL !== "1",
+    log,
+  });
 }
 
 /** @param {boolean} install @param {(line: string) => void} log */

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { EngineError } from "../errors.js";
-import { packagePath } from "../package.js";
+import { enginePaths, setupCommand } from "../package.js";
 
 /** What `native/` exports. Tensors cross as handles: numbers that name a slot and its generation. */
 export interface Addon {
@@ -69,7 +69,7 @@ function prepareEnvironment(env: NodeJS.ProcessEnv): void {
 function load(): Addon {
   prepareEnvironment(process.env);
   const given = process.env.FEWLABELS_ADDON;
-  const paths = given ? [given] : [packagePath("build/fewlabels.node")];
+  const paths = given ? [given] : enginePaths();
   const failures: string[] = [];
   for (const path of paths) {
     if (!existsSync(path)) {
@@ -84,6 +84,6 @@ function load(): Addon {
   }
   throw new EngineError(
     `fewlabels: the engine could not be loaded.\n${failures.map((f) => `  tried ${f}`).join("\n")}\n` +
-      "  Run `npm run setup` to find or install libtorch and build it; `npx fewlabels doctor` says what is missing.",
+      `  Run \`${setupCommand()}\` to find or install libtorch and build it; \`npx fewlabels doctor\` says what is missing.`,
   );
 }

@@ -2,7 +2,7 @@
 import { pathToFileURL } from "node:url";
 import { resolveConfig } from "../../config/resolve.js";
 import { boolean } from "../../options.js";
-import { packagePath } from "../../package.js";
+import { packagePath, setupCommand } from "../../package.js";
 import { median } from "../../statistics.js";
 import { engineInfo } from "../../torch/index.js";
 import { defineCommand } from "../command.js";
@@ -69,7 +69,7 @@ async function doctorCommand(json: boolean): Promise<void> {
     try {
       engine = await tryEngine();
     } catch (error) {
-      problems.push({ what: `training fails: ${(error as Error).message}`, todo: ["npm run setup"], level: "error" });
+      problems.push({ what: `training fails: ${(error as Error).message}`, todo: [setupCommand()], level: "error" });
     }
   }
   const ok = problems.every((problem) => problem.level !== "error");

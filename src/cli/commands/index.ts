@@ -16,6 +16,7 @@ import { model } from "./model.js";
 import { predict } from "./predict.js";
 import { predictions } from "./predictions.js";
 import { pseudoLabel } from "./pseudo-label.js";
+import { setup } from "./setup.js";
 import { train } from "./train.js";
 
 export const commands: readonly Command[] = [
@@ -34,6 +35,7 @@ export const commands: readonly Command[] = [
   list,
   model,
   bench,
+  setup,
   doctor,
 ];
 
