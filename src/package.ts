@@ -29,8 +29,11 @@ export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
 }
 
 /** Where the engine may lie, in order: in the package, or in the user's cache where that cannot be written (scripts/setup/common.mjs). */
-export function enginePaths(env: NodeJS.ProcessEnv = process.env, version = packageVersion()): string[] {
-  const folder = packagePath("").replace(/[/\\]$/, "");
+export function enginePaths(
+  env: NodeJS.ProcessEnv = process.env,
+  version = packageVersion(),
+  folder = packagePath("").replace(/[/\\]$/, ""),
+): string[] {
   const key = createHash("sha256").update(folder).digest("hex").slice(0, 12);
   return [
     join(folder, "build", "fewlabels.node"),

@@ -52,6 +52,6 @@ export function keepEngine(plan, env = process.env) {
     const age = (/** @type {string} */ name) => statSync(join(folder, name)).mtimeMs;
     for (const name of all.sort((a, b) => age(b) - age(a)).slice(KEPT)) rmSync(join(folder, name), { force: true });
   } catch {
-    rmSync(temporary, { force: true });
+    if (existsSync(temporary)) rmSync(temporary, { force: true });
   }
 }

@@ -1,6 +1,6 @@
 // The first thing that runs: ends with a sentence where Node is too old for the rest. Old Nodes must be able to read this file and
 // those that import it first: no syntax and no import that came after Node 12.
-export const neededNode = /** @type {const} */ ([20, 19]);
+export var neededNode = /** @type {const} */ ([20, 19]);
 
 /**
  * What to say of a Node that is too old; undefined where it will do.

@@ -1,9 +1,10 @@
 // scripts/setup.mjs, the launcher and probe() as users and `fewlabels doctor` meet them.
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, symlinkSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { neededNode, nodeProblem } from "../../scripts/setup/node-version.mjs";
 import { probe } from "../../scripts/setup/probe.mjs";
 import { temporaryFolder } from "./helpers.js";
 
@@ -48,10 +49,46 @@ describe("launcher", () => {
   it("says what to run when the TypeScript is not built", () => {
     const folder = temporaryFolder();
     mkdirSync(join(folder, "bin"));
+    mkdirSync(join(folder, "scripts/setup"), { recursive: true });
+    cpSync(join(root, "scripts/setup/node-version.mjs"), join(folder, "scripts/setup/node-version.mjs"));
     cpSync(join(root, "bin/fewlabels.js"), join(folder, "bin/fewlabels.mjs"));
     const { status, stderr } = node([join(folder, "bin/fewlabels.mjs"), "demo"]);
     expect(status).toBe(1);
     expect(stderr).toContain("npm run setup");
+  });
+
+  it("sets a clone up before anything is compiled", () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, "bin"));
+    cpSync(join(root, "bin/fewlabels.js"), join(folder, "bin/fewlabels.mjs"));
+    cpSync(join(root, "scripts/setup"), join(folder, "scripts/setup"), { recursive: true });
+    const { status, stderr } = node([join(folder, "bin/fewlabels.mjs"), "setup", "--wat"]);
+    expect(status).toBe(2);
+    expect(stderr).toContain("fewlabels setup: unknown argument --wat");
+  });
+
+  it.each(["bin/fewlabels.js", "scripts/setup.mjs"])(
+    "%s on an older Node says which one is needed, and nothing else",
+    (file) => {
+      const old = 'data:text/javascript,Object.defineProperty(process.versions, "node", { value: "18.20.4" })';
+      const { status, stdout, stderr } = node(["--import", old, file, "doctor"]);
+      expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+      expect(stderr).toMatch(/^fewlabels: this is Node 18\.20\.4, and fewlabels needs 20\.19 or newer\..*\n$/);
+    },
+  );
+
+  it("what runs before that check is text that Node 12 can read", () => {
+    for (const file of ["bin/fewlabels.js", "scripts/setup.mjs", "scripts/setup/node-version.mjs"]) {
+      const code = readFileSync(join(root, file), "utf8").replace(/^\s*\/\/.*$/gm, "");
+      expect(code, file).not.toMatch(/^import[\s{]|\?\.|\?\?|\bawait\b|#\w+\s*[=(]|\|\|=|&&=/m);
+    }
+  });
+
+  it("asks for the Node that package.json does", () => {
+    const { engines } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+    expect(engines.node).toBe(`>=${neededNode.join(".")}`);
+    expect([nodeProblem("20.19.0"), nodeProblem("22.0.0")]).toEqual([undefined, undefined]);
+    expect(nodeProblem("20.18.9")).toContain("20.19");
   });
 
   it("works through a link, as npm installs it", () => {
