@@ -1,5 +1,4 @@
 /** The package on disk: its folder and its version, whether run from sources or compiled. */
-import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -26,17 +25,4 @@ export function setupCommand(): string {
 /** Where downloads and engines lie that belong to no package. */
 export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
   return join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "fewlabels");
-}
-
-/** Where the engine may lie, in order: in the package, or in the user's cache where that cannot be written (scripts/setup/common.mjs). */
-export function enginePaths(
-  env: NodeJS.ProcessEnv = process.env,
-  version = packageVersion(),
-  folder = packagePath("").replace(/[/\\]$/, ""),
-): string[] {
-  const key = createHash("sha256").update(folder).digest("hex").slice(0, 12);
-  return [
-    join(folder, "build", "fewlabels.node"),
-    join(cacheFolder(env), "engines", `${version}-${key}`, "fewlabels.node"),
-  ];
 }

@@ -23,7 +23,7 @@ export function cacheDir(env = process.env) {
 
 /**
  * Where what is compiled lands: in the package (git-ignored), or in the user's cache where the package was installed by
- * somebody else and cannot be written. src/package.ts looks in the same two places.
+ * somebody else and cannot be written. src/torch/addon.ts looks in the same two places.
  */
 export function engineDir(root = packageRoot, env = process.env) {
   const own = join(root, "build");

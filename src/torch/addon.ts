@@ -1,8 +1,10 @@
 /** Loads the native addon: the only file that knows where it lies. */
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { EngineError } from "../errors.js";
-import { enginePaths, setupCommand } from "../package.js";
+import { cacheFolder, packagePath, packageVersion, setupCommand } from "../package.js";
 
 /** What `native/` exports. Tensors cross as handles: numbers that name a slot and its generation. */
 export interface Addon {
@@ -64,6 +66,19 @@ function prepareEnvironment(env: NodeJS.ProcessEnv): void {
   // it a quarter slower on a quiet machine, GNU's default of 300,000 turns several times slower on a busy one.
   // Figures: docs/decisions/0005-waiting-threads.md.
   if (env.OMP_WAIT_POLICY === undefined) env.GOMP_SPINCOUNT ??= "10000";
+}
+
+/** Where the engine may lie, in order: in the package, or in the user's cache where that cannot be written (scripts/setup/common.mjs). */
+export function enginePaths(
+  env: NodeJS.ProcessEnv = process.env,
+  version = packageVersion(),
+  folder = packagePath("").replace(/[/\\]$/, ""),
+): string[] {
+  const key = createHash("sha256").update(folder).digest("hex").slice(0, 12);
+  return [
+    join(folder, "build", "fewlabels.node"),
+    join(cacheFolder(env), "engines", `${version}-${key}`, "fewlabels.node"),
+  ];
 }
 
 function load(): Addon {

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { engineDir } from "../../scripts/setup/common.mjs";
 import { isCurrent, planBuild } from "../../scripts/setup/compile.mjs";
 import { keepEngine, takeEngine } from "../../scripts/setup/engine-cache.mjs";
-import { enginePaths } from "../../src/package.js";
+import { enginePaths } from "../../src/torch/addon.js";
 import { describeEngine } from "../support/engine.js";
 import { temporaryFolder } from "./helpers.js";
 
