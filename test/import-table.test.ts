@@ -34,6 +34,8 @@ const table: Readonly<Record<string, readonly string[]>> = {
   augment: ["batch", "torch", "rng", "options"],
   data: ["images", "labels", "augment", "files", "rng", "options", "node"],
   batches: ["data", "images", "labels", "augment", "batch", "stateful", "torch", "rng", "options"],
+  // Weights of others: their addresses, names and cache.
+  pretrained: ["files", "data", "models", "nn", "options", "node"],
   methods: ["batch", "stateful", "torch", "nn", "losses", "optim", "schedules", "targets", "options", "rng"],
   config: [everything],
   session: [everything],

@@ -19,6 +19,7 @@ import {
 } from "../nn/index.js";
 import { choice, integer, number } from "../options.js";
 import type { Tensor } from "../torch/index.js";
+import { pooled, roundToEights } from "./inverted-bottleneck.js";
 import { defineModel } from "./model-definition.js";
 
 /** Table 1 of the paper. `cifarStride`: methods.md 3.6. */
@@ -113,26 +114,13 @@ export const efficientnet = defineModel({
     }
     const last = scaled(1280);
     parts.push(convNorm(from, last, {}));
-    const stack = sequential(parts);
-    const pool = globalAvgPool();
-    const features = named(stack.children, (x, pass) => {
-      const maps = stack.forward(x, pass); // [N, last, H / 32, W / 32]
-      const pooled = pool.forward(maps, pass);
-      maps.release();
-      return pooled;
-    });
+    const features = pooled(sequential(parts), globalAvgPool());
     const dense = () => linear(last, numClasses, { init: numClasses ** -0.5, zeroBias: true });
     const head = () => sequential([dropout(options.dropout), dense()]);
     const names = { fc: "classifier", fc2: "classifier2" };
     return network(heads === 2 ? { features, fc: head(), fc2: head() } : { features, fc: head() }, names);
   },
 });
-
-/** The nearest multiple of 8, at least 8, the next one if that would be below 0.9 of `channels`. */
-function roundToEights(channels: number): number {
-  const nearest = Math.max(8, Math.floor((channels + 4) / 8) * 8);
-  return nearest < 0.9 * channels ? nearest + 8 : nearest;
-}
 
 /** x + drop-connect(branch(x)). */
 function residual(branch: Module, drop: number): Module {

@@ -2,12 +2,16 @@
 import { findByName } from "../errors.js";
 import { cnn13 } from "./cnn-13.js";
 import { convnetTiny } from "./convnet-tiny.js";
+import { convnext } from "./convnext.js";
 import { efficientnet } from "./efficientnet.js";
 import { mlp } from "./mlp.js";
+import { mobilenetV2 } from "./mobilenet-v2.js";
+import { mobilenetV3 } from "./mobilenet-v3.js";
 import type { ModelDefinition } from "./model-definition.js";
 import { resnet } from "./resnet.js";
 import { resnext } from "./resnext.js";
 import { shakeShake26 } from "./shake-shake-26.js";
+import { vit } from "./vit.js";
 import { wideResnet } from "./wide-resnet.js";
 
 export { CIFAR_INPUT, defineModel, type InputSpec, type ModelDefinition } from "./model-definition.js";
@@ -23,6 +27,10 @@ export const packagedModels = [
   resnet,
   resnext,
   efficientnet,
+  mobilenetV2,
+  mobilenetV3,
+  convnext,
+  vit,
   convnetTiny,
   mlp,
 ] as const;

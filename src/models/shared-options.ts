@@ -4,7 +4,9 @@ import { choice, type OptionSpec, path } from "../options.js";
 
 export const sharedModelOptions = {
   weights: path(undefined, {
-    doc: "file of torch.save (.pth, .pt, .bin) or safetensors whose tensors replace the fresh weights of every role, by PyTorch's names; heads of another class count start fresh",
+    // Names of official weights.
+    except: /^(?!.*\.(pth|pt|bin|safetensors)$)[\w.-]+$/,
+    doc: "name of official weights (`fewlabels weights list`), or a file of torch.save (.pth, .pt, .bin) or safetensors whose tensors replace the fresh weights of every role, by PyTorch's names; heads of another class count start fresh",
   }),
   freeze: choice(FREEZES, "none", {
     doc: "backbone: train the heads alone; what lies before them keeps its weights and runs as in evaluation",

@@ -3,18 +3,23 @@ export { withFrozenWeights } from "./frozen.js";
 export { type BatchNormSpec, batchNorm2d } from "./layers/batch-norm.js";
 export { type ConvSpec, conv2d } from "./layers/conv2d.js";
 export { dropConnect } from "./layers/drop-connect.js";
+export { layerNorm, layerScale } from "./layers/layer-norm.js";
 export { linear } from "./layers/linear.js";
 export { padSame, samePadding } from "./layers/same-padding.js";
+export { selfAttention } from "./layers/self-attention.js";
 export { sequential } from "./layers/sequential.js";
 export { type ShakeSpec, shake } from "./layers/shake.js";
 export {
   dropout,
   gaussianNoise,
+  gelu,
   globalAvgPool,
+  hardSwish,
   layer,
   leakyRelu,
   maxPool2d,
   relu,
+  relu6,
   sigmoid,
   silu,
 } from "./layers/simple.js";
@@ -33,7 +38,7 @@ export {
   type PartNames,
   splitRows,
 } from "./network.js";
-export { withoutValues } from "./parameter.js";
+export { parameter, withoutValues } from "./parameter.js";
 export { segment } from "./recomputed.js";
 export { type TracedLayer, trace } from "./trace.js";
 export { initialize, namedBuffers, namedParameters } from "./walk.js";

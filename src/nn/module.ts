@@ -33,6 +33,8 @@ export interface Pass {
 export interface Module {
   /** What a layer is, in a few words, for layer tables: "conv 3x3 / 2". Not set on modules that only join others. */
   readonly type?: string;
+  /** Products that this module itself forms for one image with this output, where the shapes of its tensors do not tell. */
+  readonly products?: (output: readonly number[]) => number;
   /** Parts by name; names are joined by dots, as PyTorch does. */
   readonly children: Readonly<Record<string, Module>>;
   /** This module's own trainable tensors (not the children's). Allocated at creation, values set by `reset`. */

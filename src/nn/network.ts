@@ -12,6 +12,8 @@ import { anyModule, initialize, namedBuffers, namedParameters } from "./walk.js"
 export interface Network extends Module {
   /** `featuresPass` is the pass of what lies before the heads, where it is another one. */
   forwardHeads(x: Tensor, pass: Pass, featuresPass?: Pass): Heads;
+  /** What the heads are given, `[N, D]`. */
+  features(x: Tensor, pass: Pass): Tensor;
   /** The children that are heads, by name; the second one gives the consistency logits. */
   readonly heads: readonly string[];
 }
@@ -27,7 +29,7 @@ export interface NetworkParts {
 
 /** What the parts are called in the names of tensors, where published weights call them otherwise. */
 export interface PartNames {
-  /** "" leaves the name out: the children of `features` (a module without tensors of its own) move to the top. */
+  /** "" leaves the name out: the children and tensors of `features` move to the top. */
   readonly features?: string;
   readonly fc?: string;
   readonly fc2?: string;
@@ -43,9 +45,11 @@ export function network({ features, fc, fc2 }: NetworkParts, names: PartNames = 
   const body = prefix === "" ? features.children : { [prefix]: features };
   return {
     children: { ...body, [first]: fc, ...(fc2 ? { [second]: fc2 } : {}) },
-    parameters: {},
-    buffers: {},
+    ...(prefix === "" && features.reset ? { reset: features.reset } : {}),
+    parameters: prefix === "" ? features.parameters : {},
+    buffers: prefix === "" ? features.buffers : {},
     heads: fc2 ? [first, second] : [first],
+    features: (x, pass) => features.forward(x, pass),
     forwardHeads,
     forward: (x, pass) => forwardHeads(x, pass).logits,
   };
@@ -109,6 +113,7 @@ export function createModel(net: Network, settings: ModelSettings): Model {
     initializesFromData: anyModule(net, (module) => module.initializesFromData === true),
     forwardHeads,
     forward: (x, request) => forwardHeads(x, request).logits,
+    features: (x) => around(() => scope(() => net.features(x, complete("eval")).float())),
     stateDict: () => ({ tensors: byName([...parameters, ...buffers]), values: { generator: { ...passRng.state() } } }),
     loadStateDict(state) {
       loadTensors([...parameters, ...buffers], state);

@@ -53,7 +53,8 @@ function describe(name: string, module: Module, y: Tensor): TracedLayer {
     type: module.type ?? "layer",
     output,
     parameters: tensors.reduce((sum, t) => sum + t.numel, 0),
-    multiplyAccumulates: kernels.reduce((sum, t) => sum + (t.numel / t.size(0)) * outputs, 0),
+    multiplyAccumulates:
+      module.products?.(output) ?? kernels.reduce((sum, t) => sum + (t.numel / t.size(0)) * outputs, 0),
   };
 }
 

@@ -2,8 +2,11 @@
 import { DataError } from "../errors.js";
 import { readWeightsFile } from "../files/torch-file.js";
 import type { Model, NamedTensor } from "../nn/index.js";
+import { locateWeights } from "../pretrained/cache.js";
+import { inOurNames } from "../pretrained/names.js";
+import { recognize } from "../pretrained/recognize.js";
 import type { RawTensor } from "../run/index.js";
-import { noGrad, scope } from "../torch/index.js";
+import { cat, noGrad, resizeBicubic, scope, type Tensor } from "../torch/index.js";
 import { fromRaw } from "./checkpoint.js";
 
 /** How many names of one kind an error lists. */
@@ -14,9 +17,10 @@ const LISTED = 20;
  * another number of classes in the file, or a second head that is not there, stays fresh. Returns a remark for each such
  * head. Throws DataError that lists missing, unexpected and mis-shaped names; the model is then as before.
  */
-export function loadWeights(model: Model, path: string): string[] {
+export function loadWeights(model: Model, nameOrFile: string): string[] {
+  const path = locateWeights(nameOrFile);
   const { tensors, taken } = readWeightsFile(path);
-  const file = new Map([...tensors].filter(([name]) => !name.endsWith("num_batches_tracked")));
+  const file = inOurNames(tensors);
   const own = [...model.parameters, ...model.buffers];
   const fresh = freshHeads(own, file);
   const kept = own.filter(({ name }) => !fresh.has(layerOf(name)));
@@ -26,7 +30,7 @@ export function loadWeights(model: Model, path: string): string[] {
   const unexpected = [...file.keys()].filter((name) => !names.has(name));
   const misshaped = kept.flatMap(({ name, tensor }) => {
     const found = file.get(name);
-    return found && !sameShape(found.shape, tensor.shape)
+    return found && !sameShape(found.shape, tensor.shape) && !gridsOf(name, found.shape, tensor.shape)
       ? [`${name} (${shown(found.shape)} there, ${shown(tensor.shape)} here)`]
       : [];
   });
@@ -36,13 +40,16 @@ export function loadWeights(model: Model, path: string): string[] {
     ...listed("of another shape", misshaped),
   ];
   if (problems.length > 0) {
+    const known = recognize(file);
     throw new DataError(
       `${path}: these weights do not fit the model. ${problems.join("; ")}. ` +
-        "Is it the same network, with the same options and the same number of input channels?",
+        (known
+          ? `They are those of ${known.model}: use --model ${known.model}, without options that change its shape, and pictures with 3 channels`
+          : "Is it the same network, with the same options and the same number of input channels?"),
     );
   }
   noGrad(() => {
-    for (const { name, tensor } of kept) scope(() => tensor.copy_(fromRaw(file.get(name)!)));
+    for (const { name, tensor } of kept) scope(() => tensor.copy_(fitted(name, file.get(name)!, tensor.shape)));
   });
   const averaged = taken.filter((key) => key.includes("ema"));
   return [
@@ -51,13 +58,43 @@ export function loadWeights(model: Model, path: string): string[] {
   ];
 }
 
+/** Sides of the square grids of two tables of positions `[1, 1 + side^2, D]`, where that is what differs. */
+function gridsOf(name: string, there: readonly number[], here: readonly number[]) {
+  if (name !== "encoder.pos_embedding" || there.length !== 3 || there[2] !== here[2]) return undefined;
+  const [from, to] = [Math.sqrt(there[1]! - 1), Math.sqrt(here[1]! - 1)];
+  return Number.isInteger(from) && Number.isInteger(to) ? { from, to } : undefined;
+}
+
+/**
+ * The file's tensor; a table of positions of another grid is resampled by cubic interpolation, the class token's row apart, with the
+ * tenth of a position that DINOv2's code adds to the new side.
+ *
+ * @see facebookresearch/dinov2, vision_transformer.py, interpolate_pos_encoding
+ */
+function fitted(name: string, raw: RawTensor, shape: readonly number[]): Tensor {
+  const table = fromRaw(raw);
+  const grids = sameShape(raw.shape, shape) ? undefined : gridsOf(name, raw.shape, shape);
+  if (!grids) return table;
+  const { from, to } = grids;
+  const size = shape[2]!;
+  const maps = table
+    .float()
+    .narrow(1, 1, from * from)
+    .reshape([1, from, from, size])
+    .permute([0, 3, 1, 2]);
+  const resized = resizeBicubic(maps, to, to, (to + 0.1) / from);
+  const rows = resized.permute([0, 2, 3, 1]).reshape([1, to * to, size]);
+  return cat([table.float().narrow(1, 0, 1), rows], 1);
+}
+
 /** Heads that stay as they are, by layer, with the reason. */
 function freshHeads(own: readonly NamedTensor[], file: ReadonlyMap<string, RawTensor>): Map<string, string> {
   const heads = new Map<string, NamedTensor[]>();
   for (const p of own) {
     if (p.part === "head") heads.set(layerOf(p.name), [...(heads.get(layerOf(p.name)) ?? []), p]);
   }
-  const known = [...heads.values()].filter((list) => list.some(({ name }) => file.has(name)));
+  // Without any head in the file it is that of a backbone, as long as something else fits.
+  const known = own.filter(({ name }) => file.has(name));
   const fresh = new Map<string, string>();
   for (const [layer, list] of heads) {
     const found = list.map(({ name }) => file.get(name)?.shape);

@@ -2,7 +2,7 @@
  * The small teacher of Reduced Meta Pseudo Labels (Pham et al., arXiv:2003.10580, Appendix E): a perceptron of five
  * layers with ReLU that corrects predictions a large teacher made before. It sees distributions, never images.
  */
-import { createModel, layer, linear, type Model, type Network, sequential } from "../nn/index.js";
+import { createModel, layer, linear, type Model, type Network, type Pass, sequential } from "../nn/index.js";
 import type { Rng } from "../rng.js";
 import type { Tensor } from "../torch/index.js";
 
@@ -36,9 +36,10 @@ function perceptron({ numClasses, hidden, residual, input }: Omit<CalibratorOpti
     ),
   );
   const fc5 = linear(hidden, numClasses, residual ? { init: 0 } : {});
+  const hiddenOf = (q: Tensor, pass: Pass) => features.forward(input === "probs" ? q : q.clampMin(TINY).log(), pass);
   const forward: Network["forward"] = (q: Tensor, pass) => {
     const logQ = q.clampMin(TINY).log();
-    const correction = fc5.forward(features.forward(input === "probs" ? q : logQ, pass), pass);
+    const correction = fc5.forward(hiddenOf(q, pass), pass);
     return residual ? logQ.add(correction) : correction;
   };
   return {
@@ -47,6 +48,7 @@ function perceptron({ numClasses, hidden, residual, input }: Omit<CalibratorOpti
     parameters: {},
     buffers: {},
     forward,
+    features: hiddenOf,
     forwardHeads(q, pass) {
       const logits = forward(q, pass);
       return { logits, consistency: logits };

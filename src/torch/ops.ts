@@ -1,4 +1,5 @@
 /** Operators that are not methods of Tensor: factories, joins, convolution and pooling, losses. */
+import { addon } from "./addon.js";
 import { call, callTensor, type DType, type Tensor } from "./tensor.js";
 
 export interface Like {
@@ -38,6 +39,10 @@ export function countsOf(index: Tensor, n: number, weights?: Tensor): Tensor {
 
 export function cat(tensors: readonly Tensor[], axis = 0): Tensor {
   return callTensor("aten::cat", "", tensors, axis);
+}
+/** A view that repeats axes of size 1 up to `shape`. */
+export function expand(t: Tensor, shape: readonly number[]): Tensor {
+  return callTensor("aten::expand", "", t, shape, false);
 }
 export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
   return callTensor("aten::stack", "", tensors, axis);
@@ -94,6 +99,40 @@ export function constantPad2d(x: Tensor, { left, right, top, bottom }: Margins, 
 /** Mean over height and width: `[N, C, H, W]` -> `[N, C]`. */
 export function globalAvgPool(x: Tensor): Tensor {
   return x.mean([2, 3]);
+}
+
+/** x Phi(x), exact (by the error function). */
+export function gelu(x: Tensor): Tensor {
+  return callTensor("aten::gelu", "", x, "none");
+}
+/** min(max(x + 3, 0), 6) / 6. */
+export function hardSigmoid(x: Tensor): Tensor {
+  return callTensor("aten::hardsigmoid", "", x);
+}
+/** x min(max(x + 3, 0), 6) / 6. */
+export function hardSwish(x: Tensor): Tensor {
+  return callTensor("aten::hardswish", "", x);
+}
+/** min(max(x, low), high). */
+export function hardTanh(x: Tensor, low: number, high: number): Tensor {
+  return callTensor("aten::hardtanh", "", x, low, high);
+}
+/** Over the last axis: x `[..., D]`, weight and bias `[D]`. */
+export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, eps: number): Tensor {
+  return callTensor("aten::layer_norm", "", x, [weight.size(0)], weight, bias, eps, true);
+}
+/** softmax(q k' / sqrt(D)) v of `[N, heads, T, D]` each, by the fused operator of the libtorch at hand. */
+export function attention(q: Tensor, k: Tensor, v: Tensor): Tensor {
+  // Until 2.0 the operator was called otherwise and gave the weights too.
+  if (!addon().info().libtorch.startsWith("1.")) return callTensor("aten::scaled_dot_product_attention", "", q, k, v);
+  const results = call("aten::_scaled_dot_product_attention", "", q, k, v, undefined, 0, false, false);
+  const [out, weights] = results as [Tensor, Tensor | undefined];
+  weights?.release();
+  return out;
+}
+/** `[N, C, H, W]` -> `[N, C, height, width]`; `scale` (of both axes) where it is not the ratio of the sizes. */
+export function resizeBicubic(x: Tensor, height: number, width: number, scale?: number): Tensor {
+  return callTensor("aten::upsample_bicubic2d", "", x, [height, width], false, scale, scale);
 }
 
 export interface BatchNormArguments {

@@ -82,6 +82,10 @@ describeEngine("every registered model", () => {
     "wide-resnet": { depth: 10, width: 1 },
     "shake-shake-26": { width: 4 },
     resnet: { depth: "18", width: 0.125 },
+    "mobilenet-v2": { width: 0.125 },
+    "mobilenet-v3": { size: "small", width: 0.125 },
+    convnext: { width: 0.125, depth: 0.34 },
+    vit: { patch: 4, size: 16, layers: 2, attentionHeads: 2 },
     resnext: { groups: 4, groupWidth: 2, width: 0.125 },
   };
   const small = (name: string) => smaller[name] ?? {};

@@ -17,6 +17,14 @@ HERE = pathlib.Path(__file__).parent / "torchvision"
 torch.set_num_threads(1)
 
 STILL = {"stochastic_depth_prob": 0.0}  # and dropout: see `reference`
+
+
+def quarter_convnext():
+    from torchvision.models.convnext import CNBlockConfig
+
+    return [CNBlockConfig(24, 48, 3), CNBlockConfig(48, 96, 3), CNBlockConfig(96, 192, 9), CNBlockConfig(192, None, 3)]
+
+
 # name -> (constructor, image size, rows, classes). Dropout and stochastic depth must be off: both sides draw differently.
 NETWORKS = {
     "resnet-18": (lambda k: torchvision.models.resnet18(num_classes=k), 64, 4, 10),
@@ -24,6 +32,14 @@ NETWORKS = {
     "resnext-50": (lambda k: torchvision.models.resnext50_32x4d(num_classes=k), 64, 4, 10),
     "efficientnet-b0": (lambda k: torchvision.models.efficientnet_b0(num_classes=k, **STILL), 64, 4, 10),
     "efficientnet-b7": (lambda k: torchvision.models.efficientnet_b7(num_classes=k, **STILL), 64, 4, 10),
+    "resnet-34": (lambda k: torchvision.models.resnet34(num_classes=k), 64, 4, 10),
+    "mobilenet-v2": (lambda k: torchvision.models.mobilenet_v2(num_classes=k), 64, 4, 10),
+    "mobilenet-v3-large": (lambda k: torchvision.models.mobilenet_v3_large(num_classes=k), 64, 4, 10),
+    "mobilenet-v3-small": (lambda k: torchvision.models.mobilenet_v3_small(num_classes=k), 64, 4, 10),
+    # A quarter of its width: its kernels and their names are the same.
+    "convnext-tiny": (lambda k: torchvision.models.ConvNeXt(quarter_convnext(), num_classes=k), 64, 4, 10),
+    # Two of its twelve blocks, a quarter of its width: they are all the same.
+    "vit-b16": (lambda k: torchvision.models.VisionTransformer(64, 16, 2, 3, 192, 768, num_classes=k), 64, 4, 10),
 }
 
 
@@ -42,7 +58,12 @@ def values(name, count):
     return x / 2.0**31 - 1.0
 
 
-def tensor_values(name, shape):
+# In train mode a channel that ReLU cuts off whole has next to no variance, and the batch norm behind it a gain of 1 / sqrt(eps): in
+# networks of depthwise convolutions float32 itself is then 1e-3 away from float64. There all offsets are positive.
+LIFTED = {"mobilenet-v2", "mobilenet-v3-large", "mobilenet-v3-small"}
+
+
+def tensor_values(name, shape, lift=False):
     """Values for a tensor of a state dict, by its name and shape; exact in float32.
 
     Small gains beside larger offsets keep most activations away from the kink of ReLU: with PyTorch's own start a float32
@@ -59,16 +80,16 @@ def tensor_values(name, shape):
     elif name.endswith("weight"):
         v = 0.2 + 0.05 * v
     else:
-        v = numpy.sign(v) * (0.3 + 0.6 * numpy.abs(v))
+        v = (1 if lift else numpy.sign(v)) * (0.3 + 0.6 * numpy.abs(v))
     return torch.from_numpy(v.astype(numpy.float32)).reshape(shape)
 
 
-def fill(model):
+def fill(model, lift=False):
     """Gives every parameter and buffer of `model` its values."""
     with torch.no_grad():
         for name, t in model.state_dict().items():
             if not name.endswith("num_batches_tracked"):
-                t.copy_(tensor_values(name, tuple(t.shape)))
+                t.copy_(tensor_values(name, tuple(t.shape), lift))
 
 
 def digest(name, t):
@@ -129,19 +150,21 @@ def reference(name):
     }
     for mode in ("train", "eval"):
         model = make(classes)
-        fill(model)
+        lift = name in LIFTED and mode == "train"
+        fill(model, lift)
         model = model.double().train(mode == "train")
         for part in model.modules():
             if isinstance(part, torch.nn.Dropout):
                 part.p = 0.0
         if mode == "eval" and name.startswith("efficientnet"):
-            take_statistics(model, x)
+            take_statistics(model, images("input", shape))
         source = clearest_input(model, shape)
         logits = model(images(source, shape))
         (logits * upstream).sum().backward()
         buffers = {k: b for k, b in model.named_buffers() if not k.endswith("num_batches_tracked")}
         document[mode] = {
             "input": source,
+            "lift": lift,
             "logits": [float(f"{v:.9g}") for v in logits.flatten().tolist()],
             "gradients": {k: digest(k, p.grad) for k, p in model.named_parameters()},
             "buffers": {k: digest(k, b) for k, b in buffers.items()} if mode == "train" else {},

@@ -13,6 +13,12 @@ const networks: [string, Record<string, unknown>][] = [
   ["resnet-18", {}],
   ["resnet-50", {}],
   ["resnext-50", {}],
+  ["resnet-34", {}],
+  ["mobilenet-v2", { dropout: 0 }],
+  ["mobilenet-v3-large", { dropout: 0 }],
+  ["mobilenet-v3-small", { dropout: 0 }],
+  ["convnext-tiny", { dropConnect: 0, width: 0.25 }],
+  ["vit-b16", { layers: 2, size: 192, attentionHeads: 3 }],
 ];
 
 describeEngine("torchvision's networks", () => {
@@ -28,7 +34,7 @@ describeEngine("torchvision's networks", () => {
         const model = createModel(definition.create(input, given), settings);
         const wanted = reference[mode];
         scope(() => {
-          fill(model);
+          fill(model, wanted.lift);
           const pixels = values(wanted.input, rows * 3 * size * size).map((v) => v * 1.5);
           const x = tensor(Float32Array.from(pixels), [rows, 3, size, size]).contiguous("channelsLast");
           const upstream = tensor(Float32Array.from(values("upstream", rows * numClasses)), [rows, numClasses]);

@@ -9,6 +9,8 @@ export type Digest = readonly [norm: number, product: number];
 export interface ModeReference {
   /** `values` of this name, times 1.5, are the pixels. */
   readonly input: string;
+  /** All offsets are positive (see `LIFTED` in the script). */
+  readonly lift?: boolean;
   readonly logits: readonly number[];
   readonly gradients: Readonly<Record<string, Digest>>;
   readonly buffers: Readonly<Record<string, Digest>>;
@@ -44,7 +46,7 @@ export function values(name: string, count: number): Float64Array {
 }
 
 /** The values of a tensor of a state dict, by its name and shape. */
-export function tensorValues(name: string, shape: readonly number[]): Float32Array {
+export function tensorValues(name: string, shape: readonly number[], lift = false): Float32Array {
   const count = shape.reduce((a, b) => a * b, 1);
   const v = values(name, count);
   const scale = Math.sqrt(6 / (count / shape[0]!)); // uniform with variance 2 / fan-in
@@ -52,15 +54,15 @@ export function tensorValues(name: string, shape: readonly number[]): Float32Arr
   if (name.endsWith("running_var")) return Float32Array.from(v, (u) => 1 + 0.5 * u);
   if (name.endsWith("running_mean")) return Float32Array.from(v, (u) => 0.2 * u);
   if (name.endsWith("weight")) return Float32Array.from(v, (u) => 0.2 + 0.05 * u);
-  return Float32Array.from(v, (u) => Math.sign(u) * (0.3 + 0.6 * Math.abs(u)));
+  return Float32Array.from(v, (u) => (lift ? 1 : Math.sign(u)) * (0.3 + 0.6 * Math.abs(u)));
 }
 
 /** Gives every parameter and buffer of `model` its values. */
-export function fill(model: Model): void {
+export function fill(model: Model, lift = false): void {
   noGrad(() =>
     scope(() => {
       for (const { name, tensor: t } of [...model.parameters, ...model.buffers]) {
-        t.copy_(tensor(tensorValues(name, t.shape), t.shape));
+        t.copy_(tensor(tensorValues(name, t.shape, lift), t.shape));
       }
     }),
   );
@@ -83,12 +85,17 @@ export function relativeError(got: readonly number[], wanted: readonly number[])
   return Math.max(...got.map((v, i) => Math.abs(v - wanted[i]!))) / size;
 }
 
-/** The largest error of digests, each relative to its own norm; `expected` has exactly the names of `list`. */
+/**
+ * The largest error of digests, each relative to its own norm; `expected` has exactly the names of `list`. A gradient that is 0 but for
+ * rounding (of an offset that a later batch norm takes away) is measured by the largest norm.
+ */
 export function digestError(list: readonly NamedTensor[], wanted: Readonly<Record<string, Digest>>): number {
+  const largest = Math.max(...Object.values(wanted).map(([norm]) => norm));
   const errors = list.map(({ name, tensor: t }) => {
     const [[norm, product], [wantedNorm, wantedProduct]] = [digest(name, t), wanted[name]!];
+    const scale = wantedNorm < 1e-9 * largest ? largest : wantedNorm;
     // A random projection of an error vector e is about |e| / sqrt(3): this bounds |e| / |wanted| in all likelihood.
-    return Math.max(Math.abs(norm - wantedNorm), Math.sqrt(3) * Math.abs(product - wantedProduct)) / wantedNorm;
+    return Math.max(Math.abs(norm - wantedNorm), Math.sqrt(3) * Math.abs(product - wantedProduct)) / scale;
   });
   return Math.max(...errors);
 }

@@ -18,6 +18,9 @@ import { predictions } from "./predictions.js";
 import { pseudoLabel } from "./pseudo-label.js";
 import { setup } from "./setup.js";
 import { train } from "./train.js";
+import { weightsGet } from "./weights/get.js";
+import { weightsInfo } from "./weights/info.js";
+import { weightsList } from "./weights/list.js";
 
 export const commands: readonly Command[] = [
   demo,
@@ -32,6 +35,9 @@ export const commands: readonly Command[] = [
   dataPack,
   dataFilter,
   dataPreview,
+  weightsList,
+  weightsGet,
+  weightsInfo,
   list,
   model,
   bench,
@@ -46,6 +52,11 @@ export const commandGroups: readonly CommandGroup[] = [
     summary: "official downloads, what is in a folder, label lists, shards, pictures of the views",
     description:
       "Fetch data, look at it and prepare it: official files, what is in a folder, label lists, what the network sees.",
+  },
+  {
+    name: "weights",
+    summary: "pretrained networks: which there are, fetching, what is in a file",
+    description: "Pretrained networks for --model.weights: which there are, fetch one, look into a file.",
   },
 ];
 

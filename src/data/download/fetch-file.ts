@@ -16,8 +16,10 @@ export interface WantedFile {
   /** Where the whole file ends up; `<file>.part` beside it until it is whole and right. */
   readonly file: string;
   readonly bytes: number;
-  /** In hex. */
-  readonly md5: string;
+  /** In hex; one of the two. */
+  readonly md5?: string;
+  /** In hex, or its first digits. */
+  readonly sha256?: string;
 }
 
 export interface FetchControl {
@@ -54,8 +56,7 @@ export async function fetchFile(wanted: WantedFile, control: FetchControl = {}):
     try {
       if (sizeOf(part) > wanted.bytes) throw new WrongContent("the part that was there is longer than the file");
       await fetchPieces(wanted, part, control, line);
-      const found = await md5OfFile(part, control.signal);
-      if (found !== wanted.md5) throw new WrongContent(`expected md5 ${wanted.md5}, got ${found}`);
+      await checkContent(wanted, part, control.signal);
       putInPlace(part, wanted.file);
       return;
     } catch (error) {
@@ -174,9 +175,22 @@ function writing<T>(path: string, write: () => T): T {
   }
 }
 
+/** Throws WrongContent where the checksum is another. */
+async function checkContent({ md5, sha256 }: WantedFile, part: string, signal?: AbortSignal): Promise<void> {
+  const kind = md5 === undefined ? "sha256" : "md5";
+  const wanted = md5 ?? sha256;
+  const found = await hashOfFile(part, kind, signal);
+  if (!wanted || !found.startsWith(wanted)) throw new WrongContent(`expected ${kind} ${wanted}, got ${found}`);
+}
+
 /** MD5 of a file's content, in hex. */
 export async function md5OfFile(file: string, signal?: AbortSignal): Promise<string> {
-  const hash = createHash("md5");
+  return await hashOfFile(file, "md5", signal);
+}
+
+/** Checksum of a file's content, in hex. */
+export async function hashOfFile(file: string, kind: "md5" | "sha256", signal?: AbortSignal): Promise<string> {
+  const hash = createHash(kind);
   await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash, { signal });
   return hash.digest("hex");
 }

@@ -2,9 +2,12 @@
 import {
   addGaussianNoise,
   dropout as drop,
+  gelu as exactGelu,
+  hardTanh,
   leakyRelu_,
   maxPool2d as max,
   globalAvgPool as pool,
+  hardSwish as swish,
   type Tensor,
 } from "../../torch/index.js";
 import type { Module, Pass } from "../module.js";
@@ -66,6 +69,21 @@ export function globalAvgPool(): Module {
 /** x sigmoid(x), also called swish. */
 export function silu(): Module {
   return layer((x) => x.silu(), "silu");
+}
+
+/** x Phi(x). */
+export function gelu(): Module {
+  return layer((x) => exactGelu(x), "gelu");
+}
+
+/** x min(max(x + 3, 0), 6) / 6. */
+export function hardSwish(): Module {
+  return layer((x) => swish(x), "hard swish");
+}
+
+/** min(max(x, 0), 6). */
+export function relu6(): Module {
+  return layer((x) => hardTanh(x, 0, 6), "relu6");
 }
 
 export function sigmoid(): Module {

@@ -1,0 +1,151 @@
+/** Pretrained weights on this machine: the cache folder, what is in it, and how it gets there. */
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { basename, extname, join } from "node:path";
+import { type FetchControl, fetchFile, hashOfFile } from "../data/download/fetch-file.js";
+import { DataError, DownloadError, UsageError, unknownName } from "../errors.js";
+import { writeWhole } from "../files/write-whole.js";
+import { type OfficialWeights, officialWeights } from "./official-weights.js";
+
+export interface CachedWeights {
+  readonly official: OfficialWeights;
+  readonly path: string;
+  /** The whole checksum of the file as it came. */
+  readonly sha256: string;
+}
+
+/** `$FEWLABELS_CACHE`, else `fewlabels` in `$XDG_CACHE_HOME` or `~/.cache`; weights lie in its folder `weights`. */
+export function weightsFolder(environment: NodeJS.ProcessEnv = process.env): string {
+  const { FEWLABELS_CACHE: own, XDG_CACHE_HOME: caches } = environment;
+  return join(own || join(caches || join(homedir(), ".cache"), "fewlabels"), "weights");
+}
+
+/** The row of that name. A model's name alone (`resnet-50`) means the best of its weights. */
+export function findWeights(name: string): OfficialWeights | undefined {
+  const ofModel = officialWeights.filter(({ model }) => model === name);
+  const best = ofModel.toSorted((a, b) => b.accuracy - a.accuracy)[0];
+  return officialWeights.find((row) => row.name === name) ?? best;
+}
+
+/** Throws UsageError that names the nearest. */
+export function weightsOf(name: string): OfficialWeights {
+  const found = findWeights(name);
+  if (found) return found;
+  const valid = officialWeights.map((row) => row.name);
+  throw new UsageError(unknownName("fewlabels weights", "weights", name, valid));
+}
+
+/** Where the weights of a row are once they are here. */
+export function pathOf(official: OfficialWeights, folder = weightsFolder()): string {
+  return join(folder, `${official.name}${extname(basename(official.url))}`);
+}
+
+/** What is known of weights that are here; undefined where they are not. */
+export function cached(official: OfficialWeights, folder = weightsFolder()): CachedWeights | undefined {
+  const path = pathOf(official, folder);
+  if (!existsSync(path)) return undefined;
+  const note = existsSync(`${path}.json`) ? JSON.parse(readFileSync(`${path}.json`, "utf8")) : {};
+  return { official, path, sha256: typeof note.sha256 === "string" ? note.sha256 : (official.sha256 ?? "") };
+}
+
+/**
+ * The file that `--model.weights` means: a path, or the name of weights that are here. Throws UsageError that says how to get them, or
+ * that there is neither.
+ */
+export function locateWeights(nameOrFile: string, folder = weightsFolder()): string {
+  if (existsSync(nameOrFile)) return nameOrFile;
+  const official = findWeights(nameOrFile);
+  if (!official) {
+    const names = officialWeights.map((row) => row.name);
+    if (/[\\/]|\.(pth|pt|bin|safetensors)$/.test(nameOrFile))
+      throw new DataError(`${nameOrFile}: there is no such file`);
+    throw new UsageError(unknownName("model.weights", "file or weights", nameOrFile, names));
+  }
+  const found = cached(official, folder);
+  if (found) return found.path;
+  throw new UsageError(
+    `model.weights: ${official.name} is not on this machine yet. \`fewlabels weights get ${official.name}\` fetches it (${official.megabytes} MB)`,
+  );
+}
+
+export interface GetOptions extends FetchControl {
+  readonly folder?: string;
+  /** Address to take the file from, by its name, in place of the official one. */
+  readonly mirror?: string | undefined;
+  /** The size is known now. */
+  readonly onSize?: (bytes: number) => void;
+}
+
+/**
+ * Brings weights here unless they are. Throws DataError where the content is wrong, DownloadError where the server does not deliver, and
+ * the signal's reason when it is aborted (what has come is kept).
+ */
+export async function getWeights(
+  official: OfficialWeights,
+  options: GetOptions = {},
+): Promise<CachedWeights & { fetched: boolean }> {
+  const { folder = weightsFolder(), mirror, onSize } = options;
+  const here = cached(official, folder);
+  if (here) return { ...here, fetched: false };
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw new DataError(`cannot make ${folder}: ${(error as Error).message}. FEWLABELS_CACHE names another folder`);
+  }
+  const url = mirror === undefined ? official.url : `${mirror.replace(/\/+$/, "")}/${basename(official.url)}`;
+  const facts = await ask(url, options);
+  onSize?.(facts.bytes);
+  const sha256 = official.sha256 ?? facts.sha256;
+  if (sha256 === undefined) {
+    throw new DownloadError(
+      `${url} does not say its checksum, so what comes could not be trusted. Fetch the file yourself and give it to --model.weights`,
+    );
+  }
+  const path = pathOf(official, folder);
+  await fetchFile({ url, file: path, bytes: facts.bytes, sha256 }, options);
+  const whole = await hashOfFile(path, "sha256", options.signal);
+  writeWhole(
+    `${path}.json`,
+    `${JSON.stringify({ name: official.name, model: official.model, url, bytes: facts.bytes, sha256: whole, licence: official.licence }, null, 2)}\n`,
+  );
+  return { official, path, sha256: whole, fetched: true };
+}
+
+/** Size, and checksum where the server is the hub (`x-linked-etag`), from the answers to HEAD; redirects are followed one by one. */
+async function ask(
+  url: string,
+  { signal, stallSeconds = 30 }: FetchControl,
+): Promise<{ bytes: number; sha256?: string | undefined }> {
+  let sha256: string | undefined;
+  let linked: number | undefined;
+  let place = url;
+  for (let hop = 0; hop < 6; hop++) {
+    const timeout = AbortSignal.timeout(stallSeconds * 1000);
+    let answer: Response;
+    try {
+      const signals = signal ? [signal, timeout] : [timeout];
+      const headers = { "accept-encoding": "identity" };
+      answer = await fetch(place, { method: "HEAD", redirect: "manual", headers, signal: AbortSignal.any(signals) });
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+      throw new DownloadError(
+        `cannot reach ${place}: ${cause}. Fetch the file some other way and give it to --model.weights; FEWLABELS_MIRROR names another server`,
+      );
+    }
+    const etag = /^"?([0-9a-f]{64})"?$/.exec(answer.headers.get("x-linked-etag") ?? "")?.[1];
+    sha256 ??= etag;
+    if (answer.headers.has("x-linked-size")) linked ??= Number(answer.headers.get("x-linked-size"));
+    const next = answer.headers.get("location");
+    if (answer.status >= 300 && answer.status < 400 && next) {
+      place = new URL(next, place).href;
+      continue;
+    }
+    if (!answer.ok) throw new DownloadError(`${place} answered ${answer.status} ${answer.statusText}`.trim());
+    const bytes = linked ?? Number(answer.headers.get("content-length") ?? Number.NaN);
+    if (!Number.isSafeInteger(bytes) || bytes <= 0)
+      throw new DownloadError(`${place} does not say how large the file is`);
+    return { bytes, sha256 };
+  }
+  throw new DownloadError(`${url} leads from one address to another without an end`);
+}
