@@ -17,8 +17,8 @@ import {
   sequential,
 } from "../nn/index.js";
 import { choice, number } from "../options.js";
-import { pooled } from "./inverted-bottleneck.js";
 import { defineModel } from "./model-definition.js";
+import { pooled } from "./parts/inverted-bottleneck.js";
 
 /** Blocks and channels of each stage. */
 const stages = [

@@ -19,8 +19,8 @@ import {
 } from "../nn/index.js";
 import { choice, integer, number } from "../options.js";
 import type { Tensor } from "../torch/index.js";
-import { pooled, roundToEights } from "./inverted-bottleneck.js";
 import { defineModel } from "./model-definition.js";
+import { pooled, roundToEights } from "./parts/inverted-bottleneck.js";
 
 /** Table 1 of the paper. `cifarStride`: methods.md 3.6. */
 const stages = [

@@ -15,8 +15,8 @@ import {
   sequential,
 } from "../nn/index.js";
 import { number } from "../options.js";
-import { addInput, isSmall, pooled, roundToEights, stridesOption } from "./inverted-bottleneck.js";
 import { defineModel } from "./model-definition.js";
+import { addInput, isSmall, pooled, roundToEights, stridesOption } from "./parts/inverted-bottleneck.js";
 
 /** Table 2 of the paper. */
 const stages = [

@@ -17,8 +17,8 @@ import {
   squeezeExcitation,
 } from "../nn/index.js";
 import { choice, number } from "../options.js";
-import { addInput, isSmall, pooled, roundToEights, stridesOption } from "./inverted-bottleneck.js";
 import { defineModel } from "./model-definition.js";
+import { addInput, isSmall, pooled, roundToEights, stridesOption } from "./parts/inverted-bottleneck.js";
 
 /** Kernel, channels inside, channels out, squeeze and excitation, hard swish (else ReLU), stride. */
 type Row = readonly [kernel: 3 | 5, inner: number, to: number, squeeze: 0 | 1, swish: 0 | 1, stride: 1 | 2];

@@ -4,7 +4,7 @@
  */
 import { choice } from "../options.js";
 import { defineModel } from "./model-definition.js";
-import { residualNetwork, residualOptions } from "./residual-network.js";
+import { residualNetwork, residualOptions } from "./parts/residual-network.js";
 
 const stages = {
   "18": { block: "basic", counts: [2, 2, 2, 2] },

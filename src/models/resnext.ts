@@ -4,7 +4,7 @@
  */
 import { choice, integer } from "../options.js";
 import { defineModel } from "./model-definition.js";
-import { residualNetwork, residualOptions } from "./residual-network.js";
+import { residualNetwork, residualOptions } from "./parts/residual-network.js";
 
 const counts = { "50": [3, 4, 6, 3], "101": [3, 4, 23, 3], "152": [3, 8, 36, 3] } as const;
 

@@ -1,6 +1,6 @@
 /** What the mobile networks share. */
-import type { Module } from "../nn/index.js";
-import { choice } from "../options.js";
+import type { Module } from "../../nn/index.js";
+import { choice } from "../../options.js";
 
 /** Below this many pixels a side, `strides` is `cifar` unless given. */
 const CIFAR_SIDE = 64;

@@ -13,10 +13,10 @@ import {
   relu,
   segment,
   sequential,
-} from "../nn/index.js";
-import { boolean, choice, integer, number } from "../options.js";
-import { scope, type Tensor } from "../torch/index.js";
-import type { InputSpec } from "./model-definition.js";
+} from "../../nn/index.js";
+import { boolean, choice, integer, number } from "../../options.js";
+import { scope, type Tensor } from "../../torch/index.js";
+import type { InputSpec } from "../model-definition.js";
 
 /** Options of both architectures. */
 export const residualOptions = {
