@@ -40,6 +40,7 @@ const early = {
   threshold: "0.1",
   udaThreshold: "0.1",
   minThreshold: "0.05",
+  emaDecay: "0.9",
   maxThreshold: "0.11",
 };
 /** Smaller forms of networks that are large in any. @type {Record<string, string[]>} */

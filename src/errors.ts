@@ -24,6 +24,12 @@ export class DataError extends FewlabelsError {
   override readonly exitCode = 3;
 }
 
+/** The disk is full, a folder may not be written to or has gone. Exit code 1. */
+export class DiskError extends FewlabelsError {
+  override name = "DiskError";
+  override readonly code = "DISK";
+}
+
 /** A server does not answer, or refuses; what has come is kept. Exit code 1. */
 export class DownloadError extends FewlabelsError {
   override name = "DownloadError";

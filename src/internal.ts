@@ -23,6 +23,6 @@ export { parseOptions } from "./options.js";
 export { Rng } from "./rng.js";
 export { openSession } from "./session/session.js";
 export { mean, median, spread } from "./statistics.js";
-export { writePredictionTable } from "./targets/index.js";
+export { decayOfRun, EmaTeacher, recomputeStatistics, writePredictionTable } from "./targets/index.js";
 export { liveTensors, normal, scope, setThreads, Tensor, tensor } from "./torch/index.js";
 export { train } from "./train/run.js";

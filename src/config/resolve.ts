@@ -24,6 +24,8 @@ export interface RunConfig extends Omit<RunOptionValues, Derived> {
   readonly labeledBatch: number;
   readonly threads: number;
   readonly out: string;
+  /** Nobody chose `out`: the run takes another name where a run that started in the same second has this one. */
+  readonly nameIsFree?: boolean;
   readonly evalEvery: number;
   readonly checkpointEvery: number;
   readonly datasetOptions: OptionValues;
@@ -119,6 +121,7 @@ export function resolveConfig<C extends Listing = BuiltIn>(
     labeledBatch,
     threads: run.threads ?? availableParallelism(),
     out: run.out ?? `runs/${dataSet.item.name}-${method.item.name}-${timestamp(now)}`,
+    ...(run.out === undefined ? { nameIsFree: true } : {}),
     evalEvery,
     checkpointEvery: run.checkpointEvery ?? Math.min(1000, evalEvery || 1000),
     datasetOptions: groupOptions("dataset"),

@@ -2,9 +2,19 @@
  * Files and folders that are there whole or not at all: written beside as `.tmp-NAME`, flushed to the disk, renamed. A kill or a power
  * cut leaves what was there before, and at most a `.tmp-` that the next write of the same name replaces.
  */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  writeSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { DataError } from "../errors.js";
+import { DataError, DiskError } from "../errors.js";
 
 const mark = ".tmp-";
 /** More at a time than some systems write in one call. */
@@ -22,7 +32,7 @@ export function isUnfinished(name: string): boolean {
 
 /**
  * A file that grows beside its place: `write` as often as needed, then `finish`; `abandon` at the end in any case, which does nothing
- * after `finish`. Throws DataError naming `path` where it cannot be written.
+ * after `finish`. Throws DiskError naming `path` where it cannot be written.
  */
 export class WholeFile {
   readonly path: string;
@@ -63,7 +73,7 @@ export class WholeFile {
   }
 }
 
-/** Writes a file: its content, or piece by piece in `work`. Throws DataError where it cannot be written, and what `work` throws. */
+/** Writes a file: its content, or piece by piece in `work`. Throws DiskError where it cannot be written, and what `work` throws. */
 export function writeWhole(path: string, content: string | Uint8Array | ((file: WholeFile) => void)): void {
   const file = new WholeFile(path);
   try {
@@ -113,11 +123,26 @@ function writing<T>(path: string, work: () => T): T {
   }
 }
 
-/** What to say where the system refuses to write; errors of other kinds stay as they are. */
+/** What to say where the system refuses to write, and why; errors of other kinds stay as they are. */
 export function cannotWrite(path: string, error: unknown): unknown {
-  if (error instanceof DataError || !(error instanceof Error) || !("code" in error)) return error;
+  if (error instanceof DiskError || error instanceof DataError) return error;
+  if (!(error instanceof Error) || !("code" in error)) return error;
   const said = typeof error.code === "string" && Object.hasOwn(remedies, error.code) ? remedies[error.code] : undefined;
-  return new DataError(`cannot write ${path}: ${error.message}${said === undefined ? "" : `. ${said}`}`);
+  const left = error.code === "ENOSPC" ? freeBytes(path) : undefined;
+  const free = left === undefined ? "" : ` (${(left / 1e6).toFixed(1)} MB are free)`;
+  return new DiskError(`cannot write ${path}: ${error.message}${free}${said === undefined ? "" : `. ${said}`}`);
+}
+
+/** Bytes that may still be written where `path` is, if the system tells. */
+function freeBytes(path: string): number | undefined {
+  for (let at = dirname(path); ; at = dirname(at)) {
+    try {
+      const { bavail, bsize } = statfsSync(at);
+      return bavail * bsize;
+    } catch {
+      if (dirname(at) === at) return undefined;
+    }
+  }
 }
 
 const remedies: Readonly<Record<string, string>> = {
@@ -126,7 +151,10 @@ const remedies: Readonly<Record<string, string>> = {
   EACCES: "You may not write there: choose another place or change its permissions",
   EPERM: "You may not write there: choose another place or change its permissions",
   EROFS: "That file system is read-only: choose another place",
+  EMFILE: "Too many files are open: raise the limit (ulimit -n) or close other programs",
+  ENFILE: "Too many files are open on this machine: close other programs",
   ENOENT: "There is no such folder",
+  ENOTDIR: "A part of that path is a file: choose another place",
   ENAMETOOLONG: "Choose a shorter name",
 };
 

@@ -14,12 +14,13 @@
  */
 import { softmaxMse } from "../losses/index.js";
 import { minimize } from "../optim/index.js";
-import { drawMixUp, EmaTeacher, mixRows } from "../targets/index.js";
+import { choice } from "../options.js";
+import { drawMixUp, EMA_BUFFERS, mixRows } from "../targets/index.js";
 import { noGrad } from "../torch/index.js";
 import { defineMethod } from "./method.js";
+import { averageOf } from "./parts/average.js";
 import { classCost, forwardRows } from "./parts/rows.js";
 import {
-  emaFrom,
   evaluationEmaOptions,
   labeledReductionOption,
   linearRampOptions,
@@ -45,12 +46,16 @@ export const ict = defineMethod({
     ),
     ...mixUpOptions,
     ...evaluationEmaOptions,
+    emaBuffers: choice(EMA_BUFFERS, "recompute", {
+      doc: "teacher's running statistics: average of the student's, at the end of the run measured anew on training images (recompute); average alone; copy of the student's (as published); or its own, of its passes over unlabeled images",
+    }),
   },
   views: () => ({ labeled: { image: { augment: "weak" } }, unlabeled: { image: { augment: "weak" } } }),
   create(setup, options) {
     const { numClasses } = setup;
     const student = setup.buildModel("student");
-    const ema = new EmaTeacher(student, setup.buildModel("teacher"), emaFrom(options, 0));
+    const average = averageOf(setup, student, "teacher", options, { totalSteps: setup.totalSteps, rampUpSteps: 0 });
+    const { ema } = average;
     const teacher = ema.model;
     const optimizer = setup.buildOptimizer("student", student);
     const rampedWeight = linearRampWeight(options, setup.totalSteps, RAMP);
@@ -77,7 +82,7 @@ export const ict = defineMethod({
         const classification = classCost(zl, labeled.y, { labeled, unlabeled }, options);
         const consistency = softmaxMse(zu, target);
         minimize(classification.add(consistency.mul(weight)), optimizer, now);
-        ema.update();
+        average.follow(now);
         return { classification, consistency, weight };
       },
     };

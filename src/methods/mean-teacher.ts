@@ -65,7 +65,7 @@ export const meanTeacher = defineMethod({
     const ema = new EmaTeacher(
       student,
       setup.buildModel("teacher"),
-      emaFrom({ ...options, emaBuffers: "own" }, rampUpSteps),
+      emaFrom({ ...options, emaBuffers: "own" }, { totalSteps: setup.totalSteps, rampUpSteps }),
     );
     const teacher = ema.model;
     const optimizer = setup.buildOptimizer("student", student);

@@ -54,6 +54,8 @@ export interface Setup {
   readonly unlabeledRows: Int32Array;
   /** Training images as evaluation sees them, `[rows.length, C, H, W]`, not augmented, on the run's device. */
   trainingImages(rows: Int32Array): Tensor;
+  /** Some training images, drawn once, that `trainingImages` gives after the last step whatever is in memory: for statistics. */
+  readonly statisticsRows: Int32Array;
   /** Fresh weights (data-dependent initialization done) on the run's device. Each role has its own stream of draws. */
   buildModel(role: string): Model;
   /**

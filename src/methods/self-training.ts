@@ -17,12 +17,13 @@ import { crossEntropy } from "../losses/index.js";
 import { splitRows } from "../nn/index.js";
 import { minimize, StagedOptimizer } from "../optim/index.js";
 import { choice, integer, number } from "../options.js";
-import { EmaTeacher, PseudoLabelTable } from "../targets/index.js";
+import { PseudoLabelTable } from "../targets/index.js";
 import { cat } from "../torch/index.js";
 import { defineMethod } from "./method.js";
+import { averageOf } from "./parts/average.js";
 import { labelPool, POOL_LABELS } from "./parts/label-pool.js";
 import { meanOrZero } from "./parts/rows.js";
-import { emaFrom, evaluationEmaOptions, rampUpLength } from "./parts/shared-options.js";
+import { evaluationEmaOptions, rampUpLength } from "./parts/shared-options.js";
 import { stagesOf, startAfresh } from "./parts/stages.js";
 
 export const selfTraining = defineMethod({
@@ -64,11 +65,9 @@ export const selfTraining = defineMethod({
     const stages = stagesOf(options, setup.totalSteps);
     const student = setup.buildModel("student");
     const longest = Math.max(...stages.map(({ steps }) => steps));
-    const ema = new EmaTeacher(
-      student,
-      setup.buildModel("teacher"),
-      emaFrom(options, rampUpLength(undefined, longest)),
-    );
+    const length = { totalSteps: longest, rampUpSteps: rampUpLength(undefined, longest) };
+    const average = averageOf(setup, student, "teacher", options, length);
+    const { ema } = average;
     const optimizer = new StagedOptimizer((stage) => {
       const { start, steps, name } = stages[stage]!;
       const lr = name === "fine-tune" && options.fineTuneLr !== undefined ? { lr: options.fineTuneLr } : {};
@@ -106,7 +105,7 @@ export const selfTraining = defineMethod({
         const nothing = { classification: 0, pseudo: 0, kept: 0, stage };
         // Mixed sampling can draw no labeled row: the first stage then has nothing to learn from.
         if (rows.every((n) => n === 0)) {
-          ema.update();
+          average.follow(now);
           return nothing;
         }
         const [zl, zu] = splitRows(student.forward(cat(parts.map(({ x }) => x.image)), "train"), rows);

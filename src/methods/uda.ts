@@ -19,6 +19,7 @@ import type { Tensor } from "../torch/index.js";
 import { defineMethod, type Progress } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
 import { meanOrZero } from "./parts/rows.js";
+import { emaDecayOption } from "./parts/shared-options.js";
 import { forwardViews, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
 
 export const udaOptions = {
@@ -82,6 +83,9 @@ export function udaLoss(logits: UdaLogits, y: Tensor, options: UdaLossOptions, n
   return { loss, metrics: { classification, consistency, entropy: doubt, kept: meanOrZero(mask), keptLabeled } };
 }
 
+/** The largest decay of the average by default. */
+const MOST_DECAY = 0.9999;
+
 export const uda = defineMethod({
   name: "uda",
   paper: "arXiv:1904.12848",
@@ -90,11 +94,11 @@ export const uda = defineMethod({
   options: {
     ...udaOptions,
     ...weakStrongOptions,
-    emaDecay: number(0.9999, { min: 0, max: 1, doc: "share of the old average at each update" }),
+    ...emaDecayOption(MOST_DECAY),
   },
   views: () => weakStrongViews,
   create(setup, options) {
-    const { student, rest, descend } = averagedStudent(setup, options);
+    const { student, rest, descend } = averagedStudent(setup, options, MOST_DECAY);
     return {
       ...rest,
       step(batch, now) {

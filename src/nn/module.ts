@@ -24,6 +24,8 @@ export interface Pass {
   readonly inputNoise?: number;
   /** false: batch statistics are used but running statistics stay untouched. Default true in mode `train`. */
   readonly updateStatistics?: boolean;
+  /** Share of the old running statistics kept at this update, in place of each layer's own. */
+  readonly keepStatistics?: number;
   /** Segments of the network keep no activations: they are made again for the backward pass. Set by the model. */
   readonly recompute?: boolean | undefined;
   /** What must surround a pass that is made again (autocast). Set by the model. */

@@ -1,6 +1,7 @@
 /** `metrics.jsonl`: a line an event, appended as it happens; a kill can tear the last line only. */
 import { closeSync, existsSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
 import { DataError } from "../errors.js";
+import { cannotWrite } from "../files/write-whole.js";
 
 /** One line. Events about a moment of the run carry its step. */
 export interface LoggedEvent {
@@ -18,10 +19,15 @@ export class EventLog {
     this.path = path;
   }
 
+  /** Throws DiskError where the line cannot be written; it may then be torn, as after a kill. */
   append(event: { readonly type: string }): void {
-    this.#file ??= openSync(this.path, "a");
     const line = Buffer.from(`${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`);
-    for (let at = 0; at < line.length; ) at += writeSync(this.#file, line, at);
+    try {
+      this.#file ??= openSync(this.path, "a");
+      for (let at = 0; at < line.length; ) at += writeSync(this.#file, line, at);
+    } catch (error) {
+      throw cannotWrite(this.path, error);
+    }
   }
 
   close(): void {

@@ -1,8 +1,8 @@
 /** The run folder, the whole record of a run: config.json, metrics.jsonl, checkpoints/step-N/, result.json. */
-import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { DataError, UsageError } from "../errors.js";
-import { writeWhole } from "../files/write-whole.js";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { DataError, DiskError, UsageError } from "../errors.js";
+import { cannotWrite, isUnfinished, writeWhole } from "../files/write-whole.js";
 import {
   type Checkpoint,
   type JsonValue,
@@ -13,6 +13,7 @@ import {
   writeCheckpoint,
 } from "./checkpoints.js";
 import { EventLog, type LoggedEvent, readEvents, truncateEvents } from "./event-log.js";
+import { RunLock } from "./lock.js";
 
 /** What config.json holds beside the resolved configuration. */
 export interface RunFacts {
@@ -37,6 +38,7 @@ export interface CheckpointOptions {
 export class RunFolder {
   readonly path: string;
   readonly log: EventLog;
+  #lock: RunLock | undefined;
 
   private constructor(path: string) {
     this.path = path;
@@ -45,7 +47,9 @@ export class RunFolder {
 
   /** Throws UsageError where the folder already holds a run or anything else: a run asks before it loads its data. */
   static assertFree(path: string): void {
-    if (existsSync(path) && readdirSync(path).length > 0) {
+    if (existsSync(path) && !statSync(path).isDirectory())
+      throw new UsageError(`${path} is a file. Give a folder with --out`);
+    if (existsSync(path) && readdirSync(path).some((name) => !isLeftOver(path, name))) {
       const what = existsSync(join(path, "config.json")) ? "already holds a run" : "is not empty";
       throw new UsageError(
         `${path} ${what}. Give another folder with --out` +
@@ -54,13 +58,53 @@ export class RunFolder {
     }
   }
 
-  /** Makes the folder and writes config.json. Throws UsageError where it is not free. */
+  /**
+   * Makes a folder of its own for a run whose name nobody chose: `path`, or `path-2`, `path-3`, ... where a run that started in the
+   * same second has it. Returns its path. Throws DiskError where none can be made.
+   */
+  static claim(path: string): string {
+    return writing(path, () => {
+      mkdirSync(dirname(path), { recursive: true });
+      for (let k = 1; ; k++) {
+        const candidate = k === 1 ? path : `${path}-${k}`;
+        try {
+          mkdirSync(candidate);
+          return candidate;
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+        }
+      }
+    });
+  }
+
+  /** Makes the folder and writes config.json. Throws UsageError where it is not free, DiskError where it cannot be written. */
   static create(path: string, config: object, facts: RunFacts): RunFolder {
     RunFolder.assertFree(path);
-    mkdirSync(join(path, "checkpoints"), { recursive: true });
+    writing(path, () => mkdirSync(path, { recursive: true }));
     const folder = new RunFolder(path);
-    folder.#writeWhole("config.json", { ...config, ...facts });
-    return folder;
+    folder.lock();
+    try {
+      RunFolder.assertFree(path); // another run may have come and gone meanwhile
+      writing(path, () => mkdirSync(folder.checkpointsPath, { recursive: true }));
+      folder.#writeWhole("config.json", { ...config, ...facts });
+      return folder;
+    } catch (error) {
+      folder.close();
+      throw error;
+    }
+  }
+
+  /** Keeps others from writing to the folder until `close`. Throws UsageError where somebody is. */
+  lock(): void {
+    this.#lock ??= RunLock.take(this.path);
+  }
+
+  /** Throws DiskError where somebody has taken the folder away: what is written now would be half a run. */
+  assertThere(): void {
+    if (existsSync(join(this.path, "config.json"))) return;
+    throw new DiskError(
+      `${this.path}: the run folder has been deleted or moved while the run was writing to it. What was trained since the last checkpoint is lost; start again, or put the folder back and continue it with --resume`,
+    );
   }
 
   /** Opens an existing run. Throws UsageError where there is none, DataError where config.json cannot be read. */
@@ -85,10 +129,13 @@ export class RunFolder {
 
   /** Writes result.json: whole or not at all. */
   writeResult(result: object): void {
+    this.assertThere();
     this.#writeWhole("result.json", result);
   }
 
   append(event: { readonly type: string }): void {
+    this.assertThere();
+    this.#lock?.touch();
     this.log.append(event);
   }
 
@@ -112,7 +159,8 @@ export class RunFolder {
     owners: Readonly<Record<string, OwnerState>>,
     { extra = {}, keep = 3, spare }: CheckpointOptions = {},
   ): string {
-    const path = writeCheckpoint(this.checkpointsPath, step, owners, extra);
+    this.assertThere();
+    const path = this.#makingRoom(step, spare, () => writeCheckpoint(this.checkpointsPath, step, owners, extra));
     pruneCheckpoints(this.checkpointsPath, keep, spare);
     return path;
   }
@@ -135,6 +183,19 @@ export class RunFolder {
 
   close(): void {
     this.log.close();
+    this.#lock?.release();
+    this.#lock = undefined;
+  }
+
+  /** On a full disk all checkpoints but the latest go, and `write` is tried once more. */
+  #makingRoom(step: number, spare: number | undefined, write: () => string): string {
+    try {
+      return write();
+    } catch (error) {
+      if (!(error instanceof DiskError) || this.checkpointSteps().length < 2) throw error;
+      pruneCheckpoints(this.checkpointsPath, this.checkpointSteps().at(-1) === step ? 2 : 1, spare);
+      return write();
+    }
   }
 
   #writeWhole(name: string, content: object): void {
@@ -153,5 +214,19 @@ export class RunFolder {
       throw new DataError(`${path}: expected a JSON object`);
     }
     return content;
+  }
+}
+
+/** What a run leaves that was killed before it had written its configuration. */
+function isLeftOver(folder: string, name: string): boolean {
+  if (name === "checkpoints") return readdirSync(join(folder, name)).length === 0;
+  return name === "lock" || isUnfinished(name);
+}
+
+function writing<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw cannotWrite(path, error);
   }
 }

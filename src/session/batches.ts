@@ -14,7 +14,7 @@ import { UsageError } from "../errors.js";
 import type { MethodDefinition, Phase, Views } from "../methods/index.js";
 import type { Rng } from "../rng.js";
 import type { PreparedData, WorkingRows } from "./data.js";
-import { INIT_ROWS } from "./setup.js";
+import { INIT_ROWS, STATISTICS_ROWS } from "./setup.js";
 
 type BatchViews = ReturnType<MethodDefinition["views"]>;
 
@@ -77,8 +77,10 @@ export function workingRows(config: RunConfig, definition: MethodDefinition): Wo
     rows === "labeled" ? (own ?? labeledBatch) : batch,
   );
   const judged = 2 * testBatch;
+  const largest = Math.max(...sizes);
+  const ahead = (batchesAhead + 1) * largest + (val > 0 ? Math.min(val, judged) : 0);
   return {
-    train: Math.max(INIT_ROWS, (batchesAhead + 1) * Math.max(...sizes) + (val > 0 ? Math.min(val, judged) : 0)),
+    train: Math.max(INIT_ROWS, ahead, largest + STATISTICS_ROWS), // the last of these: in the last step
     test: judged,
   };
 }

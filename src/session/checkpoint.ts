@@ -1,5 +1,5 @@
 /** Moves the states of a run between the engine and checkpoint files. */
-import { DataError } from "../errors.js";
+import { DataError, DiskError } from "../errors.js";
 import type { Stateful } from "../nn/index.js";
 import type { Checkpoint, CheckpointOptions, OwnerState, RawDType, RawTensor, RunFolder } from "../run/index.js";
 import { type Data, type DType, scope, type Tensor, tensor } from "../torch/index.js";
@@ -24,7 +24,32 @@ export function saveCheckpoint(folder: RunFolder, step: number, owners: Owners, 
     const raw = Object.entries(tensors).map(([name, t]) => [name, toSource(t, `${owner}.${name}`)]);
     return [owner, { tensors: Object.fromEntries(raw), values: values as OwnerState["values"] }];
   });
-  return folder.writeCheckpoint(step, Object.fromEntries(states), options);
+  try {
+    return folder.writeCheckpoint(step, Object.fromEntries(states), options);
+  } catch (error) {
+    if (!(error instanceof DiskError)) throw error;
+    const latest = folder.checkpointSteps().at(-1);
+    const kept = latest === undefined ? "There is no earlier one" : `The one of step ${latest} is whole`;
+    throw new DiskError(
+      `${error.message}. The checkpoint of step ${step} takes ${(bytesOfAll(owners) / 1e6).toFixed(1)} MB. ${kept}; ` +
+        `when there is room, continue with: fewlabels train --resume ${folder.path}`,
+    );
+  }
+}
+
+/** Bytes of all tensors of a checkpoint. */
+function bytesOfAll(owners: Owners): number {
+  const sizes: Readonly<Partial<Record<DType, number>>> = {
+    float64: 8,
+    int64: 8,
+    float16: 2,
+    uint8: 1,
+    int8: 1,
+    bool: 1,
+  };
+  return Object.values(owners)
+    .flatMap((owner) => Object.values(owner.stateDict().tensors))
+    .reduce((sum, { numel, dtype }) => sum + numel * (sizes[dtype] ?? 4), 0);
 }
 
 /** Puts every owner's state back. Throws DataError if the checkpoint holds others. */

@@ -5,6 +5,7 @@ import { catalog as builtIn, type Catalog, choose } from "../config/catalog.js";
 import { withModules } from "../config/plugin.js";
 import { checkMethod } from "../config/plugin-check.js";
 import type { RunConfig } from "../config/resolve.js";
+import type { Hold } from "../images/picture-cache.js";
 import type { Method, Views } from "../methods/index.js";
 import type { Optimizer } from "../optim/index.js";
 import { Rng } from "../rng.js";
@@ -23,6 +24,8 @@ export interface Session {
   readonly method: Method<Views, Views>;
   readonly optimizers: ReadonlyMap<string, Optimizer>;
   readonly batches: BatchSource<Views, Views>;
+  /** Has the images ready of `Setup.statisticsRows`: methods ask for them in the last step. */
+  holdStatisticsRows(): Promise<Hold>;
   /** What the user should know before the run starts. */
   readonly remarks: readonly string[];
   /** Everything a checkpoint holds. */
@@ -67,6 +70,7 @@ export async function openSession(config: RunConfig, catalog: Catalog = builtIn)
     method,
     optimizers,
     batches,
+    holdStatisticsRows: () => holdRows(data.train, setup.statisticsRows, "the running statistics of the average"),
     remarks: [...data.remarks, ...remarks],
     owners: { ...method.state, sampler: batches },
   };

@@ -17,6 +17,8 @@ import { loadWeights } from "./weights.js";
 
 /** Rows of the batch for data-dependent initialization (methods.md 1.4). */
 export const INIT_ROWS = 100;
+/** Images from which an average's running statistics are measured at the end of a run. */
+export const STATISTICS_ROWS = 256;
 
 export interface BuiltSetup {
   readonly setup: Setup;
@@ -68,6 +70,7 @@ export function createSetup(
       const { pool, split } = data;
       return pool ? Int32Array.from({ length: pool.count }, (_, i) => count + i) : split.unlabeled;
     },
+    statisticsRows: statisticsRows(data, rng),
     trainingImages: (rows) => plainImages(data.train, checkInMemory(rows, count), device),
     buildModel,
     buildOptimizer(role, model, { options, totalSteps = config.steps, startStep } = {}) {
@@ -95,6 +98,12 @@ function checkInMemory(rows: Int32Array, count: number): Int32Array {
   throw new UsageError(
     "Setup.trainingImages: unlabeled images that are streamed cannot be asked for; declare needsWholePool",
   );
+}
+
+/** Some of the images in memory that training may see, labeled or not. */
+export function statisticsRows({ split, pool }: Pick<PreparedData, "split" | "pool">, rng: Rng): Int32Array {
+  const rows = new Set([...split.labeled, ...(pool ? [] : split.unlabeled)]);
+  return rng.split("statistics").shuffle(Int32Array.from(rows).sort()).slice(0, STATISTICS_ROWS);
 }
 
 const initialDraws = (rng: Rng) => rng.split("initialization");

@@ -6,7 +6,7 @@ import { foreachAdd_, foreachMul_, noGrad, scope, type Tensor } from "../torch/i
 
 export const EMA_STARTS = ["copy", "random", "zeros"] as const;
 export const BIAS_WARMUPS = ["none", "oneMinusOneOverT", "tf10"] as const;
-export const EMA_BUFFERS = ["average", "copy", "own"] as const;
+export const EMA_BUFFERS = ["recompute", "average", "copy", "own"] as const;
 
 export interface EmaDecayOptions {
   /** Share of the old teacher in the first `rampUpSteps` updates. Default: as after them. */
@@ -31,8 +31,9 @@ export interface EmaOptions extends EmaDecayOptions {
    */
   readonly emaStart?: (typeof EMA_STARTS)[number];
   /**
-   * Running statistics at each update: `average` with the weights' decay, `copy` the student's, or leave the teacher its
-   * `own` (default), which needs a teacher that is itself forwarded in mode `train`. Integers are copied, never averaged.
+   * Running statistics at each update: `average` with the weights' decay (`recompute`: too, until somebody calls
+   * `recomputeStatistics`), `copy` the student's, or leave the teacher its `own` (default), which needs a teacher that is
+   * itself forwarded in mode `train`. Integers are copied, never averaged.
    */
   readonly buffers?: (typeof EMA_BUFFERS)[number];
 }
@@ -48,6 +49,24 @@ export function emaDecay(t: number, options: EmaDecayOptions = {}): number {
   const decay = t - 1 < rampUpSteps ? decayDuringRampup : decayAfterRampup;
   if (biasWarmup === "none") return decay;
   return Math.min(decay, biasWarmup === "tf10" ? t / (9 + t) : 1 - 1 / (t + 1));
+}
+
+/**
+ * Running statistics of the model's own weights: the mean over `batches` of images `[N, C, H, W]`, as evaluation sees them,
+ * without dropout and noise (stochastic weight averaging: Izmailov et al., arXiv:1803.05407, section 3.1). What was there is
+ * forgotten; without batches it stays.
+ */
+export function recomputeStatistics(model: Model, batches: Iterable<Tensor>): void {
+  let seen = 0;
+  for (const x of batches) {
+    quietly(() => void model.forward(x, { mode: "probe", updateStatistics: true, keepStatistics: seen / (seen + 1) }));
+    seen += 1;
+  }
+}
+
+/** The share of the old average by default: it reaches back over the last twentieth of the run, published 0.999 at the most. */
+export function decayOfRun(totalSteps: number, most = 0.999): number {
+  return Math.min(most, Math.max(0, 1 - 20 / totalSteps));
 }
 
 /**
@@ -78,7 +97,8 @@ export class EmaTeacher implements Stateful {
       if (emaStart === "copy") for (const pairs of [weights, statistics]) copyAll(pairs);
       if (emaStart === "zeros") startAtZero(model);
     });
-    const isAveraged = (i: number) => buffers === "average" && isFloat(statistics.teacher[i]!);
+    const averaging = buffers === "average" || buffers === "recompute";
+    const isAveraged = (i: number) => averaging && isFloat(statistics.teacher[i]!);
     this.#averaged = join(weights, choose(statistics, isAveraged));
     this.#copied = buffers === "own" ? choose(statistics, () => false) : choose(statistics, (i) => !isAveraged(i));
   }

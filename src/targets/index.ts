@@ -2,12 +2,14 @@
 export { type CalibratorOptions, createCalibrator } from "./calibrator.js";
 export {
   BIAS_WARMUPS,
+  decayOfRun,
   EMA_BUFFERS,
   EMA_STARTS,
   type EmaDecayOptions,
   type EmaOptions,
   EmaTeacher,
   emaDecay,
+  recomputeStatistics,
 } from "./ema-teacher.js";
 export { BANK_NORMALIZATIONS, BANK_PRECISIONS, EnsembleBank, type EnsembleBankOptions } from "./ensemble-bank.js";
 export { LabelBank, type LabelBankOptions } from "./label-bank.js";

@@ -1,4 +1,5 @@
 /** An evaluation in the course of a run: what is measured, logged and warned of. */
+import type { RunConfig } from "../config/resolve.js";
 import { collapsedClass } from "../metrics/index.js";
 import type { EvaluationEvent, TrainEvent, WarningEvent } from "../run/events.js";
 import type { Session } from "../session/session.js";
@@ -11,7 +12,7 @@ interface Measured {
   readonly test: Readonly<Record<string, Evaluation>> | undefined;
 }
 
-/** Evaluates every model on the splits; warns when nearly all images are taken for one class. */
+/** Evaluates every model on the splits; warns where the result's model has collapsed or is worse than another one. */
 export async function* evaluation(
   session: Session,
   step: number,
@@ -29,6 +30,39 @@ export async function* evaluation(
     const message = `the ${predictor} takes over 90 % of the images for class "${session.data.classes[collapsed]}": training may have collapsed`;
     yield log({ type: "warning", step, message });
   }
+  const worse = worseThan(predictor, event, session.config);
+  if (worse !== undefined && step === session.config.steps) yield log({ type: "warning", step, message: worse });
   await turn();
   return { event, test: measured.find(([split]) => split === "test")?.[1] };
+}
+
+/** A role this many points better than the result's, and by so many standard errors of the difference, is worth a word. */
+const [POINTS, STANDARD_ERRORS] = [3, 3];
+
+/** What to say where another role of the run is clearly better than the one whose error is the result. */
+function worseThan(
+  predictor: string,
+  event: EvaluationEvent,
+  { methodOptions, steps }: Pick<RunConfig, "methodOptions" | "steps">,
+): string | undefined {
+  const split = event.val ? "val" : "test";
+  const roles = event[split] ?? {};
+  const mine = roles[predictor]!;
+  const [best, other] = Object.entries(roles).toSorted(([, a], [, b]) => a.error - b.error)[0] ?? [predictor, mine];
+  const chance = (error: number) => error * (100 - error);
+  const margin = STANDARD_ERRORS * Math.sqrt((chance(mine.error) + chance(other.error)) / mine.n);
+  if (!(mine.error - other.error > Math.max(POINTS, margin))) return undefined;
+  const { emaDecay, emaBuffers } = methodOptions as { readonly emaDecay?: number; readonly emaBuffers?: string };
+  const remedies = [
+    ...("emaDecay" in methodOptions
+      ? [`a lower --method.emaDecay (${emaDecay ?? "by default"} here), so that it forgets sooner`]
+      : []),
+    ...(emaBuffers !== undefined && emaBuffers !== "recompute" ? ["--method.emaBuffers recompute"] : []),
+    `more than ${steps} steps`,
+  ];
+  const images = split === "val" ? "validation" : "test";
+  return (
+    `the result is the ${predictor}'s, ${mine.error.toFixed(2)} % wrong, but the ${best}'s weights are wrong on ` +
+    `${other.error.toFixed(2)} % of the ${images} images: the ${predictor} lags behind. Try ${remedies.join(", ")}`
+  );
 }

@@ -14,40 +14,56 @@ import { engineInfo } from "../torch/index.js";
 /** A run folder open for writing, and how far the run in it had come. */
 export interface OpenRun {
   readonly folder: RunFolder;
+  /** The run's, with the folder that it has got. */
+  readonly config: RunConfig;
   readonly startStep: number;
   /** Seconds that earlier parts of the run took, and the median of their steps (NaN: none yet). */
   readonly spentSeconds: number;
   readonly medianBefore: number;
 }
 
-/** A new folder, or the one of the run to continue with its state put back. */
-export function openFolder(config: RunConfig, session: Session): OpenRun {
-  return config.resume === undefined ? createFolder(config, session) : continueFolder(config, session);
+/** A new folder, or the one of the run to continue with its state put back. Throws UsageError where others write to it. */
+export async function openFolder(session: Session): Promise<OpenRun> {
+  return session.config.resume === undefined ? createFolder(session) : continueFolder(session);
 }
 
-function createFolder({ out }: RunConfig, session: Session): OpenRun {
-  const { config, data, method } = session;
+function createFolder({ config: given, data, method }: Session): OpenRun {
+  const { nameIsFree, ...rest } = given;
+  const out = nameIsFree ? RunFolder.claim(given.out) : given.out;
+  const config: RunConfig = { ...rest, out };
   const folder = RunFolder.create(out, config, { versions: versions(), dataFingerprint: data.fingerprint });
-  writeInferenceRecord(out, inferenceRecord(data, method));
-  const { damaged } = data;
-  if (damaged.length > 0) writeWhole(join(out, "damaged.json"), `${JSON.stringify(damaged, null, 2)}\n`);
-  return { folder, startStep: 0, spentSeconds: 0, medianBefore: Number.NaN };
+  try {
+    writeInferenceRecord(out, inferenceRecord(data, method));
+    const { damaged } = data;
+    if (damaged.length > 0) writeWhole(join(out, "damaged.json"), `${JSON.stringify(damaged, null, 2)}\n`);
+  } catch (error) {
+    folder.close();
+    throw error;
+  }
+  return { folder, config, startStep: 0, spentSeconds: 0, medianBefore: Number.NaN };
 }
 
-function continueFolder({ out }: RunConfig, { data, owners }: Session): OpenRun {
+function continueFolder({ config, data, owners }: Session): OpenRun {
+  const { out } = config;
   const folder = RunFolder.open(out);
-  const before = folder.config().dataFingerprint;
-  if (before !== data.fingerprint) {
-    throw new DataError(
-      `${out}: the data are not those the run was started with (fingerprint ${data.fingerprint}, then ${before})`,
-    );
+  folder.lock();
+  try {
+    const before = folder.config().dataFingerprint;
+    if (before !== data.fingerprint) {
+      throw new DataError(
+        `${out}: the data are not those the run was started with (fingerprint ${data.fingerprint}, then ${before})`,
+      );
+    }
+    const checkpoint = folder.latestCheckpoint();
+    if (checkpoint) restoreCheckpoint(checkpoint, owners);
+    const startStep = checkpoint?.step ?? 0;
+    folder.truncateAfter(startStep);
+    const { elapsedSeconds = 0, stepSecondsMedian } = checkpoint?.extra ?? {};
+    return { folder, config, startStep, spentSeconds: Number(elapsedSeconds), medianBefore: Number(stepSecondsMedian) };
+  } catch (error) {
+    folder.close();
+    throw error;
   }
-  const checkpoint = folder.latestCheckpoint();
-  if (checkpoint) restoreCheckpoint(checkpoint, owners);
-  const startStep = checkpoint?.step ?? 0;
-  folder.truncateAfter(startStep);
-  const { elapsedSeconds = 0, stepSecondsMedian } = checkpoint?.extra ?? {};
-  return { folder, startStep, spentSeconds: Number(elapsedSeconds), medianBefore: Number(stepSecondsMedian) };
 }
 
 export function startEvent(config: RunConfig, { data, method, hardware }: Session, startStep: number): StartEvent {

@@ -3,8 +3,8 @@
  * run folder itself, so a library call leaves the same record as the command line.
  */
 import type { Catalog } from "../config/catalog.js";
-
 import type { RunConfig } from "../config/resolve.js";
+import { DiskError } from "../errors.js";
 import type { RunResult, TrainEvent } from "../run/events.js";
 import { RunFolder } from "../run/index.js";
 import { saveCheckpoint } from "../session/checkpoint.js";
@@ -34,38 +34,61 @@ export async function* trainConfig(
   given: RunConfig,
   { stop = () => false, catalog }: TrainControl = {},
 ): AsyncGenerator<TrainEvent, RunResult | undefined> {
-  if (given.resume === undefined) RunFolder.assertFree(given.out);
+  if (given.resume === undefined && !given.nameIsFree) RunFolder.assertFree(given.out);
   const session = await openSession(given, catalog);
-  const { config, method, batches, data } = session;
-  const { folder, startStep, spentSeconds, medianBefore } = openFolder(config, session);
+  const { method, batches, data } = session;
+  const close = async () => {
+    await batches.close();
+    data.release();
+  };
+  const { folder, config, startStep, spentSeconds, medianBefore } = await openFolder(session).catch(async (error) => {
+    await close();
+    throw error;
+  });
   const clock = new StepClock(spentSeconds, medianBefore);
   const metrics = new MetricReader((step) => learningRate(session, step));
   const history = new EvaluationHistory(method.predictor, config.val > 0 ? "val" : "test");
   history.recall(folder.events(), startStep);
+  /** After the last step a full disk keeps no result from its reader: what could not be written is told at the end. */
+  let [trained, lost]: [boolean, DiskError | undefined] = [false, undefined];
+  const unlessFull = (write: () => void) => {
+    try {
+      write();
+    } catch (error) {
+      if (!trained || !(error instanceof DiskError)) throw error;
+      lost ??= error;
+    }
+  };
   const log = <E extends TrainEvent>(event: E): E => {
-    folder.append(event);
+    unlessFull(() => folder.append(event));
     return event;
   };
   const warning = (message: string, step?: number) =>
     log({ type: "warning", ...(step === undefined ? {} : { step }), message });
   /** The latest step's numbers: the one place that waits for the device. Throws where the run has lost its way. */
   const read = () => clock.waitFor(() => metrics.read());
-  const checkpoint = (step: number) =>
-    saveCheckpoint(folder, step, session.owners, {
+  let saved = startStep;
+  const checkpoint = (step: number) => {
+    read();
+    const path = saveCheckpoint(folder, step, session.owners, {
       extra: { elapsedSeconds: clock.elapsed(), stepSecondsMedian: clock.median() },
       keep: config.keepCheckpoints,
       spare: config.saveBest === "val" ? history.best()?.step : undefined,
     });
+    saved = step;
+    return path;
+  };
 
+  let done = startStep;
   try {
     yield log(startEvent(config, session, startStep));
     if (config.resume === undefined) for (const message of session.remarks) yield warning(message);
-    let lastCheckpoint = startStep;
     for (let step = startStep; step < config.steps; step++) {
-      const done = step + 1;
+      done = step + 1;
       clock.start();
       const waiting = batches.prepare(step);
       if (waiting) await waiting;
+      const hold = done === config.steps ? await session.holdStatisticsRows() : undefined;
       scope(() => {
         const batch = batches.batch(step);
         clock.mark("data");
@@ -75,6 +98,7 @@ export async function* trainConfig(
         clock.mark("step");
       });
       clock.stop();
+      hold?.release();
 
       const last = done === config.steps;
       const due = (every: number) => every > 0 && done % every === 0;
@@ -100,11 +124,13 @@ export async function* trainConfig(
         history.add((yield* evaluation(session, done, [history.split], log)).event);
       }
       const best = config.saveBest === "val" && history.best()?.step === done;
-      if ((due(config.checkpointEvery) || last || stopping || best) && done > lastCheckpoint) {
-        read();
-        const path = checkpoint(done);
-        lastCheckpoint = done;
-        yield log({ type: stopping ? "interrupted" : "checkpoint", step: done, path });
+      trained = last;
+      if ((due(config.checkpointEvery) || last || stopping || best) && done > saved) {
+        let path: string | undefined;
+        unlessFull(() => {
+          path = checkpoint(done);
+        });
+        if (path !== undefined) yield log({ type: stopping ? "interrupted" : "checkpoint", step: done, path });
         if (stopping) return undefined;
       }
     }
@@ -124,14 +150,26 @@ export async function* trainConfig(
       elapsedSeconds: clock.elapsed(),
       peakMemoryMB: process.resourceUsage().maxRSS / 1024,
     });
-    folder.writeResult(result);
+    unlessFull(() => folder.writeResult(result));
     yield log({ type: "done", result });
+    if (lost) throw lost;
     return result;
+  } catch (error) {
+    // A log that cannot be written any more is no reason to lose the steps since the last checkpoint.
+    if (error instanceof DiskError && !trained && done > saved) tryTo(() => checkpoint(done));
+    throw error;
   } finally {
     metrics.close();
     folder.close();
-    await batches.close();
-    data.release();
+    await close();
+  }
+}
+
+function tryTo(work: () => unknown): void {
+  try {
+    work();
+  } catch {
+    // The error that led here is the one to tell.
   }
 }
 

@@ -2,8 +2,17 @@
 import { fileURLToPath } from "node:url";
 import { SHARE_ENV, Worker } from "node:worker_threads";
 import type { RunConfig } from "../config/resolve.js";
-import { DataError, EngineError, FewlabelsError, TrainingError, UsageError } from "../errors.js";
+import {
+  DataError,
+  DiskError,
+  DownloadError,
+  EngineError,
+  FewlabelsError,
+  TrainingError,
+  UsageError,
+} from "../errors.js";
 import type { RunResult, TrainEvent } from "../run/events.js";
+import { clearLockOfThread } from "../run/lock.js";
 
 /** What the worker posts. */
 export type WorkerMessage =
@@ -55,6 +64,7 @@ export function runInWorker(config: RunConfig): RunInWorker {
   });
 
   const queue: TrainEvent[] = [];
+  let folder = config.out;
   let outcome: { readonly result: RunResult | undefined } | { readonly error: Error } | undefined;
   let wake = () => {};
   const settle = (value: NonNullable<typeof outcome>) => {
@@ -63,8 +73,10 @@ export function runInWorker(config: RunConfig): RunInWorker {
   };
   let killed = false;
   worker.on("message", (message: WorkerMessage) => {
-    if (message.kind === "event") queue.push(message.event);
-    else if (message.kind === "result") settle({ result: message.result });
+    if (message.kind === "event") {
+      if (message.event.type === "start") folder = message.event.config.out;
+      queue.push(message.event);
+    } else if (message.kind === "result") settle({ result: message.result });
     else settle({ error: revive(message.error) });
     wake();
   });
@@ -101,12 +113,21 @@ export function runInWorker(config: RunConfig): RunInWorker {
     async kill() {
       killed = true;
       await worker.terminate();
+      clearLockOfThread(folder);
     },
     result,
   };
 }
 
-const classes = { UsageError, DataError, EngineError, TrainingError, FewlabelsError } as const;
+const classes = {
+  UsageError,
+  DataError,
+  DiskError,
+  DownloadError,
+  EngineError,
+  TrainingError,
+  FewlabelsError,
+} as const;
 
 /** The error as its own class again; for a programming fault a plain Error with the thread's stack. */
 function revive({ name, message, stack }: CrossingError): Error {

@@ -80,6 +80,7 @@ export function tinyRun(name: string, options: TinyRunOptions = {}): TinyRun {
     rng: rng.split("method"),
     dataFingerprint: "tiny",
     unlabeledRows: Int32Array.from({ length: EXAMPLES }, (_, i) => i),
+    statisticsRows: Int32Array.from({ length: EXAMPLES }, (_, i) => i),
     trainingImages: (rows) => plainImages(store, rows),
     buildModel(role) {
       const net = architecture.create({ channels: 3, height: SIDE, width: SIDE, numClasses: CLASSES }, modelOptions);

@@ -1,15 +1,21 @@
 /** What most methods own: one network, its optimizer, and the moving average of its weights, which teaches nobody. */
 import { minimize } from "../../optim/index.js";
-import { EmaTeacher } from "../../targets/index.js";
 import type { Tensor } from "../../torch/index.js";
 import type { Progress, Setup } from "../method.js";
-import { emaFrom, type GivenEma, rampUpLength } from "./shared-options.js";
+import { averageOf } from "./average.js";
+import { type GivenEma, rampUpLength } from "./shared-options.js";
 
-/** `rampUpSteps` is how long `emaDecayRampUp` holds; default 4/15 of the run. */
-export function averagedStudent(setup: Setup, options: GivenEma & { readonly rampUpSteps?: number | undefined }) {
+/** `rampUpSteps` is how long `emaDecayRampUp` holds, default 4/15 of the run; `most` the largest decay by default. */
+export function averagedStudent(
+  setup: Setup,
+  options: GivenEma & { readonly rampUpSteps?: number | undefined },
+  most?: number,
+) {
+  const { totalSteps } = setup;
   const student = setup.buildModel("student");
-  const rampUpSteps = rampUpLength(options.rampUpSteps, setup.totalSteps);
-  const ema = new EmaTeacher(student, setup.buildModel("teacher"), emaFrom(options, rampUpSteps));
+  const rampUpSteps = rampUpLength(options.rampUpSteps, totalSteps);
+  const average = averageOf(setup, student, "teacher", options, { totalSteps, rampUpSteps, ...(most && { most }) });
+  const { ema, model: teacher } = average;
   const optimizer = setup.buildOptimizer("student", student);
   return {
     student,
@@ -17,13 +23,13 @@ export function averagedStudent(setup: Setup, options: GivenEma & { readonly ram
     /** What the method returns besides its step: the average is the result, unless it says otherwise. */
     rest: {
       predictor: "teacher",
-      models: { student, teacher: ema.model },
-      state: { student, teacher: ema.model, ema, optimizer },
+      models: { student, teacher },
+      state: { student, teacher, ema, optimizer },
     },
     /** One descent on `loss` (none: there was nothing to learn from), then the average follows. */
     descend(loss: Tensor | undefined, now: Progress): void {
       if (loss) minimize(loss, optimizer, now);
-      ema.update();
+      average.follow(now);
     },
   };
 }

@@ -5,13 +5,16 @@
 import type { Model, PassRequest, Stateful } from "../../nn/index.js";
 import { minimize } from "../../optim/index.js";
 import { integer, number, type OptionsOf } from "../../options.js";
-import { EmaTeacher } from "../../targets/index.js";
 import type { Tensor } from "../../torch/index.js";
 import type { Metrics, Progress, Setup } from "../method.js";
+import { averageOf } from "./average.js";
 import { createBaseline, feedbackOptions, learnWithFeedback, reinforcement } from "./feedback.js";
 import { createFinetune, finetuneOptions, stepsBeforeFinetune } from "./finetune.js";
-import { emaFrom, evaluationEmaOptions } from "./shared-options.js";
+import { emaDecayOption, evaluationEmaOptions } from "./shared-options.js";
 import { softReinforcement, softSlopes } from "./soft-feedback.js";
+
+/** The largest decay of the kept student by default. */
+const MOST_DECAY = 0.995;
 
 const { emaDecayRampUp: _, ...averageOptions } = evaluationEmaOptions; // nothing ramps here
 
@@ -28,7 +31,7 @@ export const studentOptions = {
     doc: "dropout probability of the student's pass; if not given, the network's own",
   }),
   ...averageOptions,
-  emaDecay: number(0.995, { min: 0, max: 1, doc: "share of the old average at each update of the kept student" }),
+  ...emaDecayOption(MOST_DECAY),
   ...finetuneOptions,
 };
 
@@ -72,17 +75,16 @@ export function createStudent(setup: Setup, options: OptionsOf<typeof studentOpt
   const { studentWaitSteps: wait, studentDropout: dropout } = options;
   const finetuneFrom = stepsBeforeFinetune(options, setup.totalSteps);
   const student = setup.buildModel("student");
-  const ema = new EmaTeacher(
-    student,
-    setup.buildModel("studentAverage"),
-    emaFrom({ ...options, emaDecayRampUp: undefined }, 0),
-  );
+  const given = { ...options, emaDecayRampUp: undefined };
+  const length = { totalSteps: finetuneFrom, rampUpSteps: 0, most: MOST_DECAY };
+  const average = averageOf(setup, student, "studentAverage", given, length);
+  const { ema } = average;
   const optimizer = setup.buildOptimizer("student", student, {
     totalSteps: finetuneFrom,
     options: wait === undefined ? {} : { waitSteps: wait },
   });
   const baseline = createBaseline(options, student);
-  const finetune = createFinetune(setup, ema.model, options);
+  const finetune = createFinetune(setup, average.model, options);
   const learn = (
     { pseudo: loss, labeledLoss, jointLoss, softLogits: logits }: StudentLoss,
     now: Progress,
@@ -102,16 +104,20 @@ export function createStudent(setup: Setup, options: OptionsOf<typeof studentOpt
   return {
     student,
     pass: { mode: "train", ...(dropout !== undefined && { dropout }) },
-    average: ema.model,
-    state: { student, studentAverage: ema.model, ema, optimizer, ...baseline.state, ...finetune.state },
+    average: average.model,
+    state: { student, studentAverage: average.model, ema, optimizer, ...baseline.state, ...finetune.state },
     finetuneFrom,
     waits: ({ step }) => step < (wait ?? 0) || optimizer.learningRate(step) === 0,
     descend(loss, labeledRows, now) {
       const feedback = labeledRows === 0 ? undefined : learn(loss, now);
       if (labeledRows === 0) minimize(loss.pseudo, optimizer, now);
-      ema.update();
+      average.follow(now);
       return feedback;
     },
-    finetune: (x, y, now) => finetune.step(x, y, now),
+    finetune(x, y, now) {
+      const metrics = finetune.step(x, y, now);
+      average.end(now);
+      return metrics;
+    },
   };
 }

@@ -1,7 +1,7 @@
 /** Options that several methods declare with the same meaning; a method spreads what it has. */
 import { boolean, choice, integer, number } from "../../options.js";
 import { linearUp, sigmoidUp } from "../../schedules/index.js";
-import { BIAS_WARMUPS, EMA_BUFFERS, EMA_STARTS, type EmaOptions } from "../../targets/index.js";
+import { BIAS_WARMUPS, decayOfRun, type EMA_BUFFERS, EMA_STARTS, type EmaOptions } from "../../targets/index.js";
 
 /** The classification cost's denominator (methods.md 1.1). */
 export const classReductionOption = {
@@ -35,8 +35,19 @@ export const consistencyOptions = {
   }),
 };
 
+/** The share of the old average, `most` of a long run. */
+export function emaDecayOption(most: number) {
+  return {
+    emaDecay: number(undefined, {
+      min: 0,
+      max: 1,
+      doc: `share of the old teacher at each update; if not given, 1 - 20/steps, ${most} at the most (as published)`,
+    }),
+  };
+}
+
 export const emaOptions = {
-  emaDecay: number(0.999, { min: 0, max: 1, doc: "share of the old teacher at each update" }),
+  ...emaDecayOption(0.999),
   emaDecayRampUp: number(undefined, {
     min: 0,
     max: 1,
@@ -48,27 +59,37 @@ export const emaOptions = {
   }),
 };
 
-/** The EMA of a model that is only evaluated takes over the student's running statistics, unless told otherwise. */
+/** The EMA of a model that is only evaluated has no running statistics of its own: nothing forwards it in mode train. */
 export const evaluationEmaOptions = {
   ...emaOptions,
-  emaBuffers: choice(EMA_BUFFERS, "copy", {
-    doc: "teacher's running statistics: average, copy of the student's, or own",
+  emaBuffers: choice(["recompute", "average", "copy"], "recompute", {
+    doc: "teacher's running statistics: average of the student's, at the end of the run measured anew on training images (recompute); average alone; or copy of the student's (as published)",
   }),
 };
 
 export interface GivenEma {
-  readonly emaDecay: number;
+  readonly emaDecay: number | undefined;
   readonly emaDecayRampUp: number | undefined;
   readonly emaStart: (typeof EMA_STARTS)[number];
   readonly emaWarmup: (typeof BIAS_WARMUPS)[number];
   readonly emaBuffers: (typeof EMA_BUFFERS)[number];
 }
 
+export interface EmaLength {
+  /** Steps the average follows the student for; its decay follows from it where none is given. */
+  readonly totalSteps: number;
+  /** How long `emaDecayRampUp` holds. */
+  readonly rampUpSteps: number;
+  /** The largest decay by default; 0.999 unless said otherwise. */
+  readonly most?: number;
+}
+
 /** These options as `EmaTeacher` takes them. */
-export function emaFrom(given: GivenEma, rampUpSteps: number): EmaOptions {
+export function emaFrom(given: GivenEma, { totalSteps, rampUpSteps, most }: EmaLength): EmaOptions {
+  const decay = given.emaDecay ?? decayOfRun(totalSteps, most);
   return {
-    decayAfterRampup: given.emaDecay,
-    decayDuringRampup: given.emaDecayRampUp ?? given.emaDecay,
+    decayAfterRampup: decay,
+    decayDuringRampup: given.emaDecayRampUp ?? decay,
     rampUpSteps,
     emaStart: given.emaStart,
     biasWarmup: given.emaWarmup,

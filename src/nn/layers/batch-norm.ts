@@ -33,11 +33,11 @@ export function batchNorm2d(
       runningMean.zero_();
       runningVar.fill_(1);
     },
-    forward(x: Tensor, { mode, updateStatistics = mode === "train" }: Pass) {
+    forward(x: Tensor, { mode, updateStatistics = mode === "train", keepStatistics = keep }: Pass) {
       const training = mode !== "eval";
       const running =
         !training || updateStatistics ? { runningMean, runningVar } : { runningMean: undefined, runningVar: undefined };
-      const settings = { weight, bias, ...running, training, momentum: 1 - keep, eps };
+      const settings = { weight, bias, ...running, training, momentum: 1 - keepStatistics, eps };
       return leakySlope === undefined ? batchNorm(x, settings) : batchNormLeakyRelu(x, settings, leakySlope);
     },
   };

@@ -69,7 +69,7 @@ function weightNorm(
       bias.zero_();
       runningMean.zero_();
     },
-    forward(x: Tensor, { mode, updateStatistics = mode === "train" }: Pass) {
+    forward(x: Tensor, { mode, updateStatistics = mode === "train", keepStatistics: kept = spec.keep }: Pass) {
       if (mode === "init") {
         noGrad(() => {
           gain.fill_(1);
@@ -82,7 +82,7 @@ function weightNorm(
       }
       const u = project(x);
       const mean = mode === "eval" ? runningMean : u.mean(statisticsAxes(u));
-      if (updateStatistics) noGrad(() => runningMean.mul_(spec.keep).add_(mean.detach(), 1 - spec.keep));
+      if (updateStatistics) noGrad(() => runningMean.mul_(kept).add_(mean.detach(), 1 - kept));
       return u.add(perChannel(bias.sub(mean), u));
     },
   };
