@@ -118,6 +118,10 @@ async function main() {
       "32",
       "--labeled-batch",
       "8",
+      "--optimizer.lr",
+      "0.004",
+      "--optimizer.warmupSteps",
+      "20",
     ];
     const quiet = ["--seed", String(seeds), "--threads", "1", "--eval-every", "0", "--checkpoint-every", "0", "--json"];
     try {

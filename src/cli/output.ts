@@ -18,12 +18,23 @@ export function onReaderGone(listener: () => void): () => void {
   return () => void listeners.delete(listener);
 }
 
-/** `fewlabels list | head -1` closes the pipe early: end quietly, or let a run under way save itself first. */
+/**
+ * `fewlabels list | head -1` closes the pipe early: end quietly, or let a run under way save itself first. A stream that cannot be
+ * written for another reason (a full disk) is worth a word on stderr and exit code 1; a run saves itself first, too.
+ */
 export function surviveClosedPipes(): void {
-  for (const stream of [process.stdout, process.stderr]) {
+  let told = false;
+  for (const [name, stream] of [
+    ["stdout", process.stdout],
+    ["stderr", process.stderr],
+  ] as const) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error;
-      if (listeners.size === 0) process.exit(0);
+      if (error.code !== "EPIPE") {
+        process.exitCode = 1;
+        if (!told && name === "stdout") printError(`fewlabels: cannot write to stdout: ${error.message}`);
+        told = true;
+      }
+      if (listeners.size === 0) process.exit(error.code === "EPIPE" ? 0 : 1);
       for (const listener of listeners) listener();
     });
   }

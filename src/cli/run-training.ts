@@ -1,13 +1,20 @@
 /** Runs one configuration with progress and signals: what `train` and `demo` share. */
 import type { RunConfig } from "../config/resolve.js";
+import { DiskError } from "../errors.js";
 import type { RunResult, TrainEvent } from "../run/events.js";
 import { runInWorker } from "../train/worker.js";
 import { onReaderGone } from "./output.js";
 import type { Progress } from "./progress.js";
 
 export type Outcome =
-  | { readonly kind: "done"; readonly result: RunResult }
-  | { readonly kind: "interrupted"; readonly step: number; readonly path: string };
+  | {
+      readonly kind: "done";
+      readonly out: string;
+      readonly result: RunResult;
+      /** What could not be written of it. */
+      readonly trouble?: Error;
+    }
+  | { readonly kind: "interrupted"; readonly out: string; readonly step: number; readonly path: string };
 
 /** What asks a command to stop and leave things so that it can go on later. */
 export const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -27,6 +34,8 @@ export async function runTraining(
   const run = runInWorker(config);
   let asked = false;
   let interrupted: { step: number; path: string } | undefined;
+  let { out } = config;
+  let done: RunResult | undefined;
   const stop = () => {
     if (asked) {
       progress.end();
@@ -40,13 +49,18 @@ export async function runTraining(
   const stopListening = onReaderGone(() => run.stop());
   try {
     for await (const event of run) {
+      if (event.type === "start") out = event.config.out;
+      if (event.type === "done") done = event.result;
       if (event.type === "interrupted") interrupted = { step: event.step, path: event.path };
       progress.event(event);
       onEvent(event);
     }
     const result = await run.result;
-    if (result) return { kind: "done", result };
-    return { kind: "interrupted", ...(interrupted ?? { step: 0, path: config.out }) };
+    if (result) return { kind: "done", out, result };
+    return { kind: "interrupted", out, ...(interrupted ?? { step: 0, path: out }) };
+  } catch (error) {
+    if (done && error instanceof DiskError) return { kind: "done", out, result: done, trouble: error };
+    throw error;
   } finally {
     progress.end();
     stopListening();

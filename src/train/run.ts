@@ -10,7 +10,7 @@ import { trainConfig } from "./train.js";
 
 /** A run under way: iterate it for its events; nothing happens before. `return` of the iteration is the result. */
 export interface Run extends AsyncGenerator<TrainEvent, RunResult | undefined> {
-  /** The run folder. */
+  /** The run folder; where nobody chose its name, known for certain once the run has started. */
   readonly folder: string;
   readonly config: RunConfig;
 }
@@ -56,7 +56,20 @@ export function savedConfig(folder: string): RunConfig {
 }
 
 function start(config: RunConfig, { catalog, stop = () => false }: RunControl<Catalog>): Run {
-  return Object.assign(trainConfig(config, { stop, catalog }), { folder: config.out, config });
+  let folder = config.out;
+  async function* events(): AsyncGenerator<TrainEvent, RunResult | undefined> {
+    const inner = trainConfig(config, { stop, catalog });
+    try {
+      for (let next = await inner.next(); ; next = await inner.next()) {
+        if (next.done) return next.value;
+        if (next.value.type === "start") folder = next.value.config.out; // another name, where this one was taken
+        yield next.value;
+      }
+    } finally {
+      await inner.return(undefined);
+    }
+  }
+  return Object.defineProperty(Object.assign(events(), { folder, config }), "folder", { get: () => folder });
 }
 
 // biome-ignore lint/correctness/useYield: a run that has nothing left to report

@@ -139,7 +139,7 @@ describeTraining("fewlabels data preview", () => {
   test("names what is wrong: no place to write, an unknown option, an impossible number", async () => {
     const run = (...more: string[]) => fewlabels(["data", "preview", ...small, ...more]);
     const place = await run("--out", join(dir, "no/such/views.png"));
-    expect([place.code, place.err]).toEqual([3, expect.stringContaining("cannot write")]);
+    expect([place.code, place.err]).toEqual([1, expect.stringContaining("cannot write")]);
     const many = await run("--out", join(dir, "x.png"), "--images", "0");
     expect([many.code, many.err]).toEqual([2, expect.stringContaining("--images")]);
     expect((await run("--out", join(dir, "x.png"), "--crop", "16")).code).toBe(2);

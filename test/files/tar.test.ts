@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { DataError } from "../../src/errors.js";
+import { DataError, DiskError } from "../../src/errors.js";
 import { TarFile, type TarMember } from "../../src/files/tar.js";
 import { TarWriter } from "../../src/files/tar-writer.js";
 
@@ -243,7 +243,7 @@ describe("TarWriter", () => {
     expect(readdirSync(folder)).toEqual([".tmp-a.tar"]);
     tar.abandon();
     expect(readdirSync(folder)).toEqual([]);
-    expect(() => new TarWriter(join(folder, "none", "a.tar"))).toThrow(DataError);
+    expect(() => new TarWriter(join(folder, "none", "a.tar"))).toThrow(DiskError);
   });
 });
 

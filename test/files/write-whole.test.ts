@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { DataError } from "../../src/errors.js";
+import { DiskError } from "../../src/errors.js";
 import { besidePath, putInPlace, WholeFile, writeWhole, writeWholeFolder } from "../../src/files/write-whole.js";
 import { folderOfThisFile } from "../support/train-run.js";
 
@@ -64,7 +64,7 @@ describe("a file that is written whole", () => {
   ])("says so %s, and leaves nothing", (_, place, message) => {
     const dir = fresh();
     const path = place(dir);
-    expect(() => writeWhole(path, "x")).toThrow(DataError);
+    expect(() => writeWhole(path, "x")).toThrow(DiskError);
     expect(() => writeWhole(path, "x")).toThrow(message);
     expect(names(dir).filter((name) => name.startsWith(".tmp-"))).toEqual([]);
   });

@@ -444,7 +444,7 @@ describeEngine("meta-pseudo-labels: every option changes something", () => {
     emaDecay: [0.5, { method: { emaWarmup: "none" } }],
     emaStart: ["zeros"],
     emaWarmup: ["none"],
-    emaBuffers: ["average"],
+    emaBuffers: ["copy"],
     finetuneSteps: [2],
     finetuneLr: [0.1, { method: { finetuneSteps: 2 } }],
   };

@@ -159,7 +159,7 @@ describeEngine("pi-model", () => {
     scaleByLabels: true,
     rampUpSteps: 2,
     classReduction: "labeled",
-    emaBuffers: "own",
+    emaBuffers: "copy",
     emaStart: "zeros",
     emaWarmup: "none",
     emaDecayRampUp: 0.1,

@@ -144,7 +144,7 @@ describeEngine(NAME, () => {
     rampStart: 0,
     rampEnd: 3,
     emaDecay: 0.3,
-    emaBuffers: "average",
+    emaBuffers: "copy",
   })) {
     test(`${option} ${value} changes something`, () => {
       const end = (method: Record<string, unknown>) => {

@@ -133,7 +133,7 @@ describeEngine("reduced-meta-pseudo-labels", () => {
       emaDecay: [0.5, { method: { emaWarmup: "none" } }],
       emaStart: ["zeros"],
       emaWarmup: ["none"],
-      emaBuffers: ["average"],
+      emaBuffers: ["copy"],
       finetuneSteps: [2],
       finetuneLr: [0.1, { method: { finetuneSteps: 2 } }],
     };

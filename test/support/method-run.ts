@@ -111,7 +111,9 @@ export function tinyRun(name: string, options: TinyRunOptions = {}): TinyRun {
     },
   };
   const table = "table" in definition.options ? { table: tinyTable(EXAMPLES, CLASSES) } : {};
-  const parsed = parseOptions(definition.options, { ...table, ...options.method }, name);
+  // By default the average of so short a run would be the student itself.
+  const average = "emaDecay" in definition.options ? { emaDecay: 0.999 } : {};
+  const parsed = parseOptions(definition.options, { ...table, ...average, ...options.method }, name);
   const method = definition.create(setup, parsed);
   const y = Int32Array.from({ length: EXAMPLES }, (_, i) => i % CLASSES);
   const loader = createLoader(store, y, { views: definition.views(parsed), translate, flip, rng: rng.split("views") });

@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { DataError } from "../../src/errors.js";
+import { DataError, DiskError } from "../../src/errors.js";
 import { besidePath } from "../../src/files/write-whole.js";
 import { Rng } from "../../src/rng.js";
 import { PredictionTable, type TableInfo, writePredictionTable } from "../../src/targets/index.js";
@@ -91,7 +91,7 @@ describeEngine("prediction table", () => {
     expect(() => writePredictionTable(path, tinyInfo(N, K), broken())).toThrow("the model failed");
     expect([path, besidePath(path)].map((name) => existsSync(name))).toEqual([false, false]);
     const nowhere = join(folder, "no", "such", "folder");
-    expect(() => writePredictionTable(nowhere, tinyInfo(N, K), chunksOf(N))).toThrow(DataError);
+    expect(() => writePredictionTable(nowhere, tinyInfo(N, K), chunksOf(N))).toThrow(DiskError);
   });
 
   test.each<[string, (path: string) => unknown, RegExp]>([

@@ -54,6 +54,7 @@ async function demoCommand(options: DemoOptions, json: boolean): Promise<void> {
       process.exitCode = interruptedExitCode;
       return;
     }
+    if (outcome.trouble) throw outcome.trouble;
     const { result } = outcome;
     const curve = evaluations.map(({ step, test }) => [step, test![result.predictor]!.error] as const);
     done.push({ method: config.method, result, curve });

@@ -1,5 +1,4 @@
 /** `fewlabels train [run.yaml] [flags]`: one run. */
-import type { RunConfig } from "../../config/resolve.js";
 import { boolean } from "../../options.js";
 import type { RunResult } from "../../run/events.js";
 import { RunFolder } from "../../run/index.js";
@@ -37,19 +36,21 @@ async function trainCommand(file: string | undefined, json: boolean, context: Co
     const result = RunFolder.open(config.out).result<RunResult>();
     if (result) {
       printError(`${config.out} is finished: all ${result.steps} steps are done; nothing to resume`);
-      printResult(result, config, json);
+      printResult(result, config.out, json);
       return;
     }
   }
   const outcome = await runTraining(config, progress);
-  if (outcome.kind === "done") printResult(outcome.result, config, json);
-  else {
-    printError(`continue with: fewlabels train --resume ${quoted(config.out)}`);
-    process.exitCode = interruptedExitCode;
+  if (outcome.kind === "done") {
+    printResult(outcome.result, outcome.out, json);
+    if (outcome.trouble) throw outcome.trouble;
+  } else {
+    printError(`continue with: fewlabels train --resume ${quoted(outcome.out)}`);
+    process.exitCode ||= interruptedExitCode; // 1 where stdout could not be written
   }
 }
 
-function printResult(result: RunResult, config: RunConfig, json: boolean): void {
+function printResult(result: RunResult, out: string, json: boolean): void {
   if (json) {
     print(JSON.stringify(result));
     return;
@@ -64,7 +65,7 @@ function printResult(result: RunResult, config: RunConfig, json: boolean): void 
           `best on validation: step ${bestVal.step} with ${bestVal.valError.toFixed(2)} %; its test error is ${bestVal.error.toFixed(2)} %`,
         ]
       : []),
-    `${speed}, ${(result.stepSecondsMedian * 1000).toFixed(1)} ms a step, ${Math.round(result.peakMemoryMB)} MB at most; everything is in ${config.out}`,
+    `${speed}, ${(result.stepSecondsMedian * 1000).toFixed(1)} ms a step, ${Math.round(result.peakMemoryMB)} MB at most; everything is in ${out}`,
   );
 }
 
