@@ -18,7 +18,7 @@ export { encodePixmap } from "./files/pixmap.js";
 export { decodeSafetensors, writeSafetensors } from "./files/safetensors.js";
 export { TarFile } from "./files/tar.js";
 export { TarWriter } from "./files/tar-writer.js";
-export { defaultMaxMegapixels, decodeImage, readImage } from "./images/decode.js";
+export { decodeImage, defaultMaxMegapixels, readImage } from "./images/decode.js";
 export { encodeImage } from "./images/encode.js";
 export type { Decoding } from "./images/image-set.js";
 export { normalizeData } from "./images/normalize.js";
