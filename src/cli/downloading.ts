@@ -3,7 +3,8 @@ import type { FetchControl } from "../data/download/fetch-file.js";
 import { UsageError } from "../errors.js";
 import { printError } from "./output.js";
 import { Progress } from "./progress.js";
-import { interruptedExitCode, stopSignals } from "./run-training.js";
+import { interruptedExitCode } from "./run-training.js";
+import { onStopSignals } from "./signals.js";
 
 export interface DownloadControl extends Pick<FetchControl, "stallSeconds" | "signal" | "onNote"> {
   /** Another server, by FEWLABELS_MIRROR. */
@@ -20,8 +21,7 @@ export async function downloading(
 ): Promise<void> {
   const progress = new Progress({ stream: json ? process.stderr : process.stdout });
   const abort = new AbortController();
-  const stop = () => (abort.signal.aborted ? process.exit(interruptedExitCode) : abort.abort());
-  for (const signal of stopSignals) process.on(signal, stop);
+  const ignoreSignals = onStopSignals((times) => (times > 1 ? process.exit(interruptedExitCode) : abort.abort()));
   const control: DownloadControl = {
     mirror: mirrorFrom(who, process.env.FEWLABELS_MIRROR),
     stallSeconds: timeout,
@@ -38,7 +38,7 @@ export async function downloading(
     process.exitCode = interruptedExitCode;
   } finally {
     progress.end();
-    for (const signal of stopSignals) process.off(signal, stop);
+    ignoreSignals();
   }
 }
 

@@ -5,6 +5,7 @@ import type { RunResult, TrainEvent } from "../run/events.js";
 import { runInWorker } from "../train/worker.js";
 import { onReaderGone } from "./output.js";
 import type { Progress } from "./progress.js";
+import { onStopSignals } from "./signals.js";
 
 export type Outcome =
   | {
@@ -15,9 +16,6 @@ export type Outcome =
       readonly trouble?: Error;
     }
   | { readonly kind: "interrupted"; readonly out: string; readonly step: number; readonly path: string };
-
-/** What asks a command to stop and leave things so that it can go on later. */
-export const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** Exit code of a run that was interrupted. */
 export const interruptedExitCode = 130;
@@ -32,20 +30,20 @@ export async function runTraining(
   onEvent: (event: TrainEvent) => void = () => {},
 ): Promise<Outcome> {
   const run = runInWorker(config);
-  let asked = false;
   let interrupted: { step: number; path: string } | undefined;
   let { out } = config;
   let done: RunResult | undefined;
-  const stop = () => {
-    if (asked) {
+  const stop = (times: number) => {
+    if (times > 1) {
       progress.end();
       process.exit(interruptedExitCode);
     }
-    asked = true;
     progress.line("stopping after this step to write a checkpoint; interrupt again to quit at once");
     run.stop();
   };
-  for (const signal of stopSignals) process.on(signal, stop);
+  const ignoreSignals = onStopSignals(stop, {
+    onHangup: () => progress.line("hangup, and no terminal is attached: going on"),
+  });
   const stopListening = onReaderGone(() => run.stop());
   try {
     for await (const event of run) {
@@ -64,6 +62,6 @@ export async function runTraining(
   } finally {
     progress.end();
     stopListening();
-    for (const signal of stopSignals) process.off(signal, stop);
+    ignoreSignals();
   }
 }

@@ -1,0 +1,52 @@
+/** Signals that ask a command to stop, as people and the programs between send them. */
+import { isatty } from "node:tty";
+
+/** What asks a command to stop and leave things so that it can go on later. */
+export const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/**
+ * Two signals so close together are one: `npx` hands the terminal's Ctrl-C on to a process that has had it already. Nobody presses
+ * twice in so few milliseconds.
+ */
+const ONE_MS = 250;
+
+export interface SignalOptions {
+  /** Whether a terminal is attached. Default: whether stdin, stdout or stderr is one. */
+  readonly terminal?: boolean;
+  /** Milliseconds, for tests. */
+  readonly now?: () => number;
+  /** Told, once, of a hangup that is passed over. */
+  readonly onHangup?: () => void;
+}
+
+/**
+ * Calls `stop(1)` on the first signal and `stop(2)` on the next one; returns what takes the listeners off. A hangup where no terminal is
+ * attached is passed over: that is how `nohup` leaves a process, whose own mark (SIGHUP ignored) Node wipes away when it starts.
+ */
+export function onStopSignals(
+  stop: (times: number) => void,
+  {
+    terminal = isatty(0) || isatty(1) || isatty(2),
+    now = () => performance.now(),
+    onHangup = () => {},
+  }: SignalOptions = {},
+): () => void {
+  let times = 0;
+  let last = Number.NEGATIVE_INFINITY;
+  let told = false;
+  const listener = (signal: NodeJS.Signals) => {
+    if (signal === "SIGHUP" && !terminal) {
+      if (!told) onHangup();
+      told = true;
+      return;
+    }
+    const at = now();
+    const again = at - last < ONE_MS;
+    last = at;
+    if (!again) stop(++times);
+  };
+  for (const signal of stopSignals) process.on(signal, listener);
+  return () => {
+    for (const signal of stopSignals) process.off(signal, listener);
+  };
+}

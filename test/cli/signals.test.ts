@@ -1,0 +1,75 @@
+// Ctrl-C through npx, nohup: what signals mean to a run.
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { onStopSignals } from "../../src/cli/signals.js";
+import { describeTraining, start } from "./run-cli.js";
+
+describe("onStopSignals", () => {
+  const heard = (terminal: boolean, ...signals: readonly (readonly [NodeJS.Signals, number])[]) => {
+    const calls: string[] = [];
+    let time = 0;
+    const off = onStopSignals((times) => calls.push(`stop ${times}`), {
+      terminal,
+      now: () => time,
+      onHangup: () => calls.push("hangup"),
+    });
+    for (const [signal, at] of signals) {
+      time = at;
+      process.emit(signal, signal);
+    }
+    off();
+    return calls;
+  };
+
+  it("two close together are one, however the second came; a later one is the second", () => {
+    expect(heard(true, ["SIGINT", 0], ["SIGINT", 1])).toEqual(["stop 1"]);
+    expect(heard(true, ["SIGINT", 0], ["SIGTERM", 40], ["SIGINT", 80])).toEqual(["stop 1"]);
+    expect(heard(true, ["SIGINT", 0], ["SIGINT", 1], ["SIGINT", 900])).toEqual(["stop 1", "stop 2"]);
+  });
+
+  it("a hangup stops where a terminal is attached, and is passed over, said once, where there is none", () => {
+    expect(heard(true, ["SIGHUP", 0])).toEqual(["stop 1"]);
+    expect(heard(false, ["SIGHUP", 0], ["SIGHUP", 500], ["SIGINT", 501])).toEqual(["hangup", "stop 1"]);
+  });
+
+  it("leaves no listener behind", () => {
+    const before = process.listenerCount("SIGINT");
+    onStopSignals(() => {})();
+    expect(process.listenerCount("SIGINT")).toBe(before);
+  });
+});
+
+describeTraining("fewlabels train", () => {
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "fewlabels-signals-"));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const args = (out: string, steps: number) =>
+    `train --dataset two-moons --model mlp --batch 20 --labels 8 --threads 1 --log-every 1 --eval-every 0 --steps ${steps} --out ${join(folder, out)}`.split(
+      " ",
+    );
+
+  it("keeps its checkpoint when Ctrl-C arrives twice at once", async () => {
+    const run = start(args("twice", 1_000_000));
+    await run.seen(/step \d+\//);
+    run.child.kill("SIGINT");
+    run.child.kill("SIGINT");
+    const { code, err } = await run.finished;
+    expect(code).toBe(130);
+    expect(err).toContain("continue with: fewlabels train --resume");
+    expect(readdirSync(join(folder, "twice/checkpoints"))).toHaveLength(1);
+  }, 60_000);
+
+  it("goes on after a hangup where no terminal is attached, as under nohup", async () => {
+    const run = start(args("nohup", 200));
+    await run.seen(/step \d+\//);
+    run.child.kill("SIGHUP");
+    const { code, out } = await run.finished;
+    expect(code).toBe(0);
+    expect(out).toContain("hangup, and no terminal is attached: going on");
+    expect(existsSync(join(folder, "nohup/result.json"))).toBe(true);
+  }, 60_000);
+});
