@@ -117,6 +117,11 @@ function editDistance(a: string, b: string): number {
   return row[b.length]!;
 }
 
+/** A path or a word as a shell takes it, for commands in messages. */
+export function quoted(path: string): string {
+  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+}
+
 function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.join(", ")}]`;

@@ -17,7 +17,8 @@ const table: Readonly<Record<string, readonly string[]>> = {
   batch: ["torch"],
   stateful: ["torch"],
   schedules: [],
-  files: ["node"],
+  // undici only where a proxy is named.
+  files: ["node", "package undici"],
   // The only folder that loads the addon, so the only one here that needs Node's module loader.
   torch: ["node", "package"],
   nn: ["stateful", "torch", "rng"],

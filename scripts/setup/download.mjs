@@ -71,6 +71,7 @@ async function fetchRest({ url, log, stallMs = 30_000, progressMs = 5000 }, part
   try {
     /** @type {Record<string, string>} */
     const headers = resume ? { range: `bytes=${have}-`, "if-range": known.validator } : {};
+    await useProxy();
     const response = await fetch(url, { headers: { ...headers, "accept-encoding": "identity" }, signal: abort.signal });
     if (response.status === 416) {
       // Nothing after what we have: complete, or not this file. The checksum tells.
@@ -118,6 +119,14 @@ async function fetchRest({ url, log, stallMs = 30_000, progressMs = 5000 }, part
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Through the proxy that the environment names, if any: Node's fetch does not look there before version 24. */
+async function useProxy() {
+  const named = ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"].some((name) => process.env[name]);
+  if (!named) return;
+  const { EnvHttpProxyAgent, setGlobalDispatcher } = await import("undici");
+  setGlobalDispatcher(new EnvHttpProxyAgent());
 }
 
 /** @param {string} file */

@@ -1,5 +1,5 @@
 /** Numbers and tables as people read them. */
-export { csvField } from "../files/csv.js";
+export { quoted } from "../errors.js";
 
 /** At least three useful digits whatever the size: 12.3, 0.00412, 1.2e-7; never "0.00" for something that is not 0. */
 export function digits(value: number): string {
@@ -50,11 +50,6 @@ export function table(rows: readonly (readonly string[])[]): string[] {
       .join("  ")
       .trimEnd(),
   );
-}
-
-/** A path as a shell takes it. */
-export function quoted(path: string): string {
-  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 /** Wraps at word ends. */

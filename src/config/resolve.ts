@@ -1,9 +1,9 @@
 /** From what was given (flags, YAML, library fields) to a complete run configuration, or a UsageError that says what to do. */
-import { availableParallelism } from "node:os";
 import { downloadAdvice } from "../data/download/official-files.js";
 import { badValue, findByName, UsageError } from "../errors.js";
 import { type OptionSpec, parseOption, text } from "../options.js";
 import { type BuiltIn, catalog as builtIn, type Listed, type Listing } from "./catalog.js";
+import { usableCores } from "./cores.js";
 import { asFields, type Describe, flatten, type Given } from "./given.js";
 import { absolutePath } from "./paths.js";
 import type { Modules } from "./plugin.js";
@@ -119,7 +119,7 @@ export function resolveConfig<C extends Listing = BuiltIn>(
     labels: absolutePath(runOptions.labels, checkLabels(labels, describe)),
     unlabeled: absolutePath(runOptions.unlabeled, run.unlabeled),
     labeledBatch,
-    threads: run.threads ?? availableParallelism(),
+    threads: run.threads ?? usableCores(),
     out: run.out ?? `runs/${dataSet.item.name}-${method.item.name}-${timestamp(now)}`,
     ...(run.out === undefined ? { nameIsFree: true } : {}),
     evalEvery,

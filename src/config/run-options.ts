@@ -143,7 +143,11 @@ export const runOptions = {
   recompute: boolean(false, {
     doc: "memory: keep only the inputs of the network's blocks and compute the rest again for the gradient; same bits, a third more time",
   }),
-  threads: integer(undefined, { min: 1, max: 1024, doc: "CPU threads of the engine (default: all cores)" }),
+  threads: integer(undefined, {
+    min: 1,
+    max: 1024,
+    doc: "CPU threads of the engine (default: all cores, or what a container's quota allows)",
+  }),
 
   out: text(undefined, { doc: "run folder (default: runs/DATASET-METHOD-TIME)" }),
   resume: text(undefined, {

@@ -1,7 +1,7 @@
 /** The run folder, the whole record of a run: config.json, metrics.jsonl, checkpoints/step-N/, result.json. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { DataError, DiskError, UsageError } from "../errors.js";
+import { DataError, DiskError, quoted, UsageError } from "../errors.js";
 import { cannotWrite, isUnfinished, writeWhole } from "../files/write-whole.js";
 import {
   type Checkpoint,
@@ -53,7 +53,7 @@ export class RunFolder {
       const what = existsSync(join(path, "config.json")) ? "already holds a run" : "is not empty";
       throw new UsageError(
         `${path} ${what}. Give another folder with --out` +
-          (what === "is not empty" ? "" : `, or continue that run: fewlabels train --resume ${path}`),
+          (what === "is not empty" ? "" : `, or continue that run: fewlabels train --resume ${quoted(path)}`),
       );
     }
   }

@@ -8,6 +8,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DataError, DownloadError } from "../../errors.js";
+import { fetchUrl } from "../../files/fetch.js";
 import { bytes as inBytes } from "../../files/packed.js";
 import { putInPlace } from "../../files/write-whole.js";
 
@@ -105,7 +106,7 @@ async function connect(wanted: WantedFile, part: string, control: FetchControl):
   const stall = new AbortController();
   const timer = setTimeout(() => stall.abort(new Error(`no data for ${stallSeconds} s`)), stallSeconds * 1000);
   try {
-    const response = await fetch(wanted.url, {
+    const response = await fetchUrl(wanted.url, {
       headers: { "accept-encoding": "identity", ...(have > 0 ? { range: `bytes=${have}-` } : {}) },
       signal: AbortSignal.any(signal ? [signal, stall.signal] : [stall.signal]),
     });
