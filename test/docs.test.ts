@@ -54,6 +54,24 @@ describe("docs", () => {
     expect(text.match(/(?<![\w.])(?:\/work\/|\/home\/\w|\/Users\/\w|\/root\/|\/tmp\/\w)[^\s`)]*/g) ?? []).toEqual([]);
   });
 
+  it("every file of this repository that a page names is there", () => {
+    const named = /`((?:src|test|native|scripts|bench|docs|examples)\/[\w./-]+\.\w+)`/g;
+    const gone = pages.flatMap((page) =>
+      [...readFileSync(page, "utf8").matchAll(named)]
+        .map((match) => match[1] ?? "")
+        .filter((path) => !existsSync(join(root, path)))
+        .map((path) => `${relative(root, page)}: ${path}`),
+    );
+    expect(gone).toEqual([]);
+  });
+
+  it("every file that the architecture walks through is there", () => {
+    const text = readFileSync(join(root, "docs/architecture.md"), "utf8");
+    const named = [...text.matchAll(/`((?:[a-z0-9-]+\/)+[a-z0-9-]+\.ts)`/g)].map((match) => match[1] ?? "");
+    expect(named.length).toBeGreaterThan(30);
+    expect(named.filter((path) => !path.startsWith("src/") && !existsSync(join(root, "src", path)))).toEqual([]);
+  });
+
   it("every npm script that a page mentions exists", () => {
     const scripts: Record<string, string> = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).scripts;
     const mentioned = pages.flatMap((page) =>
