@@ -22,7 +22,8 @@ export { decodeImage, defaultMaxMegapixels, readImage } from "./images/decode.js
 export { encodeImage } from "./images/encode.js";
 export type { Decoding } from "./images/image-set.js";
 export { normalizeData } from "./images/normalize.js";
-export { parseLabelFile, readLabelText } from "./labels/label-file.js";
+export { parseLabelFile } from "./labels/label-file.js";
+export { readLabelTable, readLabelTable as readLabelText } from "./labels/label-rows.js";
 export { crossEntropy } from "./losses/index.js";
 export { methods } from "./methods/index.js";
 export { findModel, models } from "./models/index.js";

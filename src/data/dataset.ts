@@ -2,6 +2,7 @@
 import type { WeakName } from "../augment/photo.js";
 import type { StrongName } from "../augment/strong.js";
 import type { DamagedFile, Decoding, ImageSet, Normalization, ShardPool } from "../images/image-set.js";
+import type { Found } from "../labels/label-file.js";
 import type { OptionSpec, OptionsOf } from "../options.js";
 import type { Rng } from "../rng.js";
 import type { OfficialData } from "./download/official-files.js";
@@ -25,10 +26,10 @@ export interface DataSet {
   /** Name of a training image as label files call it (`47689_airplane.png`), when the set has such names. */
   nameOf?(index: number): string;
   /**
-   * Position of the training image that a label file calls so, where there is more than one way to call it. "left out": such
-   * an image exists but is not trained on (it is held out for testing, or damaged). Throws DataError where it is ambiguous.
+   * The training image that a label file calls so, where there is more than one way to call it; `pseudo`: the row is a model's guess, for
+   * images without a label. Throws DataError where it is ambiguous.
    */
-  locate?(name: string): number | "left out" | undefined;
+  locate?(name: string, pseudo?: boolean): Found;
   /** The labels file has become `train.labels`, so there is nothing left to read from it. */
   readonly labelsFileRead?: boolean;
   /** Images that the labels file does not name keep the label that `train.labels` has for them. */

@@ -6,7 +6,9 @@ import { DataError } from "../errors.js";
 import type { DamagedFile, Decoding, ImageSet } from "../images/image-set.js";
 import { decodingOf, decodingOptions, holdOutOptions } from "../images/picture-options.js";
 import { andMore, type Known, rejectConflicts, testOverlap } from "../labels/by-content.js";
+import { byNumberOrName, classReader, composed } from "../labels/class-names.js";
 import { checkClasses, fingerprintOf, holdOut } from "../labels/hold-out.js";
+import type { Found } from "../labels/label-file.js";
 import { choice, integer, number, path } from "../options.js";
 import { type DataSet, defineDataSet } from "./dataset.js";
 import { listShards } from "./shards/list.js";
@@ -54,7 +56,7 @@ export const shards = defineDataSet({
     const paths = listShards(dir!);
     const labeled = await readShards(paths, limits);
     const tests = options.testShards === "" ? undefined : await readShards(listShards(options.testShards), limits);
-    const classes = classesOf(labeled, paths[0]!);
+    const classes = classesOf(labeled, paths);
     const train = withLabels(labeled, classes, "train");
     const test = tests && withLabels(tests, classes, "test").filter(({ label }) => label >= 0);
     rejectConflicts([...train, ...(test ?? [])], classes);
@@ -83,6 +85,7 @@ export const shards = defineDataSet({
       translate: Math.max(1, Math.round(size / 16)),
       normalize: "channel",
       nameOf: (index) => trains[index]!.name,
+      locate: locator([...labeled.pictures, ...(tests?.pictures ?? [])], labeled.damaged, trains),
       remarks: remarksOf(damaged),
       damaged,
       fingerprint: fingerprintOf([decoding, classes, pool ? pool.fingerprint : ""], kept),
@@ -97,33 +100,29 @@ interface Row extends Known {
   readonly at: number;
 }
 
-/** Names of a manifest; else whole numbers 0 .. K-1; else the labels in the order of their code units. */
-function classesOf({ pictures }: ReadShards, shard: string): readonly string[] {
-  const manifest = findManifest(shard);
-  const found = [...new Set(pictures.flatMap(({ label }) => (label === undefined ? [] : [label])))].sort();
+/**
+ * The classes of all manifests together, by name; else the labels that were found. One manifest's order stays; else names are in their order,
+ * numbers in them by value.
+ */
+function classesOf({ pictures }: ReadShards, paths: readonly string[]): readonly string[] {
+  const found = pictures.flatMap(({ label }) => (label === undefined ? [] : [label]));
   if (found.length === 0) {
     throw new DataError(
       `shards: none of the ${pictures.length} pictures of --data has a label (KEY.cls, or KEY.json with "label"). Shards without labels go to --unlabeled`,
     );
   }
-  if (manifest) return manifest.classes;
-  if (found.length === 1) {
-    throw new DataError(`shards: the labeled shards know one class only, "${found[0]}"; a classifier needs two`);
-  }
-  if (!found.every((label) => /^\d{1,6}$/.test(label))) return found;
-  return Array.from({ length: 1 + Math.max(...found.map(Number)) }, (_, k) => String(k));
+  const lists = paths.flatMap((path) => findManifest(path)?.classes ?? []);
+  const [first] = paths.flatMap((path) => findManifest(path) ?? []);
+  const names = [...new Map([...lists, ...found].map((name) => [composed(name).trim(), name])).values()];
+  if (first && names.length === first.classes.length) return first.classes;
+  if (names.length > 1) return names.sort(byNumberOrName);
+  throw new DataError(`shards: the labeled shards know one class only, "${names[0]}"; a classifier needs two`);
 }
 
 function withLabels({ pictures }: ReadShards, classes: readonly string[], part: "train" | "test"): Row[] {
-  const positions = new Map(classes.map((name, k) => [name, k]));
+  const classOf = classReader(classes);
   return pictures.map(({ key, shard, hash, label }, at) => {
-    const number = label !== undefined && /^\d{1,6}$/.test(label) ? Number(label) : -1;
-    const k = label === undefined ? -1 : (positions.get(label) ?? (number < classes.length ? number : -1));
-    if (label !== undefined && k < 0) {
-      throw new DataError(
-        `${shard}: "${key}" has the label "${label.slice(0, 80)}", which is none of the ${classes.length} classes: ${classes.slice(0, 10).join(", ")}`,
-      );
-    }
+    const k = label === undefined ? -1 : classOf(label, `${shard}: label of "${key}"`);
     return { name: key, hash, label: k, part: part === "train" && k < 0 ? "unlabeled" : part, at };
   });
 }
@@ -134,6 +133,24 @@ function checkOverlap(rows: readonly Row[]): void {
   throw new DataError(
     `shards: ${labeled.length} labeled pictures are also in the test shards, the first "${rows[labeled[0]!]!.name}": the error would be too good. Remove them from one of the two`,
   );
+}
+
+/** By key, never by place: a key may be a number. A model's guess (`pseudo`) is for a picture without a label. */
+function locator(
+  pictures: readonly { readonly key: string }[],
+  damaged: readonly DamagedFile[],
+  trains: readonly Row[],
+) {
+  const positions = new Map(trains.map(({ name }, i) => [name, i]));
+  const others = new Set([
+    ...pictures.map(({ key }) => key),
+    ...damaged.map(({ file }) => file.replace(/^.*?: /s, "")),
+  ]);
+  return (name: string, pseudo = false): Found => {
+    const at = positions.get(name);
+    if (at === undefined) return others.has(name) ? "left out" : undefined;
+    return pseudo && trains[at]!.label >= 0 ? "labeled" : at;
+  };
 }
 
 function imagesOf({ pixels }: ReadShards, rows: readonly Row[], { size, channels }: Decoding): ImageSet {

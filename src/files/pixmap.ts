@@ -29,15 +29,31 @@ export function encodePixmap({ width, height, channels, pixels }: Pixmap): Uint8
   return out;
 }
 
-/** Reads a binary PPM or PGM of 8 bits; `{ reason }` where it is none. */
-export function decodePixmap(content: Uint8Array): Pixmap | { readonly reason: string } {
-  const head = Buffer.from(content.buffer, content.byteOffset, Math.min(32, content.length)).toString("latin1");
-  const match = /^P([56])\s+(\d{1,6})\s+(\d{1,6})\s+(\d{1,5})\s/.exec(head);
+/** Bytes in which a header, its comments (`# made by ...`) included, has to end. */
+const headBytes = 1024;
+const gap = "(?:\\s+(?:#[^\\n]*\\n)?)+";
+const headPattern = new RegExp(`^P([56])${gap}(\\d{1,6})${gap}(\\d{1,6})${gap}(\\d{1,5})\\s`);
+
+/** Width and height that a header announces. Throws where it is none. */
+export function pixmapSides(head: Uint8Array): { readonly width: number; readonly height: number } {
+  const match = headPattern.exec(Buffer.from(head.subarray(0, headBytes)).toString("latin1"));
+  if (!match) throw new Error("no binary PPM or PGM header");
+  return { width: Number(match[2]), height: Number(match[3]) };
+}
+
+/** Reads a binary PPM or PGM of 8 bits with at most `limit` pixels; `{ reason }` where it is none. */
+export function decodePixmap(
+  content: Uint8Array,
+  limit = Number.MAX_SAFE_INTEGER,
+): Pixmap | { readonly reason: string } {
+  const head = Buffer.from(content.buffer, content.byteOffset, Math.min(headBytes, content.length)).toString("latin1");
+  const match = headPattern.exec(head);
   if (!match) return { reason: "no binary PPM or PGM header" };
   const [width, height, levels] = [Number(match[2]), Number(match[3]), Number(match[4])];
   if (levels !== 255) return { reason: `${levels} gray levels; only 255 are read` };
   const channels = match[1] === "6" ? 3 : 1;
   const area = width * height;
+  if (area > limit) return { reason: `its header announces more than ${limit / 1e6} megapixels` };
   const expected = match[0].length + channels * area;
   if (area === 0 || content.length !== expected) {
     return { reason: `${width}x${height} pixels need ${expected} bytes, found ${content.length}` };

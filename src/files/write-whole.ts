@@ -115,6 +115,11 @@ export function putInPlace(beside: string, path: string): void {
   flush(dirname(path));
 }
 
+/** Makes a folder and those above it, for what is to be written. Throws as `writeWhole` does. */
+export function makeFolder(path: string): void {
+  writing(path, () => mkdirSync(path, { recursive: true }));
+}
+
 function writing<T>(path: string, work: () => T): T {
   try {
     return work();

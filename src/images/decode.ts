@@ -6,9 +6,13 @@ import { createHash } from "node:crypto";
 import { open, readFile, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { EngineError } from "../errors.js";
+import { fsPath, shownName } from "../files/names.js";
 import { bytes } from "../files/packed.js";
-import { formatOfName, type ImageFormat, sniffBytes, sniffFormat } from "./image-files.js";
+import { pixmapSides } from "../files/pixmap.js";
+import { readHead } from "./image-files.js";
+import { formatOfName, type ImageFormat, sniffBytes, sniffFormat } from "./image-formats.js";
 import type { Decoding } from "./image-set.js";
+import { openSource } from "./plain-source.js";
 
 /** Longer files are no photos. */
 const maxFileBytes = 512 * 2 ** 20;
@@ -89,7 +93,8 @@ async function decodeInput(
   const { size, channels, fit, maxMegapixels } = decoding;
   try {
     const options = { limitInputPixels: maxMegapixels * 1e6, failOn: "error", pages: 1 } as const;
-    const picture = sharp(input, options);
+    const picture = await openSource(sharp, input, format, options);
+    if ("reason" in picture) return picture;
     const { width = 0, height = 0 } = measure ? await picture.metadata() : {};
     const { data, info } = await picture
       .autoOrient()
@@ -131,31 +136,28 @@ function toPlanes(data: Uint8Array, channels: number): Uint8Array {
 export async function readImage(path: string, decoding: Decoding, measure: Measure = {}): Promise<ReadImage | Damage> {
   let content: Buffer;
   try {
-    const info = await stat(path);
+    const info = await stat(fsPath(path));
     if (!info.isFile()) return { reason: "not a file" };
     if (info.size > maxFileBytes) return { reason: `${bytes(info.size)} are too long for a picture` };
-    content = await readFile(path);
+    content = await readFile(fsPath(path));
   } catch (error) {
     return unreadable(error as NodeJS.ErrnoException);
   }
   const hash = createHash("sha256").update(content).digest("hex");
   const image = await decodeImage(content, decoding, measure);
   if ("reason" in image) return { ...image, hash };
-  return { ...image, hash, wrongExtension: formatOfName(path) !== image.format };
+  return { ...image, hash, wrongExtension: formatOfName(shownName(path)) !== image.format };
 }
 
 /**
  * The picture of a file that has been looked at before: nothing is hashed, and reading and decoding are one piece of work on
  * sharp's threads, which goes on while this thread is busy.
  */
-export function decodeFile(path: string, decoding: Decoding): Promise<DecodedImage | Damage> {
-  return decodeInput(path, formatOfKnown(path), decoding, false);
-}
-
-/** For messages only. */
-function formatOfKnown(path: string): ImageFormat {
-  const format = formatOfName(path);
-  return format === undefined || format === "foreign" ? "jpeg" : format;
+export async function decodeFile(path: string, decoding: Decoding): Promise<DecodedImage | Damage> {
+  const head = readHead(path);
+  const format = head && sniffFormat(head);
+  const plain = typeof format === "string" && format !== "ppm" && format !== "gif" && fsPath(path) === path;
+  return plain ? decodeInput(path, format, decoding, false) : readImage(path, decoding);
 }
 
 /** Bytes at the beginning and at the end of a file that `readHeader` reads. */
@@ -171,10 +173,11 @@ export async function readHeader(
 ): Promise<Omit<ReadImage, "pixels"> | Damage> {
   let ends: Uint8Array[];
   try {
-    const file = await open(path, "r");
+    // Before it is opened: opening a pipe waits for somebody to write.
+    if (!(await stat(fsPath(path))).isFile()) return { reason: "not a file" };
+    const file = await open(fsPath(path), "r");
     try {
       const info = await file.stat();
-      if (!info.isFile()) return { reason: "not a file" };
       if (info.size === 0) return { reason: "the file is empty" };
       if (info.size > maxFileBytes) return { reason: `${bytes(info.size)} are too long for a picture` };
       const read = async (from: number) => {
@@ -194,14 +197,21 @@ export async function readHeader(
   if (typeof format !== "string") return { reason: format.reason, hash };
   const sharp = await loadSharp();
   try {
-    const { width = 0, height = 0 } = await sharp(path, { limitInputPixels: false }).metadata();
+    const { width = 0, height = 0 } = await dimensionsOf(sharp, path, format, ends[1]!);
     if (width * height > maxMegapixels * 1e6) {
       return { reason: `its header announces more than ${maxMegapixels} megapixels`, hash };
     }
-    return { hash, format, wrongExtension: formatOfName(path) !== format };
+    return { hash, format, wrongExtension: formatOfName(shownName(path)) !== format };
   } catch {
     return { reason: `cut short or damaged: its ${format.toUpperCase()} header cannot be read`, hash };
   }
+}
+
+/** By the header alone. Throws where it cannot be read. */
+async function dimensionsOf(sharp: Sharp, path: string, format: ImageFormat, head: Uint8Array) {
+  if (format === "ppm") return pixmapSides(head);
+  const name = fsPath(path);
+  return sharp(typeof name === "string" ? name : await readFile(name), { limitInputPixels: false }).metadata();
 }
 
 function unreadable({ code, message }: NodeJS.ErrnoException): Damage {

@@ -3,12 +3,13 @@
  * what is far from the labeled images stays out.
  * @see methods.md 4.5: UDA and Meta Pseudo Labels keep the best n a class; Noisy Student repeats small classes up to n
  */
+
 import { dirname } from "node:path";
 import { manifestPath } from "../data/shards/manifest.js";
 import { ShardWriter, uniqueKey, writeManifest } from "../data/shards/pack.js";
 import { openPicturePool, type PicturePool } from "../data/shards/picture-pool.js";
 import type { DecodedPicture } from "../data/shards/samples.js";
-import { makeFolder } from "../files/make-folder.js";
+import { makeFolder } from "../files/write-whole.js";
 import type { DamagedFile, Decoding } from "../images/image-set.js";
 import { LabelWriter } from "../labels/write-labels.js";
 import { BestOf } from "./best-of.js";

@@ -1,7 +1,8 @@
 /** Labels for unlabeled pictures from a trained run, written as a labels file. */
+
 import { dirname, join } from "node:path";
 import { DataError } from "../errors.js";
-import { makeFolder } from "../files/make-folder.js";
+import { makeFolder } from "../files/write-whole.js";
 import { isFolder, listImages } from "../images/image-files.js";
 import { LabelWriter } from "../labels/write-labels.js";
 import { openPredictor, type PredictorOptions } from "./predict.js";

@@ -1,5 +1,4 @@
 /** Writes label files as `label-file.ts` reads them back, whole or not at all. */
-import { csvField } from "../files/csv.js";
 import { WholeFile, writeWhole } from "../files/write-whole.js";
 
 /** Gathered before it is written. */
@@ -42,4 +41,9 @@ export function writeLabelList(path: string, rows: readonly (readonly [name: str
     ? rows.map(([name, label]) => `${name} ${label}`)
     : ["file,label", ...rows.map(([name, label]) => `${csvField(name)},${csvField(label)}`)];
   writeWhole(path, `${lines.join("\n")}\n`);
+}
+
+/** A CSV field as in RFC 4180: in quotes where it holds a comma, a quote, a line end or outer blanks. */
+function csvField(text: string): string {
+  return /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

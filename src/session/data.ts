@@ -12,8 +12,9 @@ import { fingerprint } from "../data/fingerprint.js";
 import { DataError, UsageError } from "../errors.js";
 import type { DamagedFile, Decoding, Normalization, ShardPool } from "../images/image-set.js";
 import { normalizeData } from "../images/normalize.js";
-import { parseLabelFile, readLabelText } from "../labels/label-file.js";
+import { parseLabelFile } from "../labels/label-file.js";
 import { redrawLabels } from "../labels/label-noise.js";
+import { readLabelTable } from "../labels/label-rows.js";
 import { type Split, splitData } from "../labels/split.js";
 import { Rng } from "../rng.js";
 
@@ -58,7 +59,7 @@ const GENERATED_DATA_SEED = 0;
 export async function loadSplit(
   config: RunConfig,
   definition: DataSetDefinition,
-): Promise<{ readonly data: DataSet; readonly split: Split }> {
+): Promise<{ readonly data: DataSet; readonly split: Split; readonly remarks: readonly string[] }> {
   const rng = Rng.fromSeed(GENERATED_DATA_SEED).split(`dataset:${config.dataset}`);
   const { labels, unlabeled } = config;
   const data = await definition.load({
@@ -72,11 +73,12 @@ export async function loadSplit(
   if (data.pool && (config.unlabeledImbalance ?? 1) !== 1) {
     throw new UsageError("unlabeledImbalance: draws by the true class, and images in shards have none. Leave it out");
   }
+  const wanted = data.labelsFileRead ? "all" : labelsOf(labels, data);
   const split = splitData(
     data,
     {
       validation: config.val,
-      labels: data.labelsFileRead ? "all" : labelsOf(labels, data),
+      labels: wanted,
       labelDraw: config.labelDraw,
       imbalance: config.imbalance ?? 1,
       unlabeledImbalance: config.unlabeledImbalance ?? 1,
@@ -85,7 +87,19 @@ export async function loadSplit(
     },
     Rng.fromSeed(config.labelSeed),
   );
-  return { data, split };
+  const read = typeof wanted === "object" ? (wanted.remarks ?? []) : [];
+  return { data, split, remarks: [...(data.remarks ?? []), ...read, ...classesWithout(data, split)] };
+}
+
+/** A class that nothing is learned of is never predicted. */
+function classesWithout({ classes }: DataSet, { labeled, y }: Split): string[] {
+  const seen = new Set(labeled.map((row) => y[row]!));
+  const without = classes.filter((_, k) => !seen.has(k));
+  if (without.length === 0) return [];
+  const names = `${without.slice(0, 5).join(", ")}${without.length > 5 ? ", ..." : ""}`;
+  return [
+    `${without.length} of ${classes.length} classes have no labeled image to learn from, and will never be predicted: ${names}`,
+  ];
 }
 
 /**
@@ -98,7 +112,7 @@ export async function prepareData(
   views: readonly Views[] = [],
   working: WorkingRows | undefined = undefined,
 ): Promise<PreparedData> {
-  const { data, split: clean } = await loadSplit(config, definition);
+  const { data, split: clean, remarks } = await loadSplit(config, definition);
   const noise = Rng.fromSeed(config.labelSeed).split("label-noise");
   const { y, ...labelNoise } = redrawLabels(clean, config.labelNoise, data.classes.length, noise);
   const normalize = (config.normalize as Normalization | undefined) ?? data.normalize;
@@ -158,7 +172,7 @@ export async function prepareData(
     flip: config.flip ?? data.flip,
     strong,
     fingerprint: data.fingerprint ?? fingerprint(data),
-    remarks: data.remarks ?? [],
+    remarks,
     damaged: data.damaged ?? [],
     decoding: data.decoding,
     pool: data.pool,
@@ -183,5 +197,5 @@ function labelsOf(labels: string, data: DataSet) {
   if (!isLabelsFile(labels)) return Number(labels);
   if (!existsSync(labels))
     throw new DataError(`${labels}: there is no such labels file (--labels takes a number, a file or "all")`);
-  return parseLabelFile(readLabelText(labels), data, labels);
+  return parseLabelFile(readLabelTable(labels), data, labels);
 }

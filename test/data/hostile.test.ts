@@ -13,7 +13,8 @@ import { parseSvhn, svhn } from "../../src/data/svhn.js";
 import { DataError } from "../../src/errors.js";
 import { parseIdx } from "../../src/files/idx.js";
 import { parseMat5 } from "../../src/files/mat5.js";
-import { parseLabelFile, readLabelText } from "../../src/labels/label-file.js";
+import { parseLabelFile } from "../../src/labels/label-file.js";
+import { readLabelText } from "../../src/labels/label-rows.js";
 import { Rng } from "../../src/rng.js";
 import { damaged, expectDataErrorOrValue, idx, mat5 } from "../files/bytes.js";
 import { temporaryFolder } from "../setup/helpers.js";
@@ -307,6 +308,6 @@ describe("label files of any bytes", () => {
     expect(() => readLabelText(folder)).toThrow(/is not a file; expected a labels file/);
     expect(() => readLabelText(join(folder, "none.csv"))).toThrow(/there is no such labels file/);
     writeFileSync(large, "0 cat");
-    expect(readLabelText(large)).toBe("0 cat");
+    expect(readLabelText(large).text).toBe("0 cat");
   });
 });

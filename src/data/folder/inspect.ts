@@ -1,10 +1,14 @@
 /** What is in a folder of pictures: counts, sizes, duplicates, damaged and misnamed files, mistakes. */
 
+import { DataError } from "../../errors.js";
 import { defaultMaxMegapixels, readImages } from "../../images/decode.js";
-import type { ImageFormat } from "../../images/image-files.js";
+import type { ImageFormat } from "../../images/image-formats.js";
 import type { DamagedFile } from "../../images/image-set.js";
 import { conflicts, duplicateGroups, type Known, testOverlap } from "../../labels/by-content.js";
-import { type LayoutOptions, pictureFinder, scanFolder } from "./layout.js";
+import { classReader } from "../../labels/class-names.js";
+import type { LabelTable } from "../../labels/label-rows.js";
+import { pictureFinder } from "./finder.js";
+import { type FolderLayout, type LayoutOptions, scanFolder } from "./layout.js";
 
 export interface FolderReport {
   readonly dir: string;
@@ -29,6 +33,8 @@ export interface FolderReport {
   readonly damaged: readonly DamagedFile[];
   /** Files whose name promises another format. */
   readonly misnamed: readonly string[];
+  /** Rows of the labels file that training refuses: no such picture, no such class, two labels. */
+  readonly badRows: readonly string[];
   readonly remarks: readonly string[];
 }
 
@@ -41,8 +47,9 @@ export interface Range {
 /** Reads every file whole. Throws DataError where the folder is none that can be trained on. */
 export async function inspectFolder(dir: string, options: LayoutOptions = {}): Promise<FolderReport> {
   const layout = scanFolder(dir, options);
-  const find = pictureFinder(layout.files, layout.roots);
-  const given = new Map(layout.rows.map(({ name, label }) => [find(name), layout.classes.indexOf(label)]));
+  const { given, problems } = layout.table
+    ? lookUp(layout, layout.table, options.labelsFile ?? "labels")
+    : { given: new Map<number, number>(), problems: [] };
   const known: (Known | undefined)[] = layout.files.map(() => undefined);
   const damage = new Map<number, string>();
   const misnamed: string[] = [];
@@ -56,7 +63,7 @@ export async function inspectFolder(dir: string, options: LayoutOptions = {}): P
       damage.set(i, image.reason);
       return;
     }
-    const label = layout.kind === "flat" ? (given.get(i) ?? -1) : file.label;
+    const label = layout.kind === "flat" || file.label < 0 ? (given.get(i) ?? -1) : file.label;
     const part = file.part === "test" ? "test" : label < 0 ? "unlabeled" : "train";
     known[i] = { name: file.name, hash: image.hash, part, label };
     formats[image.format] = (formats[image.format] ?? 0) + 1;
@@ -89,8 +96,31 @@ export async function inspectFolder(dir: string, options: LayoutOptions = {}): P
     inTest: names([...overlap.labeled, ...overlap.unlabeled].sort((a, b) => a - b)),
     damaged: layout.files.flatMap(({ name }, i) => (damage.has(i) ? [{ file: name, reason: damage.get(i)! }] : [])),
     misnamed: misnamed.sort(),
+    badRows: problems,
     remarks: layout.remarks,
   };
+}
+
+/** Every row is looked up, and what is wrong with it kept: training ends at the first. */
+function lookUp({ files, roots, classes }: FolderLayout, { rows }: LabelTable, labelsFile: string) {
+  const [find, classOf] = [pictureFinder(files, roots), classReader(classes)];
+  const given = new Map<number, number>();
+  const problems: string[] = [];
+  for (const { line, name, label } of rows) {
+    const where = `${labelsFile}:${line}`;
+    try {
+      const [at, k] = [find(name), classOf(label, where)];
+      if (at === undefined) throw new DataError(`${where}: there is no picture "${name}"`);
+      const before = given.get(at);
+      if (before !== undefined && before !== k)
+        throw new DataError(`${where}: "${name}" is labeled "${label}" here and "${classes[before]}" further up`);
+      given.set(at, k);
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error;
+      problems.push(error.message.startsWith(where) ? error.message : `${where}: ${error.message}`);
+    }
+  }
+  return { given, problems };
 }
 
 function rangeOf(values: readonly number[]): Range {

@@ -3,11 +3,14 @@ import { DataError } from "../../errors.js";
 import type { Decoding, ImageSet, PictureFiles } from "../../images/image-set.js";
 import { decodingOf } from "../../images/picture-options.js";
 import { conflicts, type Known, rejectConflicts } from "../../labels/by-content.js";
+import { classReader } from "../../labels/class-names.js";
 import { checkClasses, fingerprintOf, holdOut } from "../../labels/hold-out.js";
-import { classOf, parseLabelFile, readLabelText } from "../../labels/label-file.js";
+import { type Found, parseLabelFile } from "../../labels/label-file.js";
+import type { LabelTable } from "../../labels/label-rows.js";
 import type { OptionsOf } from "../../options.js";
 import type { DataSet, LoadContext } from "../dataset.js";
-import { type FolderLayout, type LayoutOptions, type PictureFile, pictureFinder, scanFolder } from "./layout.js";
+import { pictureFinder } from "./finder.js";
+import { type FolderLayout, type LayoutOptions, type PictureFile, scanFolder } from "./layout.js";
 import type { folderOptions } from "./options.js";
 import { separate } from "./parts.js";
 import { type Contents, checkDamaged, damagedRemark, levelsOf, readFiles } from "./read.js";
@@ -79,7 +82,7 @@ export async function loadFolder(
     decoding,
     ...traits,
   };
-  if (labelsFile !== undefined && !labels) checkLabelsFile(data, layout, labelsFile, trains, remarks, options);
+  if (layout.table && !labels) checkLabelsFile(data, layout, layout.table, labelsFile!, trains, remarks, options);
   return data;
 }
 
@@ -139,13 +142,14 @@ function conflictRemark(known: readonly Slot[]): string[] {
 /** Label by file, of a flat folder. Throws DataError on names that do not exist and on images labeled twice differently. */
 function labelsOfFile(layout: FolderLayout, labelsFile: string): Map<number, number> {
   const find = pictureFinder(layout.files, layout.roots);
+  const classOf = classReader(layout.classes);
   const labels = new Map<number, number>();
-  for (const { line, name, label } of layout.rows) {
+  for (const { line, name, label } of layout.table?.rows ?? []) {
     const where = `${labelsFile}:${line}`;
     const at = find(name);
     if (at === undefined)
       throw new DataError(`${where}: there is no picture "${name}" in ${layout.roots.join(" or ")}`);
-    const k = classOf(label, layout.classes, where);
+    const k = classOf(label, where);
     const before = labels.get(at);
     if (before !== undefined && before !== k) {
       throw new DataError(
@@ -160,12 +164,13 @@ function labelsOfFile(layout: FolderLayout, labelsFile: string): Map<number, num
 function checkLabelsFile(
   data: DataSet,
   layout: FolderLayout,
+  table: LabelTable,
   labelsFile: string,
   trains: readonly Slot[],
   remarks: string[],
   { keepLabels }: FolderOptions,
 ): void {
-  const { index, y, leftOut = 0 } = parseLabelFile(readLabelText(labelsFile), data, labelsFile);
+  const { index, y, leftOut = 0 } = parseLabelFile(table, data, labelsFile);
   rejectConflicts(
     Array.from(index, (at, i) => ({ ...trains[at]!, label: y[i]! })),
     layout.classes,
@@ -174,6 +179,13 @@ function checkLabelsFile(
     remarks.push(
       `${leftOut} rows of ${labelsFile} name pictures that are held out for testing or damaged: passed over`,
     );
+  const inFolders = Array.from(index).flatMap((at, i) => (trains[at]!.label >= 0 ? [trains[at]!.label === y[i]] : []));
+  const other = inFolders.filter((same) => !same).length;
+  if (2 * other > inFolders.length) {
+    remarks.push(
+      `${labelsFile} gives ${other} of ${inFolders.length} pictures in class folders another class than their folder: are its names or numbers meant otherwise? The file counts`,
+    );
+  }
   const named = new Set(index);
   const hidden = trains.filter(({ label }, i) => label >= 0 && !named.has(i)).length;
   if (hidden > 0 && !keepLabels)
@@ -210,11 +222,18 @@ function compactRows(pixels: Uint8Array, slots: readonly Slot[], shape: Shape) {
   return { pixels: pixels.subarray(0, slots.length * size), count: slots.length, ...shape };
 }
 
+/** A model's guess (`pseudo`) is for an unlabeled picture, even where a labeled one has the same name. */
 function locator(layout: FolderLayout, trains: readonly Slot[]): NonNullable<DataSet["locate"]> {
   const find = pictureFinder(layout.files, layout.roots);
+  const without = layout.files.flatMap((file, slot) => (file.part === "unlabeled" ? [{ ...file, slot }] : []));
+  const findWithout = pictureFinder(without, layout.roots);
   const positions = new Map(trains.map(({ slot }, i) => [slot, i]));
-  return (name) => {
-    const slot = find(name);
-    return slot === undefined ? undefined : (positions.get(slot) ?? "left out");
+  return (name, pseudo = false): Found => {
+    const guessed = pseudo ? findWithout(name) : undefined;
+    const slot = guessed === undefined ? find(name) : without[guessed]!.slot;
+    if (slot === undefined) return undefined;
+    const at = positions.get(slot);
+    if (at === undefined) return "left out";
+    return pseudo && trains[at]!.label >= 0 ? "labeled" : at;
   };
 }

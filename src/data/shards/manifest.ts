@@ -3,6 +3,7 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { DataError } from "../../errors.js";
+import type { ShardLabel } from "./samples.js";
 
 export interface ShardManifest {
   readonly classes: readonly string[];
@@ -24,6 +25,22 @@ export function manifestPath(prefix: string): string {
 /** `PREFIX-labeled-000012.tar`. */
 export function shardPath(prefix: string, part: string, number: number): string {
   return `${prefix}-${part}-${String(number).padStart(6, "0")}.tar`;
+}
+
+/**
+ * From a shard's labels to names of classes: with a manifest numbers are places in its list, whatever the classes are called; else
+ * they are names. Throws DataError on a number beyond the list.
+ */
+export function labelNames(shard: string): (label: ShardLabel, key: string) => string {
+  const classes = findManifest(shard)?.classes;
+  return ({ text, number }, key) => {
+    if (!classes || !number) return text;
+    const name = classes[Number(text)];
+    if (name !== undefined) return name;
+    throw new DataError(
+      `${shard}: "${key}" has the label "${text}", which is none of the ${classes.length} classes: ${classes.slice(0, 10).join(", ")}`,
+    );
+  };
 }
 
 /** The manifest a shard belongs to by its name, if there is one. Throws DataError where it cannot be read. */

@@ -3,7 +3,16 @@ import { createHash } from "node:crypto";
 import { DataError, UsageError } from "../../errors.js";
 import { TarFile, type TarMember } from "../../files/tar.js";
 import type { DamagedFile, Decoding } from "../../images/image-set.js";
-import { type DecodedPicture, maxImageBytes, readLabel, readPicture, samplesOf } from "./samples.js";
+import { labelNames } from "./manifest.js";
+import {
+  type DecodedPicture,
+  maxImageBytes,
+  readLabel,
+  readPicture,
+  type ShardLabel,
+  type Stray,
+  samplesOf,
+} from "./samples.js";
 
 export interface ReadLimits {
   readonly decoding: Decoding;
@@ -17,6 +26,7 @@ export interface ReadPicture {
   readonly shard: string;
   /** SHA-256 of the picture's member, hex. */
   readonly hash: string;
+  /** Name of its class. */
   readonly label: string | undefined;
 }
 
@@ -66,7 +76,8 @@ export async function readShards(paths: readonly string[], limits: ReadLimits): 
   for (const path of paths) {
     const before = pictures.length;
     try {
-      await readShard(path, decoding, (picture, image) => {
+      const labels = await strayLabels(path);
+      await readShard(path, labels, decoding, (picture, image) => {
         const other = keys.get(picture.key);
         if (other !== undefined) throw new DataError(`${path}: key "${picture.key}" is also in ${other}`);
         keys.set(picture.key, path);
@@ -89,11 +100,29 @@ export async function readShards(paths: readonly string[], limits: ReadLimits): 
   return { pictures, pixels: pixels.subarray(0, pictures.length * imageBytes), damaged: [...skipped, ...damaged] };
 }
 
+/** Labels that do not lie beside their picture, as where a shard was packed by kind; by key. */
+async function strayLabels(path: string): Promise<ReadonlyMap<string, ShardLabel>> {
+  const labels = new Map<string, ShardLabel>();
+  const tar = await TarFile.open(path, 1 << 15);
+  try {
+    const take = async (stray: Stray) => {
+      const label = await readLabel(tar, stray);
+      if (label) labels.set(stray.key, label);
+    };
+    for await (const _ of samplesOf(tar, take));
+  } finally {
+    await tar.close();
+  }
+  return labels;
+}
+
 async function readShard(
   path: string,
+  strays: ReadonlyMap<string, ShardLabel>,
   decoding: Decoding,
   use: (picture: ReadPicture, image: DecodedPicture) => void,
 ): Promise<void> {
+  const nameOf = labelNames(path);
   const tar = await TarFile.open(path);
   const waiting: { readonly picture: ReadPicture; readonly decoded: DecodedPicture | Promise<DecodedPicture> }[] = [];
   const useFirst = async () => {
@@ -102,10 +131,13 @@ async function readShard(
   };
   try {
     for await (const sample of samplesOf(tar)) {
-      const label = await readLabel(tar, sample);
+      const label = (await readLabel(tar, sample)) ?? strays.get(sample.key);
       const hash = await hashOf(tar, sample.image);
       const { decoded } = await readPicture(tar, sample, decoding);
-      waiting.push({ picture: { key: sample.key, shard: path, hash, label }, decoded });
+      waiting.push({
+        picture: { key: sample.key, shard: path, hash, label: label && nameOf(label, sample.key) },
+        decoded,
+      });
       if (waiting.length === concurrency) await useFirst();
     }
     while (waiting.length > 0) await useFirst();

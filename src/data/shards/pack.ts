@@ -6,13 +6,13 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { DataError, UsageError } from "../../errors.js";
-import { makeFolder } from "../../files/make-folder.js";
+import { fsPath } from "../../files/names.js";
 import { encodePixmap, pixmapExtension } from "../../files/pixmap.js";
 import { TarWriter } from "../../files/tar-writer.js";
-import { writeWhole } from "../../files/write-whole.js";
+import { makeFolder, writeWhole } from "../../files/write-whole.js";
 import { readImage } from "../../images/decode.js";
 import { encodeImage } from "../../images/encode.js";
-import { type ImageFormat, sniffBytes, sniffFormat } from "../../images/image-files.js";
+import { formatExtensions, sniffBytes, sniffFormat } from "../../images/image-formats.js";
 import type { DamagedFile, Decoding, ImageSet } from "../../images/image-set.js";
 import { inOrder } from "../../images/in-order.js";
 import { Rng } from "../../rng.js";
@@ -169,15 +169,6 @@ export interface FolderPackOptions {
 }
 
 const partOf = { train: "labeled", unlabeled: "unlabeled", test: "test" } as const;
-const extensionOf: Readonly<Record<ImageFormat, string>> = {
-  jpeg: "jpg",
-  png: "png",
-  webp: "webp",
-  tiff: "tif",
-  gif: "gif",
-  avif: "avif",
-};
-
 /** The pictures of a folder as `--dataset folder` sees it. Files are opened when their turn comes. Throws DataError. */
 export function folderItems(dir: string, { unlabeledDir, format, decoding }: FolderPackOptions) {
   const { files, classes } = scanFolder(dir, { unlabeledDir });
@@ -195,13 +186,13 @@ export function folderItems(dir: string, { unlabeledDir, format, decoding }: Fol
 async function copyFile(path: string): Promise<PackContent | { readonly reason: string }> {
   let bytes: Uint8Array;
   try {
-    bytes = await readFile(path);
+    bytes = await readFile(fsPath(path));
   } catch (error) {
     return { reason: (error as Error).message };
   }
   const format = sniffFormat(bytes.subarray(0, sniffBytes));
   if (format === undefined) return { reason: bytes.length === 0 ? "the file is empty" : "not a picture" };
-  return typeof format === "string" ? { bytes, extension: extensionOf[format] } : format;
+  return typeof format === "string" ? { bytes, extension: formatExtensions[format] } : format;
 }
 
 async function encodeFile(path: string, decoding: Decoding, format: PackFormat) {
@@ -244,7 +235,7 @@ async function encodePixels(
   format: PackFormat,
 ): Promise<PackContent> {
   if (format === "jpeg" || format === "png") {
-    return { bytes: await encodeImage(pixels, shape, format), extension: extensionOf[format] };
+    return { bytes: await encodeImage(pixels, shape, format), extension: formatExtensions[format] };
   }
   return { bytes: encodePixmap({ ...shape, pixels }), extension: pixmapExtension(shape.channels) };
 }

@@ -4,9 +4,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../../errors.js";
+import { fsPath, shownName } from "../../files/names.js";
 import { TarFile } from "../../files/tar.js";
 import { readImage } from "../../images/decode.js";
 import { isFolder, listImages } from "../../images/image-files.js";
+import { formatExtensions, sniffBytes, sniffFormat } from "../../images/image-formats.js";
 import type { DamagedFile, Decoding } from "../../images/image-set.js";
 import { inOrder } from "../../images/in-order.js";
 import { listShards } from "./list.js";
@@ -47,21 +49,27 @@ function folderPool(dir: string): PicturePool {
     damaged: [],
     decoded: (decoding) => inOrder(files, ahead, (name) => readImage(join(dir, name), decoding)),
     async *names() {
-      yield* files;
+      yield* files.map(shownName);
     },
     async *contents(numbers) {
       for (const number of numbers) {
         const name = files[number]!;
-        const extension = name.slice(name.lastIndexOf(".") + 1).toLowerCase();
-        yield { name, extension, bytes: await readWhole(join(dir, name)) };
+        const bytes = await readWhole(join(dir, name));
+        yield { name: shownName(name), extension: extensionOf(bytes), bytes };
       }
     },
   };
 }
 
+/** What its bytes say, not its name: a reader of shards goes by it. */
+function extensionOf(bytes: Uint8Array): string {
+  const format = sniffFormat(bytes.subarray(0, sniffBytes));
+  return typeof format === "string" ? formatExtensions[format] : "bin";
+}
+
 async function readWhole(path: string): Promise<Uint8Array> {
   try {
-    return await readFile(path);
+    return await readFile(fsPath(path));
   } catch (error) {
     throw new DataError(`cannot read ${path}: ${(error as Error).message}`);
   }

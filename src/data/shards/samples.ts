@@ -4,8 +4,9 @@ import { bytes } from "../../files/packed.js";
 import { decodePixmap } from "../../files/pixmap.js";
 import type { TarFile, TarMember } from "../../files/tar.js";
 import { type Damage, type DecodedImage, decodeImage } from "../../images/decode.js";
-import { formatOfName } from "../../images/image-files.js";
+import { formatOfName } from "../../images/image-formats.js";
 import type { Decoding } from "../../images/image-set.js";
+import { isNoLabel } from "../../labels/class-names.js";
 
 /** Longer members are no photos; a sample that has one is damaged. */
 export const maxImageBytes = 64 * 2 ** 20;
@@ -26,38 +27,81 @@ export interface Sample {
 }
 
 /**
- * The samples of a shard from where it stands, by their headers alone. Members of other kinds, and keys without a
- * picture, are passed over. Throws DataError where the shard is damaged, or one key has two pictures.
+ * The samples of a shard from where it stands, by their headers alone. Members of other kinds are passed over, and keys without a
+ * picture, unless `strays` takes them: labels that do not lie beside their picture. Throws DataError where the shard is damaged, or
+ * one key has two pictures.
  */
-export async function* samplesOf(tar: TarFile): AsyncGenerator<Sample> {
-  let group: Group | undefined;
+export async function* samplesOf(tar: TarFile, strays: (stray: Stray) => Promise<void> = async () => {}) {
+  let group: TarMember[] = [];
+  let key: string | undefined;
   for (;;) {
     const member = await tar.next();
-    const { key, extension } = member ? partsOf(member.name) : { key: undefined, extension: "" };
-    if (group && group.key !== key) {
-      if (group.image) yield group as Sample;
-      group = undefined;
+    if (member && isHidden(member.name)) continue;
+    const own = member && partsOf(member.name).key;
+    if (group.length > 0 && own !== key) {
+      for (const sample of split(tar, group)) {
+        if (isSample(sample)) yield sample;
+        else if (sample.label.cls || sample.label.json) await strays(sample);
+      }
+      group = [];
     }
     if (!member) return;
-    if (!group) {
-      group = { key: key!, offset: member.offset, image: undefined, extension: "", label: {} };
-      tar.mark = member.offset;
-    }
-    if (extension === "cls" || extension === "json") group.label[extension] = member;
-    else if (isImage(extension)) {
-      if (group.image)
-        tar.fail(member.offset, `key "${key}" has two pictures, "${group.image.name}" and "${member.name}"`);
-      [group.image, group.extension] = [member, extension];
-    }
+    if (group.length === 0) tar.mark = member.offset;
+    key = own;
+    group.push(member);
   }
 }
 
-interface Group {
-  readonly key: string;
-  readonly offset: number;
-  image: TarMember | undefined;
-  extension: string;
-  readonly label: { cls?: TarMember; json?: TarMember };
+/** What macOS packs beside every file (`._x.jpg`), and other hidden ones. */
+function isHidden(name: string): boolean {
+  return /(^|\/)(\.|__MACOSX\/)/.test(name);
+}
+
+/** A sample without a picture. */
+export type Stray = Pick<Sample, "key" | "label">;
+
+type Group = Omit<Sample, "image"> & { readonly image: TarMember | undefined };
+
+function isSample(group: Group): group is Sample {
+  return group.image !== undefined;
+}
+
+/**
+ * Members with the same name up to the first dot: one sample, by WebDataset's rule (`x.jpg`, `x.cls`, `x.mask.png`). Where that would leave
+ * pictures out, the names have dots in them, and the last one divides (`img.001.jpg`, `img.001.cls`, `img.002.jpg`).
+ */
+function split(tar: TarFile, members: readonly TarMember[]): Group[] {
+  const whole = groupOf(tar, members, partsOf);
+  if (whole.image || !members.some(({ name }) => isImage(lastPartsOf(name).extension))) return [whole];
+  const groups = new Map<string, TarMember[]>();
+  for (const member of members) {
+    const { key } = lastPartsOf(member.name);
+    const own = groups.get(key);
+    if (own) own.push(member);
+    else groups.set(key, [member]);
+  }
+  return [...groups.values()].map((own) => groupOf(tar, own, lastPartsOf));
+}
+
+function groupOf(tar: TarFile, members: readonly TarMember[], parts: typeof partsOf): Group {
+  const label: { cls?: TarMember; json?: TarMember } = {};
+  let [image, extension]: [TarMember | undefined, string] = [undefined, ""];
+  const { key } = parts(members[0]!.name);
+  for (const member of members) {
+    const { extension: own } = parts(member.name);
+    if (own === "cls" || own === "json") label[own] = member;
+    else if (isImage(own)) {
+      if (image) tar.fail(member.offset, `key "${key}" has two pictures, "${image.name}" and "${member.name}"`);
+      [image, extension] = [member, own];
+    }
+  }
+  return { key, offset: members[0]!.offset, image, extension, label };
+}
+
+function lastPartsOf(name: string): { readonly key: string; readonly extension: string } {
+  const dot = name.lastIndexOf(".");
+  if (dot <= name.lastIndexOf("/") + 1) return { key: name, extension: "" };
+  return { key: name.slice(0, dot), extension: name.slice(dot + 1).toLowerCase() };
 }
 
 /** The first dot of the last part of the path divides key and extension. */
@@ -113,12 +157,25 @@ function fitPixmap(content: Uint8Array, { size, channels }: Decoding): DecodedPi
   };
 }
 
-/** The label as the shard has it: the text of `key.cls`, or `label` (else `cls`) of `key.json`. Throws DataError. */
-export async function readLabel(tar: TarFile, { key, label }: Sample): Promise<string | undefined> {
-  if (label.cls)
-    return Buffer.from(await tar.read(label.cls, maxLabelBytes))
+/** A label as a shard has it; `number`: as a number of `key.json`, or text of `key.cls` that is one: a manifest says which class that is. */
+export interface ShardLabel {
+  readonly text: string;
+  readonly number: boolean;
+}
+
+/** The text of `key.cls`, or `label` (else `cls`) of `key.json`; nothing where it is empty, `nan` or -1. Throws DataError. */
+export async function readLabel(tar: TarFile, stray: Stray): Promise<ShardLabel | undefined> {
+  const label = await labelOf(tar, stray);
+  return label === undefined || isNoLabel(label.text) ? undefined : label;
+}
+
+async function labelOf(tar: TarFile, { key, label }: Stray): Promise<ShardLabel | undefined> {
+  if (label.cls) {
+    const text = Buffer.from(await tar.read(label.cls, maxLabelBytes))
       .toString("utf8")
       .trim();
+    return { text, number: /^\d{1,9}$/.test(text) };
+  }
   if (!label.json) return undefined;
   const text = Buffer.from(await tar.read(label.json, maxLabelBytes)).toString("utf8");
   let content: unknown;
@@ -133,6 +190,7 @@ export async function readLabel(tar: TarFile, { key, label }: Sample): Promise<s
   >;
   const value = own ?? cls;
   if (value === undefined || value === null) return undefined;
-  if (typeof value === "string" || Number.isInteger(value)) return String(value).trim();
+  if (typeof value === "string") return { text: value, number: false };
+  if (Number.isInteger(value)) return { text: String(value), number: true };
   return tar.fail(label.json.offset, `the label of "${key}" is neither text nor a whole number`);
 }

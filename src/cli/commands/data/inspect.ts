@@ -44,6 +44,7 @@ export function reportLines(report: FolderReport): string[] {
       "damaged files, left out of training",
       report.damaged.map(({ file, reason }) => `${file}: ${reason}`),
     ),
+    ...section("rows of the labels file that training refuses", report.badRows),
     ...section(
       "one picture with two labels, which training refuses",
       report.conflicts.map(([a, b]) => `${a} = ${b}`),

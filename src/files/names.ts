@@ -1,0 +1,36 @@
+/**
+ * Names of files that are not UTF-8 (old disks, archives of Windows): Node would put a replacement character in, and the file could not be
+ * opened any more. Here such bytes become lone surrogates U+DC80 .. U+DCFF (as in Python), which `fsPath` turns back.
+ */
+import { readdirSync } from "node:fs";
+
+const lone = /[\uDC80-\uDCFF]/;
+
+/** The names in a folder, every byte of them kept. Throws what the system says. */
+export function namesIn(folder: string): string[] {
+  return readdirSync(fsPath(folder), { encoding: "buffer" }).map(nameOf);
+}
+
+function nameOf(bytes: Buffer): string {
+  const text = bytes.toString("utf8");
+  if (!text.includes("\uFFFD") || Buffer.from(text, "utf8").equals(bytes)) return text;
+  return Array.from(bytes, (byte) => String.fromCharCode(byte < 0x80 ? byte : 0xdc00 + byte)).join("");
+}
+
+/** A path as Node's file functions take it. */
+export function fsPath(path: string): string | Buffer {
+  if (!lone.test(path)) return path;
+  const pieces = path.split(/([\uDC80-\uDCFF]+)/);
+  return Buffer.concat(
+    pieces.map((piece, i) =>
+      i % 2 === 0 ? Buffer.from(piece, "utf8") : Buffer.from(Array.from(piece, (c) => c.charCodeAt(0) - 0xdc00)),
+    ),
+  );
+}
+
+/** A name or path as people read it: bytes that are not UTF-8 as in Latin-1, which is what nearly all of them are. */
+export function shownName(name: string): string {
+  return lone.test(name)
+    ? name.replace(/[\uDC80-\uDCFF]/g, (c) => String.fromCharCode(c.charCodeAt(0) - 0xdc00))
+    : name;
+}
