@@ -35,6 +35,8 @@ const table: Readonly<Record<string, readonly string[]>> = {
   augment: ["batch", "torch", "rng", "options"],
   data: ["images", "labels", "augment", "files", "rng", "options", "node"],
   batches: ["data", "images", "labels", "augment", "batch", "stateful", "torch", "rng", "options"],
+  // Classifiers on what a network gives its head.
+  features: ["torch", "rng"],
   // Weights of others: their addresses, names and cache.
   pretrained: ["files", "data", "models", "nn", "options", "node"],
   methods: ["batch", "stateful", "torch", "nn", "losses", "optim", "schedules", "targets", "options", "rng"],

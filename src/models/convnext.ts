@@ -68,9 +68,9 @@ export const convnext = defineModel({
       parts.push(sequential([layerNorm(n, { channels: true }), halving]));
     }
     const last = plan.at(-1)![1];
-    const flat = layer((x) => x);
-    const head = sequential([layerNorm(last), flat, linear(last, numClasses, { zeroBias: true })]);
-    return network({ features: pooled(sequential(parts), globalAvgPool()), fc: head }, { fc: "classifier" });
+    const fc = sequential({ 2: linear(last, numClasses, { zeroBias: true }) });
+    const features = pooled(sequential(parts), globalAvgPool());
+    return network({ features, neck: sequential({ 0: layerNorm(last) }), fc }, { fc: "classifier" });
   },
 });
 

@@ -112,12 +112,8 @@ export const mobilenetV3 = defineModel({
     parts.push(convNorm(from, 6 * from, 1, 1, 1, hardSwish()));
     const features = pooled(sequential(parts), globalAvgPool());
     const hidden = scaled(last);
-    const classifier = sequential([
-      linear(6 * from, hidden, { zeroBias: true }),
-      hardSwish(),
-      dropout(p),
-      linear(hidden, numClasses, { zeroBias: true }),
-    ]);
-    return network({ features, fc: classifier }, { fc: "classifier" });
+    const neck = sequential({ 0: linear(6 * from, hidden, { zeroBias: true }), 1: hardSwish() });
+    const fc = sequential({ 2: dropout(p), 3: linear(hidden, numClasses, { zeroBias: true }) });
+    return network({ features, neck, fc }, { fc: "classifier" });
   },
 });

@@ -21,7 +21,9 @@ export interface Network extends Module {
 export interface NetworkParts {
   /** `[N, C, H, W]` -> `[N, D]` */
   readonly features: Module;
-  /** `[N, D]` -> `[N, K]` */
+  /** Layers that published weights name with the head, before it: `[N, E]` -> `[N, D]`; `features` then ends with `[N, E]`. */
+  readonly neck?: Module;
+  /** `[N, D]` -> `[N, K]`; with a neck its children have names of their own. */
   readonly fc: Module;
   /** The consistency head, `[N, D]` -> `[N, K]`. */
   readonly fc2?: Module;
@@ -35,21 +37,28 @@ export interface PartNames {
   readonly fc2?: string;
 }
 
-export function network({ features, fc, fc2 }: NetworkParts, names: PartNames = {}): Network {
+export function network({ features, neck, fc, fc2 }: NetworkParts, names: PartNames = {}): Network {
   const { features: prefix = "features", fc: first = "fc", fc2: second = "fc2" } = names;
+  const featuresOf = (x: Tensor, pass: Pass): Tensor => {
+    const h = features.forward(x, pass);
+    return neck ? neck.forward(h, pass) : h;
+  };
   const forwardHeads = (x: Tensor, pass: Pass, featuresPass = pass): Heads => {
-    const h = features.forward(x, featuresPass);
+    const h = featuresOf(x, featuresPass);
     const logits = fc.forward(h, pass).float();
     return { logits, consistency: fc2 ? fc2.forward(h, pass).float() : logits };
   };
   const body = prefix === "" ? features.children : { [prefix]: features };
+  const head = neck ? { ...fc, children: { ...neck.children, ...fc.children } } : fc;
+  const inner = Object.entries(fc.children).find(([, child]) => namedParameters(child).length > 0);
+  const headName = neck && inner ? `${first}.${inner[0]}` : first;
   return {
-    children: { ...body, [first]: fc, ...(fc2 ? { [second]: fc2 } : {}) },
+    children: { ...body, [first]: head, ...(fc2 ? { [second]: fc2 } : {}) },
     ...(prefix === "" && features.reset ? { reset: features.reset } : {}),
     parameters: prefix === "" ? features.parameters : {},
     buffers: prefix === "" ? features.buffers : {},
-    heads: fc2 ? [first, second] : [first],
-    features: (x, pass) => features.forward(x, pass),
+    heads: fc2 ? [headName, second] : [headName],
+    features: featuresOf,
     forwardHeads,
     forward: (x, pass) => forwardHeads(x, pass).logits,
   };

@@ -14,10 +14,14 @@ export interface CachedWeights {
   readonly sha256: string;
 }
 
-/** `$FEWLABELS_CACHE`, else `fewlabels` in `$XDG_CACHE_HOME` or `~/.cache`; weights lie in its folder `weights`. */
-export function weightsFolder(environment: NodeJS.ProcessEnv = process.env): string {
+/** A folder of the cache: `$FEWLABELS_CACHE`, else `fewlabels` in `$XDG_CACHE_HOME` or `~/.cache`. */
+export function cacheFolder(name: string, environment: NodeJS.ProcessEnv = process.env): string {
   const { FEWLABELS_CACHE: own, XDG_CACHE_HOME: caches } = environment;
-  return join(own || join(caches || join(homedir(), ".cache"), "fewlabels"), "weights");
+  return join(own || join(caches || join(homedir(), ".cache"), "fewlabels"), name);
+}
+
+export function weightsFolder(environment?: NodeJS.ProcessEnv): string {
+  return cacheFolder("weights", environment);
 }
 
 /** The row of that name. A model's name alone (`resnet-50`) means the best of its weights. */
@@ -58,7 +62,7 @@ export function locateWeights(nameOrFile: string, folder = weightsFolder()): str
   if (!official) {
     const names = officialWeights.map((row) => row.name);
     if (/[\\/]|\.(pth|pt|bin|safetensors)$/.test(nameOrFile))
-      throw new DataError(`${nameOrFile}: there is no such file`);
+      throw new DataError(`${nameOrFile}: cannot be read (there is no such file)`);
     throw new UsageError(unknownName("model.weights", "file or weights", nameOrFile, names));
   }
   const found = cached(official, folder);

@@ -10,6 +10,7 @@ import { dataPreview } from "./data/preview.js";
 import { dataSplit } from "./data/split.js";
 import { demo } from "./demo.js";
 import { doctor } from "./doctor.js";
+import { embed } from "./embed.js";
 import { evaluate } from "./evaluate.js";
 import { list } from "./list.js";
 import { model } from "./model.js";
@@ -29,6 +30,7 @@ export const commands: readonly Command[] = [
   predict,
   pseudoLabel,
   predictions,
+  embed,
   dataDownload,
   dataInspect,
   dataSplit,

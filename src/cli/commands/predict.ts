@@ -86,7 +86,7 @@ function short(probability: number): number {
 }
 
 /** Files as they are named, the pictures of folders, and the lines of stdin for "-". */
-async function* allFiles(named: readonly string[]): AsyncGenerator<string> {
+export async function* allFiles(named: readonly string[]): AsyncGenerator<string> {
   for (const name of named) {
     if (name === "-") {
       for await (const line of createInterface({ input: process.stdin })) if (line.trim() !== "") yield line;

@@ -1,0 +1,113 @@
+/** Features of pictures by a run or by weights: what the network's head is given. */
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { atOnce } from "../images/decode.js";
+import { cacheFolder } from "../pretrained/cache.js";
+import { FeatureCache } from "./feature-cache.js";
+import { idOf, ofImages, type PictureModel } from "./picture-model.js";
+import { chunks, readBatch } from "./read-pictures.js";
+
+export type Embedding =
+  | { readonly file: string; readonly features: Float32Array; readonly cached: boolean }
+  | { readonly file: string; readonly error: string };
+
+export interface EmbedOptions {
+  /** Pictures a pass; default 32. */
+  readonly batch?: number;
+  /** Folder of features computed before; null: none. Default: `features` in the cache. */
+  readonly cache?: string | null;
+}
+
+/** Passes between two writes of the cache. */
+const FLUSH_EVERY = 32;
+
+/** Features of each file `[D]`, in order, as they come; `files` may be endless. What is new is in the cache at the end, or when left. */
+export async function* embed(
+  source: PictureModel,
+  files: Iterable<string> | AsyncIterable<string>,
+  { batch = 32, cache = cacheFolder("features") }: EmbedOptions = {},
+): AsyncGenerator<Embedding> {
+  const known = cache === null ? undefined : new FeatureCache(join(cache, idOf(source)));
+  let passes = 0;
+  try {
+    let reading: ReturnType<typeof look> | undefined;
+    for await (const names of chunks(files, batch)) {
+      const next = look(source, names, known);
+      next.catch(() => {}); // whoever awaits it gets the error
+      if (reading) yield* finish(source, await reading, known);
+      if (++passes % FLUSH_EVERY === 0) known?.flush();
+      reading = next;
+    }
+    if (reading) yield* finish(source, await reading, known);
+  } finally {
+    known?.flush();
+  }
+}
+
+interface Looked {
+  readonly names: readonly string[];
+  readonly keys: readonly (string | undefined)[];
+  readonly found: ReadonlyMap<number, Float32Array>;
+  readonly errors: Map<number, string>;
+  /** Places of the rest, and their pixels. */
+  readonly rest: readonly number[];
+  readonly read: Awaited<ReturnType<typeof readBatch>>;
+}
+
+/** Reads the files, takes what is known, and decodes the rest. */
+async function look(source: PictureModel, names: readonly string[], known: FeatureCache | undefined): Promise<Looked> {
+  const contents = new Map<number, Uint8Array>();
+  const errors = new Map<number, string>();
+  await atOnce(names.length, async (i) => {
+    try {
+      contents.set(i, await readFile(names[i]!));
+    } catch (error) {
+      errors.set(i, `cannot be read (${(error as NodeJS.ErrnoException).code ?? (error as Error).message})`);
+    }
+  });
+  const keys = names.map((_, i) => {
+    const bytes = contents.get(i);
+    return bytes && createHash("sha256").update(bytes).digest("hex");
+  });
+  const found = new Map<number, Float32Array>();
+  for (const [i, key] of keys.entries()) {
+    const features = key === undefined ? undefined : known?.get(key);
+    if (features) found.set(i, features);
+  }
+  const rest = names.flatMap((_, i) => (contents.has(i) && !found.has(i) ? [i] : []));
+  const read = await readBatch(
+    rest.map((i) => contents.get(i)!),
+    0,
+    source.record.decoding,
+  );
+  return { names, keys, found, errors, rest, read };
+}
+
+function finish(
+  source: PictureModel,
+  { names, keys, found, errors, rest, read }: Looked,
+  known?: FeatureCache,
+): Embedding[] {
+  const rows =
+    read.images.count === 0 ? new Float32Array(0) : ofImages(source, read.images, (x) => source.model.features(x));
+  const size = rows.length / read.images.count;
+  const computed = new Map<number, Float32Array>();
+  let row = 0;
+  for (const [place, i] of rest.entries()) {
+    const error = read.errors.get(place);
+    if (error !== undefined) {
+      errors.set(i, error);
+      continue;
+    }
+    const features = rows.slice(row * size, ++row * size);
+    computed.set(i, features);
+    known?.add(keys[i]!, features);
+  }
+  return names.map((file, i) => {
+    const error = errors.get(i);
+    if (error !== undefined) return { file, error };
+    const before = found.get(i);
+    return { file, features: before ?? computed.get(i)!, cached: before !== undefined };
+  });
+}
