@@ -7,6 +7,7 @@ import { checkMethod } from "../config/plugin-check.js";
 import type { RunConfig } from "../config/resolve.js";
 import type { Hold } from "../images/picture-cache.js";
 import type { Method, Views } from "../methods/index.js";
+import { evaluationMetrics } from "../metrics/index.js";
 import type { Optimizer } from "../optim/index.js";
 import { Rng } from "../rng.js";
 import { setThreads } from "../torch/index.js";
@@ -49,6 +50,12 @@ export async function openSession(config: RunConfig, catalog: Catalog = builtIn)
     Object.values(definition.views(config.methodOptions)),
     workingRows(config, definition),
   );
+  try {
+    evaluationMetrics({ numClasses: data.classes.length, topK: config.topK }); // a k that does not fit is told before training
+  } catch (error) {
+    data.release();
+    throw error;
+  }
   const rng = Rng.fromSeed(config.seed);
   // Never released: such methods ask for images at any time.
   if (definition.needsWholePool) await holdAll(data.train, `method ${definition.name}`);

@@ -3,7 +3,14 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { DiskError } from "../../src/errors.js";
-import { besidePath, putInPlace, WholeFile, writeWhole, writeWholeFolder } from "../../src/files/write-whole.js";
+import {
+  besidePath,
+  cannotWrite,
+  putInPlace,
+  WholeFile,
+  writeWhole,
+  writeWholeFolder,
+} from "../../src/files/write-whole.js";
 import { folderOfThisFile } from "../support/train-run.js";
 
 const folder = folderOfThisFile();
@@ -96,4 +103,23 @@ it("puts in place what others have written", () => {
   putInPlace(join(dir, "a.part"), join(dir, "a"));
   expect(names(dir)).toEqual(["a"]);
   expect(() => putInPlace(join(dir, "none"), join(dir, "b"))).toThrow(/cannot write .*b: ENOENT/);
+});
+
+it.each([
+  ["ENOSPC", /MB are free\). The disk is full: free some space/],
+  ["EDQUOT", /quota is used up: free some space/],
+  ["EACCES", /may not write there: .*permissions/],
+  ["EROFS", /read-only: choose another place/],
+  ["EMFILE", /Too many files are open: raise the limit \(ulimit -n\)/],
+])("%s is told with the path and what to do, exit code 1", (code, sentence) => {
+  const error = cannotWrite(join(folder, "a"), Object.assign(new Error(`${code}: no`), { code }));
+  expect(error).toBeInstanceOf(DiskError);
+  expect((error as DiskError).exitCode).toBe(1);
+  expect((error as DiskError).message).toMatch(/^cannot write .*a: E/);
+  expect((error as DiskError).message).toMatch(sentence);
+});
+
+it("errors that are no system's stay as they are", () => {
+  const mine = new TypeError("a fault");
+  expect(cannotWrite("x", mine)).toBe(mine);
 });

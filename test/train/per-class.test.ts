@@ -1,12 +1,15 @@
 /** Errors by class in every report, from runs with long tails. */
 
 import { expect, test } from "vitest";
+import { evaluationLines } from "../../src/cli/commands/evaluate.js";
 import { worstClasses } from "../../src/cli/commands/train.js";
+import { errorsOf } from "../../src/cli/progress.js";
 import { flatten } from "../../src/config/given.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { UsageError } from "../../src/errors.js";
 import { evaluateRun } from "../../src/inference/evaluate.js";
 import { classResults } from "../../src/train/evaluate.js";
+import { train } from "../../src/train/run.js";
 import { describeEngine } from "../support/engine.js";
 import { configure, continued, folderOfThisFile, smallRun, trainToEnd } from "../support/train-run.js";
 
@@ -37,6 +40,44 @@ test("the summary names the three worst classes and the best, and says nothing o
     worstClasses(of(10, Number.NaN, 5, 7).map((one) => (one.class === "c1" ? { ...one, n: 0 } : one)))[0],
   ).not.toMatch(/c1/);
   expect(worstClasses(undefined)).toEqual([]);
+});
+
+describeEngine("top-k error", () => {
+  test("is in events, result, file and evaluation, for every role, and in the tables people read", async () => {
+    const out = `${folder}/top-3`;
+    const { events, result } = await trainToEnd(configure(out, { steps: 3, topK: 3 }));
+    for (const role of ["student", "teacher"]) {
+      const { error, top3Error } = result!.test[role]!;
+      expect(top3Error).toBeGreaterThan(0);
+      expect(top3Error).toBeLessThanOrEqual(error);
+    }
+    expect(events.filter((e) => e.type === "evaluation").map((e) => e.test)).toEqual([result!.test]);
+    const evaluation = await evaluateRun(out, { split: "test" });
+    expect(evaluation.result.test).toEqual(result!.test);
+    const lines = evaluationLines(evaluation).join("\n");
+    expect(lines).toMatch(/error +top-3 error +loss +images/);
+    expect(lines).toContain(`${result!.test.teacher!.top3Error!.toFixed(2)} %`);
+    expect(errorsOf(result!.test)).toMatch(/^student [\d.]+ % \(top-3 [\d.]+ %\) {2}teacher/);
+  });
+
+  test("with 10 classes it is not there unless asked for; a k of all classes is refused before the first step", async () => {
+    const { result } = await trainToEnd(configure(`${folder}/no-top`, { steps: 1 }));
+    expect(Object.keys(result!.test.teacher!)).toEqual(["error", "loss", "n"]);
+    const events: string[] = [];
+    const refused = (async () => {
+      for await (const { type } of train(configure(`${folder}/top-10`, { steps: 1, topK: 10 }))) events.push(type);
+    })();
+    await expect(refused).rejects.toThrow(/--top-k 10: expected less than the 10 classes/);
+    expect(events).toEqual([]);
+  });
+
+  test("Mean Teacher logs the class cost of its teacher on training rows, and trains the same", async () => {
+    const { events } = await trainToEnd(configure(`${folder}/class-cost`, { steps: 2, method: "mean-teacher" }));
+    const [first] = events.flatMap((e) => (e.type === "step" ? [e.metrics] : []));
+    // Both start as the same network, but see other views and draws.
+    expect(first!.teacherClassification).toBeGreaterThan(0);
+    expect(Math.abs(first!.teacherClassification! - first!.classification!)).toBeLessThan(0.5);
+  });
 });
 
 describeEngine("a run with a long tail", () => {
