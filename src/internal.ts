@@ -12,6 +12,7 @@ export { parseCifarRecords } from "./data/cifar-records.js";
 export { dataSets, findDataSet } from "./data/index.js";
 export { folderItems, packShards, ShardWriter } from "./data/shards/pack.js";
 export { FewlabelsError } from "./errors.js";
+export { keptResults, resultsPage } from "./experiments/results-page.js";
 export { parseIdx } from "./files/idx.js";
 export { parseMat5 } from "./files/mat5.js";
 export { encodePixmap } from "./files/pixmap.js";

@@ -32,6 +32,8 @@ const table: Readonly<Record<string, readonly string[]>> = {
   labels: ["files", "rng", "options", "node"],
   run: ["files", "node"],
   metrics: ["torch", "losses"],
+  // Reads run folders, and nothing that trains.
+  report: ["run", "files", "statistics", "node", "package @observablehq/plot", "package linkedom", "package sharp"],
   augment: ["batch", "torch", "rng", "options"],
   data: ["images", "labels", "augment", "files", "rng", "options", "node"],
   batches: ["data", "images", "labels", "augment", "batch", "stateful", "torch", "rng", "options"],
@@ -44,12 +46,13 @@ const table: Readonly<Record<string, readonly string[]>> = {
   session: [everything],
   train: [everything],
   inference: [everything],
+  experiments: [everything],
   cli: [everything],
   index: [everything],
   internal: [everything],
 };
 /** Rooms above the table's families, ground first: each may import everything below itself, and none above. */
-const storeys = ["config", "session", "train", "inference", "cli", "index", "internal"];
+const storeys = ["config", "session", "train", "inference", "experiments", "cli", "index", "internal"];
 
 interface Import {
   readonly from: string;

@@ -44,6 +44,6 @@ export function writeLabelList(path: string, rows: readonly (readonly [name: str
 }
 
 /** A CSV field as in RFC 4180: in quotes where it holds a comma, a quote, a line end or outer blanks. */
-function csvField(text: string): string {
+export function csvField(text: string): string {
   return /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

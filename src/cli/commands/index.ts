@@ -12,11 +12,13 @@ import { demo } from "./demo.js";
 import { doctor } from "./doctor.js";
 import { embed } from "./embed.js";
 import { evaluate } from "./evaluate.js";
+import { experiment } from "./experiment.js";
 import { list } from "./list.js";
 import { model } from "./model.js";
 import { predict } from "./predict.js";
 import { predictions } from "./predictions.js";
 import { pseudoLabel } from "./pseudo-label.js";
+import { report } from "./report.js";
 import { setup } from "./setup.js";
 import { train } from "./train.js";
 import { weightsGet } from "./weights/get.js";
@@ -40,6 +42,8 @@ export const commands: readonly Command[] = [
   weightsList,
   weightsGet,
   weightsInfo,
+  experiment,
+  report,
   list,
   model,
   bench,

@@ -2,13 +2,16 @@
 import { experimentNames, readConfigFile } from "../../config/config-file.js";
 import { dataSets } from "../../data/index.js";
 import { EngineError } from "../../errors.js";
+import { definitionNames, findDefinition, readProfile } from "../../experiments/catalog.js";
+import { SCALES } from "../../experiments/definition.js";
+import { armsOf } from "../../experiments/plan.js";
 import { methods } from "../../methods/index.js";
 import { findModel, models } from "../../models/index.js";
 import { modelFacts } from "../../models/model-facts.js";
 import { boolean, type OptionSpec } from "../../options.js";
 import { argument, defineCommand } from "../command.js";
 import { describeOption } from "../flags.js";
-import { wrap } from "../format.js";
+import { count, wrap } from "../format.js";
 import { print } from "../output.js";
 
 const kinds = ["methods", "models", "datasets", "experiments"] as const;
@@ -63,17 +66,37 @@ function entriesOf(what: Kind): Entry[] {
     });
   if (what === "datasets")
     return dataSets.map((item) => entry(item.name, item.summary, item.source, item.options, "dataset"));
-  return experimentNames().map((name) => {
-    const { given, description } = readConfigFile(name);
-    const lines = [...given].map(([key, value]) => `${key}: ${String(value)}`);
-    return {
-      name,
-      summary: description,
-      source: `experiments/${name}.yaml`,
-      options: Object.fromEntries(given),
-      lines,
-    };
+  return [...definitionNames().map(experimentEntry), ...experimentNames().map(runEntry)];
+}
+
+/** A table or figure of a paper: its arms, and what they cost at both scales. */
+function experimentEntry(name: string): Entry {
+  const definition = findDefinition(name);
+  const costs = SCALES.map((scale) => {
+    const arms = armsOf(definition, scale, scale === "small" ? readProfile(definition.profile) : undefined);
+    const seeds = definition.seeds[scale].length;
+    const steps = arms.reduce((sum, { given }) => sum + Number(given.get("steps") ?? 0), 0) * seeds;
+    return { scale, arms: arms.length, seeds, steps };
   });
+  const lines = [
+    ...costs.map(
+      ({ scale, arms, seeds, steps }) => `--scale ${scale}: ${arms} arms, ${seeds} seeds, ${count(steps)} steps in all`,
+    ),
+    `rows: ${definition.rows.map((row) => row.name).join(", ")}; columns: ${definition.columns.map((column) => column.name).join(", ")}`,
+    ...definition.listed.map(({ row, nearest }) => `cannot be run: ${row}; nearest: ${nearest}`),
+  ];
+  const options = Object.fromEntries(costs.map(({ scale, ...cost }) => [scale, cost]));
+  return { name, summary: definition.title, source: definition.paper, options, lines };
+}
+
+/** One run with all its settings, for `fewlabels train NAME`. */
+function runEntry(name: string): Entry {
+  const { given, description } = readConfigFile(name);
+  const lines = [
+    "one run: `fewlabels train` with this name",
+    ...[...given].map(([key, value]) => `${key}: ${String(value)}`),
+  ];
+  return { name, summary: description, source: `experiments/${name}.yaml`, options: Object.fromEntries(given), lines };
 }
 
 function entry(name: string, summary: string, source: string, options: OptionSpec, group: string): Entry {

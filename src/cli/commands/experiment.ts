@@ -1,0 +1,227 @@
+/** `fewlabels experiment NAME`: a table or figure of a paper, published numbers beside ours. */
+import { availableParallelism } from "node:os";
+import { join, resolve } from "node:path";
+import type { Catalog } from "../../config/catalog.js";
+import { asFlags, type Given } from "../../config/given.js";
+import { resolveConfig } from "../../config/resolve.js";
+import { UsageError } from "../../errors.js";
+import { findDefinition } from "../../experiments/catalog.js";
+import { SCALES, type Scale } from "../../experiments/definition.js";
+import { type ArmEstimate, estimateArms } from "../../experiments/estimate.js";
+import { writeOutputs } from "../../experiments/outputs.js";
+import { type Plan, planExperiment } from "../../experiments/plan.js";
+import { ExperimentProgress } from "../../experiments/progress.js";
+import { collectResults } from "../../experiments/results.js";
+import { type RunAllEvent, runAll } from "../../experiments/run-all.js";
+import { stateOf } from "../../experiments/run-state.js";
+import { summarize } from "../../experiments/summary.js";
+import { comparisonText, tableRows } from "../../experiments/table.js";
+import { boolean, choice, integer, type OptionsOf, text } from "../../options.js";
+import { argument, defineCommand } from "../command.js";
+import { count, digits, duration, table, wrap } from "../format.js";
+import { print, printError } from "../output.js";
+import { interruptedExitCode } from "../run-training.js";
+import { onStopSignals } from "../signals.js";
+
+const who = "fewlabels experiment";
+
+const options = {
+  scale: choice(SCALES, "small", {
+    doc: "paper: every published hyper-parameter; small: shrunk for a few cores, all arms of a comparison equally",
+  }),
+  seeds: text(undefined, {
+    doc: "seeds, separated by commas (default: the experiment's); the label draw follows the seed",
+  }),
+  only: text(undefined, { doc: "ROW, ROW/COLUMN or '*/COLUMN', separated by commas (default: all arms)" }),
+  jobs: integer(1, { min: 1, max: 1024, doc: "runs at a time; the threads are shared out" }),
+  out: text(undefined, { doc: "folder of runs and results (default: runs/experiments/NAME-SCALE)" }),
+  dryRun: boolean(false, { doc: "print every arm's hyper-parameters and what the whole will cost; train nothing" }),
+  timing: boolean(true, { doc: "with --dry-run: time a few steps of every arm" }),
+  save: text(undefined, { doc: "also write the results as one small JSON file into this folder" }),
+  json: boolean(false, { doc: "print results and statistics as one JSON line at the end; progress goes to stderr" }),
+} as const;
+type Options = OptionsOf<typeof options>;
+
+export const experiment = defineCommand({
+  name: "experiment",
+  summary: "a paper's table or figure: published numbers beside measured ones",
+  description:
+    "Run the arms of a paper's table or figure over several seeds, each in a run folder of its own, and put the published numbers " +
+    "beside the measured ones: table, CSV, JSON and a report page with plots. Stopped or killed, the same command goes on where it " +
+    "was. Options of a run (--steps, --model.width) are laid over every arm; --data is the folder of the data sets' folders " +
+    "(default: FEWLABELS_DATA).",
+  arguments: { name: argument("experiment, see `fewlabels list experiments`, or a YAML file that defines one") },
+  options,
+  takes: "run",
+  leaveOut: ["out", "resume", "seed", "labelSeed"],
+  examples: [
+    "fewlabels experiment meta-pseudo-labels/two-moons",
+    "fewlabels experiment mean-teacher/table-2 --data DATA --only '*/1000,*/4000'",
+    "fewlabels experiment mean-teacher/table-2 --scale paper --dry-run",
+  ],
+  notes: "Exit codes: 0 done, 1 an arm failed, 2 wrong usage, 130 interrupted (the same command goes on).",
+  run: ({ name, ...values }, { given, externals }) => experimentCommand(name, values, given, externals.catalog),
+});
+
+async function experimentCommand(name: string, values: Options, given: Given, catalog: Catalog): Promise<void> {
+  const definition = findDefinition(name);
+  const folderName = `${definition.name.replaceAll(/[^\w-]+/g, "-")}-${values.scale}`;
+  const out = resolve(values.out ?? join("runs/experiments", folderName));
+  const { threads: asked, ...overrides } = overridesOf(given, values.scale);
+  const plan = planExperiment(definition, {
+    scale: values.scale,
+    out,
+    overrides,
+    ...(values.seeds !== undefined && { seeds: seedsOf(values.seeds) }),
+    ...(values.only !== undefined && { only: values.only.split(",").map((one) => one.trim()) }),
+  });
+  checkArms(plan, catalog);
+  const threads = Number(asked ?? Math.max(1, Math.floor(availableParallelism() / values.jobs)));
+  if (values.dryRun) {
+    await dryRun(plan, threads, values);
+    return;
+  }
+  const interrupted = await runWithProgress(plan, values.jobs, threads, values.json);
+  const results = collectResults(plan);
+  const summary = summarize(definition, results);
+  const written = await writeOutputs(plan, results, summary, values.save);
+  if (values.json) print(JSON.stringify({ ...results, summary }));
+  else {
+    print(
+      "",
+      `${definition.title} (${definition.paper}), scale ${plan.scale}${plan.profile ? `: ${plan.profile.summary}` : ""}`,
+      "",
+      ...table(tableRows(summary)),
+      "",
+      ...summary.comparisons.map(comparisonText),
+      ...summary.warnings.map((warning) => `warning: ${warning}`),
+      `the report is ${written.report}; everything is in ${out}`,
+    );
+  }
+  if (interrupted) {
+    printError("stopped; the same command goes on where it was");
+    process.exitCode = interruptedExitCode;
+  }
+}
+
+/** Every arm's options and cost. */
+async function dryRun(plan: Plan, threads: number, { timing, json, jobs }: Options): Promise<void> {
+  const estimates = await estimateArms(plan, { threads, timing }, ({ key }) =>
+    printError(`timing a few steps of ${key}`),
+  );
+  const secondsOf = ({ secondsPerStep, steps, runs }: ArmEstimate) => (secondsPerStep ?? Number.NaN) * steps * runs;
+  const total =
+    estimates
+      .map(secondsOf)
+      .filter(Number.isFinite)
+      .reduce((sum, one) => sum + one, 0) / jobs;
+  if (json) {
+    const arms = estimates.map(({ arm, ...rest }) => ({
+      arm: arm.key,
+      options: Object.fromEntries(arm.given),
+      ...rest,
+    }));
+    print(
+      JSON.stringify({
+        experiment: plan.definition.name,
+        scale: plan.scale,
+        seeds: plan.seeds,
+        arms,
+        totalSeconds: total,
+      }),
+    );
+    return;
+  }
+  const figure = (value: number | undefined, unit: string) => (value === undefined ? "-" : `${digits(value)} ${unit}`);
+  const rows = estimates.map((one) => [
+    one.arm.key,
+    count(one.steps),
+    String(one.runs),
+    figure(one.secondsPerStep, "s"),
+    one.secondsPerStep === undefined ? "-" : duration(one.secondsPerStep * one.steps),
+    figure(one.memoryMB, "MB"),
+    figure(one.diskMB, "MB"),
+  ]);
+  print(
+    `${plan.definition.title} (${plan.definition.paper}), scale ${plan.scale}, seeds ${plan.seeds.join(", ")}`,
+    "",
+    ...estimates.flatMap(({ arm, remark }) => [
+      arm.key,
+      ...wrap([...arm.given].map(([key, value]) => `${key} ${String(value)}`).join(", "), 116, "  "),
+      ...(remark === undefined ? [] : [`  (${remark})`]),
+    ]),
+    "",
+    ...table([["arm", "steps", "runs left", "a step", "a run", "memory", "disk a run"], ...rows]),
+    ...(timing
+      ? [
+          "",
+          `${duration(total)} in all for what could be timed, ${jobs} at a time with ${threads} threads; memory and disk are estimates`,
+        ]
+      : []),
+  );
+}
+
+/** Runs what is left; whether it was interrupted. A failed arm sets the exit code. */
+async function runWithProgress(plan: Plan, jobs: number, threads: number, json: boolean): Promise<boolean> {
+  const say = json ? printError : print;
+  const progress = new ExperimentProgress(plan.runs, jobs);
+  const left = plan.runs.filter((run) => stateOf(run) !== "finished").length;
+  say(
+    `${plan.runs.length} runs, ${plan.runs.length - left} finished before; ${jobs} at a time with ${threads} threads`,
+  );
+  const controller = new AbortController();
+  const ignoreSignals = onStopSignals((times) => {
+    if (times > 1) process.exit(interruptedExitCode);
+    printError("stopping: the runs write a checkpoint; interrupt again to quit at once");
+    controller.abort();
+  });
+  let told = 0;
+  const onEvent = (event: RunAllEvent) => {
+    progress.event(event);
+    const { done, total, share, etaSeconds } = progress.state();
+    const all = `${done}/${total} runs  ${(100 * share).toFixed(0)} %  ETA ${duration(etaSeconds)}`;
+    if (event.type === "finished") say(`${all}  finished ${event.run.key} in ${duration(event.seconds)}`);
+    else if (event.type === "failed") printError(`${event.run.key} failed: ${event.message}`);
+    else if (event.type === "step" && Date.now() - told > 10_000) {
+      told = Date.now();
+      say(`${all}  ${event.run.key} step ${event.step}`);
+    }
+  };
+  try {
+    const { failed, interrupted } = await runAll(plan.runs, { jobs, threads, onEvent, signal: controller.signal });
+    if (failed.length > 0) process.exitCode = 1;
+    return interrupted;
+  } finally {
+    ignoreSignals();
+  }
+}
+
+/** Every arm as `train` would check it, before anything runs. */
+function checkArms({ arms, definition }: Plan, catalog: Catalog): void {
+  for (const { key, given, row } of arms) {
+    const all = new Map(given);
+    if (row.predictionsOf !== undefined) all.set("method.table", "-");
+    const describe = (option: string) => ({ ...asFlags(who)(option), who: `${definition.file}, arm ${key}` });
+    resolveConfig(all, catalog, { describe });
+  }
+}
+
+/** Options laid over every arm, and what makes a run of an experiment: enough points for a curve, one checkpoint to go on from. */
+function overridesOf(given: Given, scale: Scale): Record<string, unknown> {
+  const root = given.get("data") ?? process.env.FEWLABELS_DATA;
+  return {
+    logEvery: 10,
+    keepCheckpoints: 1,
+    ...(scale === "small" && { checkpointEvery: 100 }),
+    ...Object.fromEntries(given),
+    ...(root !== undefined && { data: resolve(String(root)) }),
+  };
+}
+
+function seedsOf(list: string): number[] {
+  const seeds = list.split(",").map((one) => (/^\s*\d+\s*$/.test(one) ? Number(one) : Number.NaN));
+  if (seeds.some(Number.isNaN)) {
+    throw new UsageError(`${who}: expected whole numbers separated by commas for --seeds, got ${JSON.stringify(list)}`);
+  }
+  return [...new Set(seeds)];
+}

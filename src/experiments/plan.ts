@@ -1,0 +1,157 @@
+/** From a definition to the runs of one scale: every arm's options, every run's folder. */
+import { join } from "node:path";
+import { canonicalKey, flatten, type Given } from "../config/given.js";
+import { groups, neutralOptions } from "../config/run-options.js";
+import { UsageError } from "../errors.js";
+import { type Profile, readProfile } from "./catalog.js";
+import type { Definition, Layer, RowOrColumn, Scale } from "./definition.js";
+
+export interface Arm {
+  /** "row/column". */
+  readonly key: string;
+  readonly row: RowOrColumn;
+  readonly column: RowOrColumn;
+  /** Options by dotted key, without seeds and folders. */
+  readonly given: Given;
+}
+
+export interface PlannedRun {
+  readonly arm: Arm;
+  readonly seed: number;
+  /** "row/column/seed-1". */
+  readonly key: string;
+  readonly folder: string;
+  readonly given: Given;
+  /** Key of the run whose predictions this one starts from. */
+  readonly needs?: string;
+}
+
+export interface Plan {
+  readonly definition: Definition;
+  readonly scale: Scale;
+  readonly profile?: Profile;
+  readonly out: string;
+  readonly arms: readonly Arm[];
+  readonly seeds: readonly number[];
+  readonly runs: readonly PlannedRun[];
+}
+
+export interface PlanOptions {
+  readonly scale: Scale;
+  readonly out: string;
+  readonly seeds?: readonly number[];
+  /** "row", "row/column" or "*\/column"; all arms if not given. */
+  readonly only?: readonly string[];
+  /** Options laid over every arm. */
+  readonly overrides?: Readonly<Record<string, unknown>>;
+  /** Where definitions and profiles lie, for tests. */
+  readonly folder?: string;
+}
+
+/** Throws UsageError for an `only` that names no arm. */
+export function planExperiment(definition: Definition, options: PlanOptions): Plan {
+  const { scale, out, seeds = definition.seeds[scale], only, overrides = {}, folder } = options;
+  const profile = scale === "small" ? readProfile(definition.profile, folder) : undefined;
+  const all = armsOf(definition, scale, profile, overrides);
+  const arms = only === undefined ? all : selectArms(definition, all, only);
+  const runs = seeds.flatMap((seed) => arms.map((arm) => runOf(arm, seed, out)));
+  return { definition, scale, out, arms, seeds, runs, ...(profile && { profile }) };
+}
+
+/** All arms in the order of the paper. Later layers win: settings, profile, row, column, cell. */
+export function armsOf(
+  definition: Definition,
+  scale: Scale,
+  profile: Profile | undefined,
+  overrides: Readonly<Record<string, unknown>> = {},
+): Arm[] {
+  const { rows, columns, settings, cells, skip } = definition;
+  return rows.flatMap((row) =>
+    columns.flatMap((column): Arm[] => {
+      const key = `${row.name}/${column.name}`;
+      if (skip.includes(key) || [row.onlyAt ?? scale, column.onlyAt ?? scale].some((only) => only !== scale)) return [];
+      const own = [settings, row, column, cells[key]].filter((layer) => layer !== undefined);
+      const method = [...own].reverse().map(methodOf).find(Boolean);
+      if (method === undefined) throw new UsageError(`${definition.file}: arm ${key} has no method`);
+      const shrunk = profile ? [profile.base, { method }, profile.methods[method] ?? {}] : [];
+      const layers = [
+        settings.options,
+        settings[scale],
+        ...shrunk,
+        // What an experiment says of itself holds over the profile, at small scale too.
+        ...(profile ? [settings.small] : []),
+        ...own.slice(1).flatMap((layer) => [layer.options, layer[scale]]),
+        overrides,
+      ];
+      return [{ key, row, column, given: mergeLayers(layers) }];
+    }),
+  );
+}
+
+/**
+ * The later of equal keys wins, whatever way they are written: `model: { width: 2 }` or `model.width: 2`. Another model,
+ * method, data set or optimizer drops the options of the one before it.
+ */
+export function mergeLayers(layers: readonly Readonly<Record<string, unknown>>[]): Given {
+  const merged = new Map<string, unknown>();
+  for (const layer of layers) {
+    const given = flatten(layer);
+    for (const part of groups) {
+      const name = canonicalKey(`${part}.name`);
+      const before = merged.get(name);
+      if (before === undefined || !given.has(name) || given.get(name) === before) continue;
+      for (const key of [...merged.keys()]) if (key.startsWith(`${part}.`)) merged.delete(key);
+    }
+    for (const [key, value] of given) merged.set(key, value);
+  }
+  return merged;
+}
+
+function methodOf({ options }: Layer): string | undefined {
+  const name = flatten(options).get("method");
+  return name === undefined ? undefined : String(name);
+}
+
+function runOf(arm: Arm, seed: number, out: string): PlannedRun {
+  const place = (row: string) => `${row}/${arm.column.name}/seed-${seed}`;
+  const { predictionsOf } = arm.row;
+  return {
+    arm,
+    seed,
+    key: place(arm.row.name),
+    folder: join(out, "arms", fileName(arm.row.name), fileName(arm.column.name), `seed-${seed}`),
+    given: new Map([...arm.given, ["seed", seed], ["labelSeed", seed]]),
+    ...(predictionsOf !== undefined && { needs: place(predictionsOf) }),
+  };
+}
+
+const fileName = (name: string) => name.replace(/[^\w.+-]+/g, "_");
+
+function selectArms(definition: Definition, arms: readonly Arm[], only: readonly string[]): Arm[] {
+  const chosen = new Set<Arm>();
+  for (const wanted of only) {
+    const [row = "", column] = wanted.split("/");
+    const found = arms.filter(
+      (arm) => (row === "*" || arm.row.name === row) && (column === undefined || arm.column.name === column),
+    );
+    if (found.length === 0) {
+      const names = `rows ${definition.rows.map(({ name }) => name).join(", ")}; columns ${definition.columns.map(({ name }) => name).join(", ")}`;
+      throw new UsageError(
+        `fewlabels experiment: --only ${wanted} names no arm of ${definition.name}. Give ROW, ROW/COLUMN or '*/COLUMN'; ${names}`,
+      );
+    }
+    for (const arm of found) chosen.add(arm);
+    const needed = found.flatMap(({ row: { predictionsOf }, column: { name } }) =>
+      arms.filter((arm) => arm.row.name === predictionsOf && arm.column.name === name),
+    );
+    for (const arm of needed) chosen.add(arm);
+  }
+  return arms.filter((arm) => chosen.has(arm));
+}
+
+/** What decides a run's result, as text: a run whose text changed is another run. */
+export function definitionText(given: Given): string {
+  const ignored: readonly string[] = [...neutralOptions, "out", "resume"];
+  const entries = [...given].filter(([key]) => !ignored.includes(key)).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `${JSON.stringify(Object.fromEntries(entries), null, 1)}\n`;
+}

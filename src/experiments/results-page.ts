@@ -1,0 +1,83 @@
+/** docs/results.md from the files in experiments/results: what was run, where and when, and what became of every claim. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { definitionNames, experimentsFolder, findDefinition, readProfile } from "./catalog.js";
+import type { Definition } from "./definition.js";
+import type { ExperimentResults } from "./results.js";
+import { type Comparison, summarize } from "./summary.js";
+import { comparisonText, tableRows } from "./table.js";
+
+/** All kept results, by name of the experiment and scale. Their files are written by `fewlabels experiment NAME --save`. */
+export function keptResults(folder = experimentsFolder): ExperimentResults[] {
+  const place = join(folder, "results");
+  return readdirSync(place)
+    .filter((name) => name.endsWith(".json"))
+    .sort()
+    .map((name) => JSON.parse(readFileSync(join(place, name), "utf8")) as ExperimentResults);
+}
+
+/** The page as Markdown. */
+export function resultsPage(kept: readonly ExperimentResults[], folder = experimentsFolder): string {
+  const parts = kept.map((results) => part(results, findDefinition(results.experiment, folder), folder));
+  const notRun = definitionNames(folder).filter((name) => !kept.some(({ experiment }) => experiment === name));
+  return [
+    "# Results",
+    "",
+    "What was really run. Every number on this page is made from the files in [experiments/results](../experiments/results) by",
+    "`node scripts/results-page.mjs`; the files are written by `fewlabels experiment NAME --save experiments/results`.",
+    "Errors at scale `small` are not the papers' numbers: networks, sets and steps are shrunk, for all arms of a table equally. What they can show is the order.",
+    "A claim is *seen* if over three seeds or more the 95 % interval of the paired difference leaves 0 out.",
+    "",
+    ...parts.flat(),
+    "## Not run",
+    "",
+    notRun.length === 0
+      ? "All experiments have results."
+      : `No results yet, at any scale: ${notRun.map((name) => `\`${name}\``).join(", ")}.`,
+    "Their claims are not tested here.",
+    "",
+  ].join("\n");
+}
+
+function part(results: ExperimentResults, definition: Definition, folder: string): string[] {
+  const summary = summarize(definition, results);
+  const { machine, dates, scale } = results;
+  const ran = summary.cells.filter(({ measured }) => measured !== undefined);
+  const columns = summary.columns.filter(({ name }) => ran.some(({ column }) => column === name));
+  const rows = tableRows({
+    ...summary,
+    columns,
+    rows: summary.rows.filter(({ name }) =>
+      summary.cells.some(
+        (cell) =>
+          cell.row === name &&
+          columns.some((column) => column.name === cell.column) &&
+          (cell.measured || cell.published.length > 0),
+      ),
+    ),
+  });
+  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  const [head = [], ...body] = rows;
+  const what = scale === "small" ? `scale small (${readProfile(definition.profile, folder).summary})` : "scale paper";
+  const seconds = results.arms.flatMap((arm) => arm.seconds).reduce((sum, one) => sum + one, 0);
+  return [
+    `## ${definition.title}`,
+    "",
+    `\`fewlabels experiment ${definition.name}\`, ${what}. Run ${dates[0].slice(0, 10)} on ${machine.cores} x ${machine.cpu} (${machine.device}), ${(seconds / 60).toFixed(0)} minutes of training in all.`,
+    "",
+    line(head),
+    line(head.map(() => "---")),
+    ...body.map(line),
+    "",
+    ...summary.comparisons.map((comparison) => `- ${claimText(comparison)}`),
+    ...(summary.comparisons.length > 0 ? [""] : []),
+    ...summary.warnings.flatMap((warning) => [`> ${warning}`, ">"]).slice(0, -1),
+    "",
+  ];
+}
+
+function claimText(comparison: Comparison): string {
+  return comparison.verdict === "not run"
+    ? `${comparison.claim.text} (${comparison.column}): not tested here, its arms have not run.`
+    : `${comparisonText(comparison)}.`;
+}

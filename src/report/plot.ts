@@ -1,0 +1,80 @@
+/** Observable Plot without a browser: a plot becomes the text of one SVG, with its legend inside. */
+import * as Plot from "@observablehq/plot";
+import { parseHTML } from "linkedom";
+import sharp from "sharp";
+
+/** A finished plot. */
+export interface Figure {
+  /** File name without ending. */
+  readonly name: string;
+  readonly title: string;
+  readonly svg: string;
+}
+
+/** Colors that differ for color-blind readers too (Okabe and Ito). */
+export const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5b5b5b", "#8c6d1f"] as const;
+
+export const colorOf = (i: number): string => COLORS[i % COLORS.length]!;
+
+const LEGEND_HEIGHT = 26;
+
+export interface PlotSettings extends Plot.PlotOptions {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** One SVG: the plot, and above it a legend of `series` where there is more than one. */
+export function renderPlot(options: PlotSettings, series: readonly string[] = []): string {
+  const shown = series.length > 1;
+  const scale = { domain: [...series], range: series.map((_, i) => colorOf(i)) };
+  const plot = draw({ ...options, ...(series.length > 0 && { color: scale }) });
+  if (!shown) return plot;
+  return stacked([legendOf(series, options.width), plot], options.width, [LEGEND_HEIGHT, options.height]);
+}
+
+function draw(options: PlotSettings): string {
+  const { document } = parseHTML("<!doctype html><html><body></body></html>");
+  const style = { fontFamily: "system-ui, DejaVu Sans, sans-serif", fontSize: "12px", color: "#222" };
+  const element = Plot.plot({ ...options, document, style } satisfies Plot.PlotOptions & { document: unknown });
+  const svg = element.tagName.toLowerCase() === "svg" ? element : [...element.querySelectorAll("svg")].at(-1)!;
+  svg.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  return svg.outerHTML;
+}
+
+/** A row of dots with names, spread by the length of the names. */
+function legendOf(series: readonly string[], width: number): string {
+  let at = 0;
+  const places = series.map((name, i) => {
+    const place = { name, x: at, color: colorOf(i) };
+    at += 30 + 7.2 * name.length;
+    return place;
+  });
+  const room = Math.max(width, at + 20);
+  return draw({
+    width,
+    height: LEGEND_HEIGHT,
+    margin: 0,
+    x: { domain: [-12, room - 12], range: [0, width], axis: null },
+    y: { domain: [0, 1], axis: null },
+    marks: [
+      Plot.dot(places, { x: "x", y: 0.4, fill: "color", r: 5 }),
+      Plot.text(places, { x: "x", y: 0.4, text: "name", dx: 10, textAnchor: "start", fill: "currentColor" }),
+    ],
+  });
+}
+
+function stacked(parts: readonly string[], width: number, heights: readonly number[]): string {
+  const height = heights.reduce((sum, one) => sum + one, 0);
+  let y = 0;
+  const placed = parts.map((part, i) => {
+    const moved = part.replace("<svg", `<svg y="${y}"`);
+    y += heights[i]!;
+    return moved;
+  });
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">${placed.join("")}</svg>`;
+}
+
+/** The same as a PNG, two pixels a unit, on white. */
+export async function pngOf(svg: string): Promise<Uint8Array> {
+  return sharp(Buffer.from(svg), { density: 144 }).flatten({ background: "white" }).png().toBuffer();
+}

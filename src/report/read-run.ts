@@ -1,0 +1,81 @@
+/** What a report needs of a run folder: its settings, its result, its curves, thinned. */
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { RecordedConfig, RoleResults, RunResult } from "../run/events.js";
+import { RunFolder } from "../run/index.js";
+
+/** Points of a curve: steps, and a value for each. */
+export interface Curve {
+  readonly steps: readonly number[];
+  readonly values: readonly number[];
+}
+
+export interface RunRecord {
+  readonly path: string;
+  readonly config: RecordedConfig;
+  /** Undefined while the run is not done. */
+  readonly result?: RunResult;
+  readonly curves: {
+    /** Error in percent by role, on `split`. */
+    readonly error: Readonly<Record<string, Curve>>;
+    readonly split: "test" | "val";
+    /** Classification cost of the training batches, smoothed by averaging over what was thinned. */
+    readonly cost?: Curve;
+  };
+  /** When it was done. */
+  readonly finished?: string;
+}
+
+/** A curve keeps at most so many points. */
+const MAX_POINTS = 60;
+
+/** Throws UsageError where there is no run, DataError where its files are damaged. */
+export function readRun(path: string): RunRecord {
+  const folder = RunFolder.open(path);
+  const config = folder.config<RecordedConfig>();
+  const result = folder.result<RunResult>();
+  const events = folder.events();
+  const split = events.some((event) => event.type === "evaluation" && event.val !== undefined) ? "val" : "test";
+  const error: Record<string, { steps: number[]; values: number[] }> = {};
+  const cost: { steps: number[]; values: number[] } = { steps: [], values: [] };
+  for (const event of events) {
+    const step = event.step ?? 0;
+    if (event.type === "evaluation") {
+      for (const [role, one] of Object.entries((event[split] ?? {}) as RoleResults)) {
+        error[role] ??= { steps: [], values: [] };
+        error[role].steps.push(step);
+        error[role].values.push(one.error);
+      }
+    }
+    if (event.type === "step") {
+      const value = (event.metrics as Record<string, number | null> | undefined)?.classification;
+      if (typeof value !== "number") continue;
+      cost.steps.push(step);
+      cost.values.push(value);
+    }
+  }
+  const resultFile = join(path, "result.json");
+  return {
+    path,
+    config,
+    ...(result && { result }),
+    curves: {
+      error: Object.fromEntries(Object.entries(error).map(([role, curve]) => [role, thin(curve)])),
+      split,
+      ...(cost.steps.length > 1 && { cost: thin(cost) }),
+    },
+    ...(existsSync(resultFile) && { finished: statSync(resultFile).mtime.toISOString() }),
+  };
+}
+
+/** At most `points` points: means of equal stretches, each at its last step; four useful digits. */
+export function thin({ steps, values }: Curve, points = MAX_POINTS): Curve {
+  const stretch = Math.max(1, Math.ceil(steps.length / points));
+  const out: { steps: number[]; values: number[] } = { steps: [], values: [] };
+  for (let at = 0; at < steps.length; at += stretch) {
+    const some = values.slice(at, at + stretch);
+    out.steps.push(steps[Math.min(steps.length, at + stretch) - 1]!);
+    out.values.push(Number((some.reduce((a, b) => a + b, 0) / some.length).toPrecision(4)));
+  }
+  return out;
+}

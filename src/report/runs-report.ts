@@ -1,0 +1,149 @@
+/** A report on any runs: those that differ in their seeds alone are one arm. */
+import { basename } from "node:path";
+import { spreadOf } from "../statistics.js";
+import { type CurveSeries, curveFigure, type Dots, dotFigure } from "./figures.js";
+import type { Section } from "./page.js";
+import type { Figure } from "./plot.js";
+import type { RunRecord } from "./read-run.js";
+
+/** Runs of one setting. */
+export interface RunGroup {
+  readonly label: string;
+  readonly runs: readonly RunRecord[];
+}
+
+export interface RunsReport {
+  readonly title: string;
+  readonly sections: readonly Section[];
+  readonly figures: readonly Figure[];
+  readonly groups: readonly RunGroup[];
+}
+
+/** What may differ between runs of one arm, or says nothing about the setting. */
+const seedKeys = ["seed", "labelSeed", "out", "resume", "threads", "versions", "dataFingerprint", "data"];
+
+/** Groups runs by everything but their seeds; a group is named by what differs between groups. */
+export function groupRuns(records: readonly RunRecord[]): RunGroup[] {
+  const flat = records.map(({ config }) => flattenConfig(config));
+  const groups = new Map<string, { settings: ReadonlyMap<string, string>; runs: RunRecord[] }>();
+  for (const [i, record] of records.entries()) {
+    const settings = flat[i]!;
+    const key = JSON.stringify([...settings].sort());
+    const group = groups.get(key) ?? { settings, runs: [] };
+    group.runs.push(record);
+    groups.set(key, group);
+  }
+  const all = [...groups.values()];
+  const keys = [...new Set(flat.flatMap((settings) => [...settings.keys()]))];
+  const differing = keys.filter((key) => new Set(all.map(({ settings }) => settings.get(key))).size > 1);
+  const method = differing.includes("method");
+  // The options of a method follow from it; they name a group only where another of the same method has other ones.
+  const telling = differing.filter((key) => {
+    if (!method || key === "method") return true;
+    const byMethod = new Map<string, Set<string | undefined>>();
+    for (const { settings } of all) {
+      const name = settings.get("method") ?? "";
+      byMethod.set(name, (byMethod.get(name) ?? new Set()).add(settings.get(key)));
+    }
+    return [...byMethod.values()].some((values) => values.size > 1);
+  });
+  return all.map(({ settings, runs }) => {
+    const rest = telling.filter((key) => key !== "method").map((key) => `${shortKey(key)} ${settings.get(key) ?? "-"}`);
+    const name = method || rest.length === 0 ? [settings.get("method") ?? basename(runs[0]!.path)] : [];
+    return { label: [...name, ...rest].join(", "), runs };
+  });
+}
+
+function flattenConfig(config: object): Map<string, string> {
+  const flat = new Map<string, string>();
+  for (const [key, value] of Object.entries(config)) {
+    if (seedKeys.includes(key) || value === null || value === undefined) continue;
+    if (typeof value === "object") {
+      for (const [inner, one] of Object.entries(value))
+        flat.set(`${key.replace(/Options$/, "")}.${inner}`, String(one));
+    } else flat.set(key, String(value));
+  }
+  return flat;
+}
+
+const shortKey = (key: string) => key.replace(/^(method|model|dataset|optimizer)\./, "");
+
+/** Table, error with intervals, and curves of error and classification cost. */
+export function reportOnRuns(records: readonly RunRecord[], title: string): RunsReport {
+  const groups = groupRuns(records);
+  const dots = groups.map(
+    ({ label, runs }): Dots => ({
+      row: label,
+      column: "test error",
+      values: runs.flatMap(({ result }) => (result ? [result.error] : [])),
+    }),
+  );
+  const figures = [
+    dotFigure("errors", "Test error: mean with 95 % interval, and every seed", "test error in %", dots),
+    ...curveFigures(groups),
+  ];
+  const head = ["", "test error in %", "seeds", "steps", "images/s", "time of a run"];
+  const rows = groups.map(({ label, runs }) => {
+    const results = runs.flatMap(({ result }) => (result ? [result] : []));
+    if (results.length === 0) return [label, "not finished", "0", String(runs[0]!.config.steps), "-", "-"];
+    const { mean, sd, n } = spreadOf(results.map(({ error }) => error));
+    const seconds = spreadOf(results.map(({ elapsedSeconds }) => elapsedSeconds)).mean;
+    const speed = spreadOf(results.map(({ imagesPerSecond }) => imagesPerSecond)).mean;
+    return [
+      label,
+      n > 1 ? `${mean.toFixed(2)} ± ${sd.toFixed(2)}` : mean.toFixed(2),
+      String(n),
+      String(results[0]!.steps),
+      speed.toFixed(0),
+      `${seconds.toFixed(0)} s`,
+    ];
+  });
+  const sections: Section[] = [
+    { kind: "table", rows: [head, ...rows] },
+    ...figures.map((figure): Section => ({ kind: "figure", figure })),
+  ];
+  return { title, sections, figures, groups };
+}
+
+/** Error of every role, and classification cost, over the steps; none where runs were evaluated only once. */
+function curveFigures(groups: readonly RunGroup[]): Figure[] {
+  const several = (curve: { steps: readonly number[] }) => curve.steps.length > 1;
+  const errors = groups.flatMap(({ label, runs }) => {
+    const roles = [...new Set(runs.flatMap(({ curves }) => Object.keys(curves.error)))];
+    return roles.map((role): CurveSeries => {
+      const curves = runs.flatMap(({ curves: { error } }) =>
+        error[role] && several(error[role]) ? [error[role]] : [],
+      );
+      return { series: roles.length > 1 ? `${label}, ${role}` : label, facet: "", curves };
+    });
+  });
+  const costs = groups.map(
+    ({ label, runs }): CurveSeries => ({
+      series: label,
+      facet: "",
+      curves: runs.flatMap(({ curves: { cost } }) => (cost && several(cost) ? [cost] : [])),
+    }),
+  );
+  const split = groups[0]?.runs[0]?.curves.split === "val" ? "validation" : "test";
+  const some = (all: readonly CurveSeries[]) => all.filter(({ curves }) => curves.length > 0);
+  return [
+    ...(some(errors).length > 0
+      ? [
+          curveFigure(
+            "error-curves",
+            `Error on ${split} images over the steps, mean and deviation of the seeds`,
+            some(errors),
+            { label: `${split} error in %` },
+          ),
+        ]
+      : []),
+    ...(some(costs).length > 0
+      ? [
+          curveFigure("cost-curves", "Classification cost of the training batches", some(costs), {
+            label: "classification cost",
+            log: true,
+          }),
+        ]
+      : []),
+  ];
+}

@@ -1,0 +1,105 @@
+// The command from outside: runs, tables, report; killed and continued.
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, expect, it } from "vitest";
+import { writeTiny } from "../experiments/tiny.js";
+import { describeTraining, fewlabels, lastJson, start } from "./run-cli.js";
+
+const folder = mkdtempSync(join(tmpdir(), "fewlabels-experiment-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const file = writeTiny(folder);
+const flags = ["--checkpoint-every", "50"];
+const run = (out: string, ...more: string[]) => [
+  "experiment",
+  file,
+  "--out",
+  join(folder, out),
+  "--jobs",
+  "2",
+  "--threads",
+  "1",
+  ...flags,
+  ...more,
+];
+const resultsOf = (out: string) => JSON.parse(readFileSync(join(folder, out, "results.json"), "utf8"));
+/** All of it but what depends on the clock. */
+const numbersOf = (out: string) => resultsOf(out).arms.map(({ seconds, ...rest }: { seconds: unknown }) => rest);
+
+describeTraining("fewlabels experiment", () => {
+  it("runs all arms, and writes table, results, report and plots", async () => {
+    const { code, out, err } = await fewlabels(run("whole"));
+    expect(err).toBe("");
+    expect(code).toBe(0);
+    expect(out).toMatch(/supervised\s+\d+\.\d\d ± \d+\.\d\d \(2\)\s+12\.50 ± 0\.50 \[T\]/);
+    expect(out).toMatch(/the Pi-model is better \(all\): (seen|not seen)/);
+    expect(out).toContain("2 seeds are few");
+    const files = readdirSync(join(folder, "whole")).sort();
+    expect(files).toEqual(["arms", "plots", "report.html", "results.json", "table.csv"]);
+    expect(readFileSync(join(folder, "whole/report.html"), "utf8")).toContain("somebody else");
+    expect(readdirSync(join(folder, "whole/plots"))).toContain("errors.png");
+    const [head, ...lines] = readFileSync(join(folder, "whole/table.csv"), "utf8").trim().split("\n");
+    expect(head).toMatch(/^row,column,unit,mean,sd/);
+    expect(lines.length).toBe(3);
+  }, 90_000);
+
+  it("a finished arm is not run again; one whose definition changed is, and the old one is kept", async () => {
+    const place = join(folder, "whole/arms/supervised/all/seed-1");
+    const before = statSync(join(place, "result.json")).mtimeMs;
+    const again = await fewlabels(run("whole", "--json"));
+    expect(again.err).toContain("4 finished before");
+    expect(statSync(join(place, "result.json")).mtimeMs).toBe(before);
+    expect(lastJson(again.out)).toMatchObject({ experiment: expect.any(String), summary: { unit: "error" } });
+
+    const changed = await fewlabels(run("whole", "--only", "supervised", "--seeds", "1", "--steps", "310"));
+    expect(changed.code).toBe(0);
+    expect(existsSync(`${place}.replaced-1/result.json`)).toBe(true);
+    expect(JSON.parse(readFileSync(join(place, "result.json"), "utf8")).steps).toBe(310);
+  }, 90_000);
+
+  it("killed with -9 at random moments and continued, it gives the same table as uninterrupted", async () => {
+    await fewlabels(run("straight"));
+    for (let kill = 0; kill < 3; kill++) {
+      const { child, finished } = start(run("killed"));
+      await sleep(1500 + 1500 * Math.random());
+      child.kill("SIGKILL");
+      await finished;
+    }
+    const { code } = await fewlabels(run("killed"));
+    expect(code).toBe(0);
+    expect(numbersOf("killed")).toEqual(numbersOf("straight"));
+  }, 120_000);
+
+  it("interrupted, it ends with 130, leaves checkpoints, and goes on", async () => {
+    const { child, finished, seen } = start(run("stopped", "--steps", "3000"));
+    await seen(/step [1-9]\d*/);
+    child.kill("SIGINT");
+    const { code, err } = await finished;
+    expect(code).toBe(130);
+    expect(err).toContain("the same command goes on where it was");
+    expect(existsSync(join(folder, "stopped/arms/supervised/all/seed-1/checkpoints"))).toBe(true);
+  }, 90_000);
+
+  it("says what is wrong, and ends with 2", async () => {
+    const name = await fewlabels(["experiment", "mean-teacher/table-22"]);
+    expect([name.code, name.err]).toEqual([2, expect.stringContaining('Did you mean "mean-teacher/table-2"?')]);
+    const arm = await fewlabels(["experiment", file, "--only", "vat"]);
+    expect([arm.code, arm.err]).toEqual([2, expect.stringContaining("--only vat names no arm")]);
+    const seeds = await fewlabels(["experiment", file, "--seeds", "1,x"]);
+    expect([seeds.code, seeds.err]).toEqual([2, expect.stringContaining("--seeds")]);
+  }, 60_000);
+});
+
+describeTraining("fewlabels report", () => {
+  it("makes one page of any runs", async () => {
+    const page = join(folder, "page.html");
+    const { code, out } = await fewlabels(["report", join(folder, "straight"), "--out", page]);
+    expect(code).toBe(0);
+    expect(out).toMatch(/supervised\s+\d+\.\d\d ± \d+\.\d\d\s+2/);
+    expect(readFileSync(page, "utf8")).toMatch(/^<!doctype html>/);
+    expect(existsSync(join(folder, "page-plots/errors.svg"))).toBe(true);
+    const none = await fewlabels(["report", folder, "--out", page].with(1, join(folder, "nothing")));
+    expect([none.code, none.err]).toEqual([2, expect.stringContaining("there is no folder")]);
+  }, 60_000);
+});

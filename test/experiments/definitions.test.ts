@@ -1,0 +1,23 @@
+import { describe, expect, it } from "vitest";
+import { catalog } from "../../src/config/catalog.js";
+import { resolveConfig } from "../../src/config/resolve.js";
+import { definitionNames, findDefinition, readProfile } from "../../src/experiments/catalog.js";
+import { SCALES } from "../../src/experiments/definition.js";
+import { armsOf } from "../../src/experiments/plan.js";
+
+describe("experiments of the package", () => {
+  it.each(definitionNames())("%s: every arm resolves at both scales", (name) => {
+    const definition = findDefinition(name);
+    for (const scale of SCALES) {
+      const profile = scale === "small" ? readProfile(definition.profile) : undefined;
+      const arms = armsOf(definition, scale, profile);
+      expect(arms.length).toBeGreaterThan(0);
+      for (const { key, given } of arms) {
+        const who = `${name}, arm ${key} at scale ${scale}`;
+        const data = new Map([...given, ["data", "DATA"], ["method.table", "TABLE"]]);
+        if (given.get("method") !== "reduced-meta-pseudo-labels") data.delete("method.table");
+        expect(() => resolveConfig(data, catalog, { describe: (option) => ({ who, name: option }) })).not.toThrow();
+      }
+    }
+  });
+});

@@ -1,0 +1,89 @@
+import { existsSync, readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { findDefinition } from "../../src/experiments/catalog.js";
+import type { ExperimentResults } from "../../src/experiments/results.js";
+import { keptResults, resultsPage } from "../../src/experiments/results-page.js";
+import { summarize } from "../../src/experiments/summary.js";
+
+/** Results of Table 2 with these errors, without runs. */
+function results(errors: Readonly<Record<string, readonly number[]>>, seeds = [1, 2, 3]): ExperimentResults {
+  const arms = Object.entries(errors).map(([row, values]) => ({
+    row,
+    column: "4000",
+    errors: values,
+    seeds: seeds.slice(0, values.length),
+    roles: {},
+    seconds: values.map(() => 60),
+    steps: 600,
+    options: {},
+    curves: [],
+  }));
+  const machine = { cpu: "some processor", cores: 2, memoryGB: 8, device: "cpu" };
+  return {
+    experiment: "mean-teacher/table-2",
+    scale: "small",
+    seeds,
+    arms,
+    missing: [],
+    machine,
+    versions: {},
+    dates: ["2026-11-25T20:00:00Z", "2026-11-25T21:00:00Z"],
+  };
+}
+
+const verdicts = (given: ExperimentResults) =>
+  Object.fromEntries(
+    summarize(findDefinition("mean-teacher/table-2"), given)
+      .comparisons.filter(({ column }) => column === "4000")
+      .map(({ claim, verdict }) => [`${claim.better} < ${claim.worse}`, verdict]),
+  );
+
+describe("what became of the claims", () => {
+  it("seen, seen in the mean, not seen and not run are told apart", () => {
+    expect(
+      verdicts(results({ "mean-teacher": [30, 31, 32], "pi-model": [35, 36.5, 37], supervised: [30, 38, 36.9] })),
+    ).toEqual({
+      "mean-teacher < temporal-ensembling": "not run",
+      "mean-teacher < pi-model": "seen",
+      "pi-model < supervised": "not seen",
+      "mean-teacher < supervised": "leaning",
+    });
+  });
+
+  it("two seeds never make a claim seen, however equal they are", () => {
+    const { warnings } = summarize(
+      findDefinition("mean-teacher/table-2"),
+      results({ "mean-teacher": [30, 30] }, [1, 2]),
+    );
+    expect(warnings[0]).toContain("2 seeds are few: the exact sign-flip test cannot go below p = 0.5");
+    expect(
+      verdicts(results({ "mean-teacher": [30, 30], supervised: [40, 40] }, [1, 2]))["mean-teacher < supervised"],
+    ).toBe("leaning");
+  });
+
+  it("only seeds that both arms have are compared", () => {
+    const [, , , last] = summarize(
+      findDefinition("mean-teacher/table-2"),
+      results({ "mean-teacher": [30], supervised: [40, 10, 10] }),
+    ).comparisons.filter(({ column }) => column === "4000");
+    expect(last?.test?.difference).toBe(-10);
+  });
+});
+
+describe("docs/results.md", () => {
+  it("names machine, day, published numbers and what has not run", () => {
+    const page = resultsPage([results({ "mean-teacher": [30, 31, 32], supervised: [40, 41, 43] })]);
+    expect(page).toContain("Run 2026-11-25 on 2 x some processor (cpu), 6 minutes of training in all");
+    expect(page).toContain("| Mean Teacher | 31.00 ± 1.00 (3) | 12.31 ± 0.28 [T] |");
+    expect(page).toMatch(
+      /Mean Teacher has a lower error than supervised training \(4000\): seen; errors 31\.00 and 41\.33 %/,
+    );
+    expect(page).toMatch(/No results yet, at any scale: `fixmatch\/cifar10`/);
+  });
+
+  it("is what its command makes of the kept files", () => {
+    const path = new URL("../../docs/results.md", import.meta.url);
+    expect(existsSync(path)).toBe(true);
+    expect(readFileSync(path, "utf8")).toBe(resultsPage(keptResults()));
+  });
+});

@@ -1,0 +1,165 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import sharp from "sharp";
+import { afterAll, describe, expect, it } from "vitest";
+import { curveFigure, dotFigure, regionFigure, sensitivityFigure } from "../../src/report/figures.js";
+import { htmlPage } from "../../src/report/page.js";
+import { pngOf } from "../../src/report/plot.js";
+import { readRun, thin } from "../../src/report/read-run.js";
+import { groupRuns, reportOnRuns } from "../../src/report/runs-report.js";
+import type { RunResult } from "../../src/run/events.js";
+import { RunFolder } from "../../src/run/index.js";
+
+const folder = mkdtempSync(join(tmpdir(), "fewlabels-report-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** A finished run folder without training. */
+function fakeRun(name: string, method: string, seed: number, error: number) {
+  const path = join(folder, name);
+  const config = {
+    dataset: "digits",
+    method,
+    model: "mlp",
+    labels: "10",
+    steps: 20,
+    seed,
+    labelSeed: seed,
+    methodOptions: {},
+    modelOptions: {},
+    optimizerOptions: {},
+    datasetOptions: {},
+    out: path,
+  };
+  const run = RunFolder.create(path, config, { versions: {}, dataFingerprint: "x" });
+  for (const step of [10, 20]) {
+    run.append({ type: "step", step, metrics: { classification: 1 / step } } as { type: string });
+    run.append({ type: "evaluation", step, test: { student: { error: error + 10 / step, loss: 1, n: 10 } } } as {
+      type: string;
+    });
+  }
+  const result = {
+    method,
+    steps: 20,
+    seed,
+    error,
+    test: { student: { error, loss: 1, n: 10 } },
+    predictor: "student",
+    elapsedSeconds: 1,
+    imagesPerSecond: 5,
+  } as unknown as RunResult;
+  run.writeResult(result);
+  run.close();
+  return path;
+}
+
+/** Whether a browser would ask anybody for anything. */
+function outsideOf(html: string): string[] {
+  const without = html.replaceAll(/xmlns(:\w+)?="[^"]*"/g, "");
+  return [
+    ...without.matchAll(
+      /<(script|link|iframe|img|image|object|embed)\b|(?:src|href)="(?!#)[^"]*"|url\((?!#)[^)]*\)|@import|https?:\/\//gi,
+    ),
+  ].map(([text]) => text);
+}
+
+describe("reports of runs", () => {
+  const paths = [
+    fakeRun("a1", "supervised", 1, 30),
+    fakeRun("a2", "supervised", 2, 34),
+    fakeRun("b1", "mean-teacher", 1, 20),
+    fakeRun("b2", "mean-teacher", 2, 22),
+  ];
+
+  it("runs that differ in their seeds alone are one arm, named by what differs", () => {
+    const groups = groupRuns(paths.map(readRun));
+    expect(groups.map(({ label, runs }) => [label, runs.length])).toEqual([
+      ["supervised", 2],
+      ["mean-teacher", 2],
+    ]);
+  });
+
+  it("the page shows means, deviations and curves, and asks nobody for anything", () => {
+    const { sections, figures } = reportOnRuns(paths.map(readRun), "Two <arms>");
+    const html = htmlPage("Two <arms>", sections);
+    expect(html).toContain("32.00 ± 2.83");
+    expect(html).toContain("21.00 ± 1.41");
+    expect(html).toContain("Two &#60;arms&#62;");
+    expect(figures.map(({ name }) => name)).toEqual(["errors", "error-curves", "cost-curves"]);
+    expect(outsideOf(html)).toEqual([]);
+    expect(outsideOf('<img src="https://x.y/z.png">').length).toBeGreaterThan(0);
+  });
+
+  it("a run under way has no error yet, and is said to be unfinished", () => {
+    const path = join(folder, "open");
+    RunFolder.create(path, { method: "vat", steps: 9 }, { versions: {}, dataFingerprint: "x" }).close();
+    const { sections } = reportOnRuns([readRun(path)], "One");
+    expect(htmlPage("One", sections)).toContain("not finished");
+  });
+});
+
+describe("plots", () => {
+  const dots = [
+    { row: "supervised", column: "4,000 labels", values: [40, 42, 41], published: 20.66 },
+    { row: "Mean Teacher", column: "4,000 labels", values: [36, 35], published: 12.31 },
+  ];
+  const curve = { steps: [10, 20, 30], values: [50, 40, 30] };
+  const region = {
+    title: "run",
+    x: [0, 1],
+    y: [0, 1],
+    columns: 2,
+    rows: 1,
+    probabilities: [0.1, 0.9],
+    points: [{ x: 0.2, y: 0.2, label: 1, labeled: true }],
+  } as const;
+  const figures = [
+    dotFigure("a", "dots", "error in %", dots),
+    curveFigure(
+      "b",
+      "curves",
+      [
+        { series: "student", facet: "x", curves: [curve] },
+        { series: "teacher", facet: "x", curves: [curve, curve] },
+      ],
+      { label: "error", log: true },
+    ),
+    sensitivityFigure(
+      "c",
+      "weights",
+      "error",
+      [
+        { ...dots[0]!, column: "0", x: 0 },
+        { ...dots[0]!, column: "1", x: 1 },
+      ],
+      { label: "weight", scale: "log" },
+    ),
+    sensitivityFigure("d", "names", "error", [{ ...dots[0]!, column: "one long name" }], {
+      label: "noise",
+      scale: "names",
+    }),
+    regionFigure("e", "regions", [region]),
+  ];
+
+  it.each(figures)("$title: finite marks, and a PNG of the size of the SVG", async ({ svg }) => {
+    expect(svg).toMatch(/^<svg/);
+    expect(svg).not.toMatch(/NaN|undefined|Infinity/);
+    const [, width, height] = /viewBox="0 0 (\d+) (\d+)"/.exec(svg) ?? [];
+    const { width: w, height: h, format } = await sharp(await pngOf(svg)).metadata();
+    expect([format, w, h]).toEqual(["png", 2 * Number(width), 2 * Number(height)]);
+  });
+
+  it("every seed and the printed value are in the plot", () => {
+    const circles = (text: string) => [...text.matchAll(/<circle/g)].length;
+    const [, printed = ""] = /<g[^>]*stroke="#d55e00"[^>]*>(.*?)<\/g>/s.exec(figures[0]!.svg) ?? [];
+    expect(circles(figures[0]!.svg)).toBe(5 + 2);
+    expect([...printed.matchAll(/<path/g)].length).toBe(2);
+  });
+
+  it("thinning keeps means of equal stretches at their last steps", () => {
+    expect(thin({ steps: [1, 2, 3, 4, 5], values: [2, 4, 6, 8, 9] }, 3)).toEqual({
+      steps: [2, 4, 5],
+      values: [3, 7, 9],
+    });
+  });
+});
