@@ -97,11 +97,18 @@ function rotation(degrees: number, { width, height }: Canvas): number[] {
   return [cos, sin, cos * -cx + sin * -cy + cx, -sin, cos, -sin * -cx + cos * -cy + cy];
 }
 
-/** A box of color, or of nothing (`hole`). */
+/**
+ * A box of color, or of nothing (`hole`). With `bothCorners` (kekmodel's and USB's code) the near corner is held inside the
+ * image first and the far one follows from it, so that boxes are pushed in at the left and the top, and cut at the right and the
+ * bottom; the kernel cuts the others at all four sides.
+ */
 export function encodeBox(square: Square, canvas: Canvas, kind: "box" | "hole"): Instruction {
   const { side, at, bothCorners } = square;
   const [x0, y0] = bothCorners
-    ? [Math.floor(at[0] * canvas.width - side / 2), Math.floor(at[1] * canvas.height - side / 2)]
+    ? [
+        Math.max(0, Math.floor(at[0] * canvas.width - side / 2)),
+        Math.max(0, Math.floor(at[1] * canvas.height - side / 2)),
+      ]
     : [Math.floor(at[0] * canvas.width) - side / 2, Math.floor(at[1] * canvas.height) - side / 2];
   const extent = bothCorners ? Math.floor(side) + 1 : side;
   return { op: imageOps[kind], values: [x0, y0, x0 + extent, y0 + extent] };

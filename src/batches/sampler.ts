@@ -36,7 +36,8 @@ export interface SamplerOptions {
 
 /**
  * two-stream: Bl labeled rows, B - Bl unlabeled ones. One pass is a permutation of the unlabeled images cut into chunks, a
- * last partial one dropped; labeled chunks come from endless fresh permutations and may straddle two.
+ * last partial one dropped; labeled chunks come from endless fresh permutations and straddle them: with fewer labels than rows
+ * every image comes once before any comes twice (the published 40-label runs have 64 rows).
  * mixed: one permutation of all images, labels as they fall (Laine & Aila; 'vary' in the Mean Teacher code), tail dropped.
  * labeled: labeled images only; batches straddle permutations, so they are full even with few labels.
  * classBalanced: the labeled stream takes one image of each class in an order drawn anew each time round, and each class has endless
@@ -78,11 +79,6 @@ export function createSampler(
   if (!Number.isSafeInteger(labeledBatch) || labeledBatch < 1 || labeledBatch >= batch) {
     throw new UsageError(
       `sampler: expected 1..${batch - 1} labeled rows in a batch of ${batch}, got ${labeledBatch}. Set --labeled-batch`,
-    );
-  }
-  if (split.labeled.length < labeledBatch) {
-    throw new UsageError(
-      `sampler: ${labeledBatch} labeled rows a batch, but only ${split.labeled.length} labeled images. Lower --labeled-batch`,
     );
   }
   const labeled = labeledStream(labeledBatch);

@@ -117,6 +117,9 @@ export const runOptions = {
   strong: choice(strongNames, undefined, {
     doc: "strong view of the methods that have one, see docs/augmentation.md (default: the data set's)",
   }),
+  labeledView: choice(["weak", "strong"], "weak", {
+    doc: "view of labeled images, whatever the method's own: strong for the baselines with RandAugment, the ablations of Meta Pseudo Labels, fine-tuning",
+  }),
   strongMagnitude: integer(undefined, {
     min: 0,
     max: 20,

@@ -1,10 +1,9 @@
 /** Stores what a trained run predicts for every training image: stage 2 of Reduced Meta Pseudo Labels. */
-import { holdAll, plainImages } from "../batches/store.js";
 import type { Catalog } from "../config/catalog.js";
-import { UsageError } from "../errors.js";
 import { RunFolder } from "../run/index.js";
-import { type TableDType, writePredictionTable } from "../targets/index.js";
+import { PredictionWriter, type TableDType } from "../targets/index.js";
 import { noGrad, scope } from "../torch/index.js";
+import { allImages } from "./all-images.js";
 import { openTrainedRun } from "./open.js";
 
 export interface PredictOptions {
@@ -31,40 +30,34 @@ export interface PredictResult {
 }
 
 /**
- * The run's predictor in mode `eval` on all N training images, not augmented, whatever their split; a batch of
- * probabilities is in memory at a time. Throws UsageError without a checkpoint, DataError on damaged data or files.
+ * The run's predictor in mode `eval` on all N training images, not augmented, whatever their split, and on those of a streamed
+ * pool after them; a batch of images and probabilities is in memory at a time. A picture of the pool that is damaged gets equal
+ * probabilities. Throws UsageError without a checkpoint, DataError on damaged data or files.
  */
 export async function predictRun(path: string, options: PredictOptions): Promise<PredictResult> {
   const { session, config } = await openTrainedRun(RunFolder.open(path), options.data, "final", options.catalog);
   const { data, method, hardware } = session;
   try {
-    if (data.pool) {
-      throw new UsageError(
-        `${path}: its unlabeled images are streamed from shards; a table of predictions needs them in memory`,
-      );
-    }
     const { out, dtype, batch = config.testBatch, onProgress = () => {} } = options;
-    await holdAll(data.train, "a table of predictions");
-    const rows = data.train.count;
+    const rows = data.train.count + (data.pool?.count ?? 0);
     const { classes, fingerprint: dataFingerprint } = data;
     const predictor = method.models[method.predictor]!;
-    function* chunks(): Generator<Float32Array> {
-      for (let start = 0; start < rows; start += batch) {
-        const index = Int32Array.from({ length: Math.min(batch, rows - start) }, (_, i) => start + i);
-        yield noGrad(() =>
-          scope(
-            () =>
-              predictor
-                .forward(plainImages(data.train, index, hardware.device), "eval")
-                .softmax(1)
-                .toArray() as Float32Array,
-          ),
+    const k = classes.length;
+    const table = new PredictionWriter(out, { rows, classes, dtype, dataFingerprint, source: path });
+    try {
+      for await (const { images, damaged } of allImages(data, batch, hardware.device)) {
+        const probs = noGrad(() =>
+          scope(() => predictor.forward(images(), "eval").softmax(1).toArray() as Float32Array),
         );
-        onProgress(start + index.length, rows);
+        for (const row of damaged) probs.fill(1 / k, row * k, (row + 1) * k); // nobody knows
+        table.append(probs);
+        onProgress(table.rows, rows);
       }
+      table.finish();
+    } finally {
+      table.abandon();
     }
-    writePredictionTable(out, { rows, classes, dtype, dataFingerprint, source: path }, chunks());
-    return { out, rows, classes: classes.length, dtype, predictor: method.predictor, dataFingerprint };
+    return { out, rows, classes: k, dtype, predictor: method.predictor, dataFingerprint };
   } finally {
     data.release();
   }

@@ -15,7 +15,7 @@
  * @see the paper, Section 2; docs/methods/mean-teacher.md; test/methods/formulas.ts, which computes the same slowly
  */
 import { minimize } from "../optim/index.js";
-import { boolean, integer, number } from "../options.js";
+import { boolean, choice, integer, number } from "../options.js";
 import { EmaTeacher } from "../targets/index.js";
 import { noGrad } from "../torch/index.js";
 import { defineMethod } from "./method.js";
@@ -30,6 +30,7 @@ export const meanTeacher = defineMethod({
   paper: "arXiv:1703.01780",
   summary: "consistency with a teacher that is the moving average of the student",
   usesUnlabeled: true,
+  wantsNoise: true,
   usesSecondHead: true,
   options: {
     ...consistencyOptions,
@@ -40,6 +41,10 @@ export const meanTeacher = defineMethod({
     teacherDropout: number(undefined, { min: 0, max: 1, doc: unset("dropout probability of the teacher's pass") }),
     studentNoise: number(undefined, { min: 0, doc: unset("input noise of the student's pass") }),
     teacherNoise: number(undefined, { min: 0, doc: unset("input noise of the teacher's pass") }),
+    studentView: choice(["weak", "strong"], "weak", {
+      doc: "augmentation of the student's view; strong (see --strong): the most useful noise there is, where the data allow it",
+    }),
+    teacherView: choice(["weak", "strong"], "weak", { doc: "augmentation of the teacher's view" }),
     studentTranslate: integer(undefined, {
       min: 0,
       doc: "random translation of the student's view in pixels, 0 for none; if not given, the run's",
@@ -53,8 +58,8 @@ export const meanTeacher = defineMethod({
   },
   views(options) {
     const views = {
-      student: { augment: "weak", translate: options.studentTranslate, flip: options.studentFlip },
-      teacher: { augment: "weak", translate: options.teacherTranslate, flip: options.teacherFlip },
+      student: { augment: options.studentView, translate: options.studentTranslate, flip: options.studentFlip },
+      teacher: { augment: options.teacherView, translate: options.teacherTranslate, flip: options.teacherFlip },
     } as const;
     return { labeled: views, unlabeled: views };
   },
@@ -72,13 +77,13 @@ export const meanTeacher = defineMethod({
     const rampedWeight = consistencyWeight(setup, options);
     const studentPass = { mode: "train", dropout: options.studentDropout, inputNoise: options.studentNoise } as const;
     const teacherPass = { mode: "train", dropout: options.teacherDropout, inputNoise: options.teacherNoise } as const;
-    const consistencyOf = agreement(setup, student, options, studentPass);
+    const consistencyOf = agreement(setup, student, options, teacherPass);
     return {
       predictor: "teacher",
       models: { student, teacher },
       state: { student, teacher, ema, optimizer },
       step(batch, now) {
-        const w = rampedWeight(now.step);
+        const w = rampedWeight(now);
         const heads = student.forwardHeads(both(batch, "student"), studentPass);
         const { logits: cs, consistency: rs } = heads;
         const ct = noGrad(() => teacher.forward(both(batch, "teacher"), teacherPass)); // another view, other draws

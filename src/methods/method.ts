@@ -46,6 +46,8 @@ export interface Setup {
   readonly numExamples: number;
   /** Images whose label training may see. */
   readonly numLabeled: number;
+  /** Images that training shows, labeled or not: those held out for validation are none of them. */
+  readonly numTraining: number;
   readonly totalSteps: number;
   readonly rng: Rng;
   /** Names the training images: what was stored for them by index (a prediction table) is checked against it. */
@@ -107,6 +109,8 @@ export interface MethodDefinition<
   readonly needsWholePool?: boolean;
   /** Absolute path of the file that defines it, where it is not the package's own. */
   readonly module?: string;
+  /** Whether it asks for agreement between predictions under noise, and does nothing where there is none; default false. */
+  readonly wantsNoise?: boolean;
   /** The views the loader must make; reading one that is not declared is a compile error. */
   views(options: OptionsOf<S>): { readonly labeled: L; readonly unlabeled: U };
   /** Stretches of the run, in order; their steps add up to `totalSteps`. Default: one, `both` (or `labeled`, without `usesUnlabeled`). */

@@ -23,6 +23,7 @@ export const piModel = defineMethod({
   paper: "arXiv:1610.02242",
   summary: "one network, two noisy views of each image, agreement between them",
   usesUnlabeled: true,
+  wantsNoise: true,
   options: {
     ...consistencyOptions,
     stopGrad: choice(["none", "target"], "none", {
@@ -31,12 +32,16 @@ export const piModel = defineMethod({
     sameFlip: boolean(true, {
       doc: "both views share the flip draw, not the translation, as published; false: independent",
     }),
+    firstView: choice(["weak", "strong"], "weak", {
+      doc: "augmentation of the view that the class cost reads; strong: see --strong",
+    }),
+    secondView: choice(["weak", "strong"], "weak", { doc: "augmentation of the other view" }),
     zeroFirstEpoch: boolean(false, { doc: "consistency weight 0 in the first pass over the data, as published" }),
     ...evaluationEmaOptions,
   },
-  views({ sameFlip }) {
-    const second = sameFlip ? ({ augment: "weak", sameFlipAs: "first" } as const) : ({ augment: "weak" } as const);
-    const views = { first: { augment: "weak" }, second } as const;
+  views({ sameFlip, firstView, secondView }) {
+    const second = { augment: secondView, ...(sameFlip && { sameFlipAs: "first" }) } as const;
+    const views = { first: { augment: firstView }, second } as const;
     return { labeled: views, unlabeled: views };
   },
   create(setup, options) {
@@ -46,7 +51,7 @@ export const piModel = defineMethod({
       ...rest,
       predictor: "student",
       step(batch, now) {
-        const weight = options.zeroFirstEpoch && now.epoch < 1 ? 0 : rampedWeight(now.step);
+        const weight = options.zeroFirstEpoch && now.epoch < 1 ? 0 : rampedWeight(now);
         const z1 = student.forward(both(batch, "first"), "train");
         const another = () => student.forward(both(batch, "second"), { mode: "train", updateStatistics: false });
         const z2 = options.stopGrad === "target" ? noGrad(another) : another();

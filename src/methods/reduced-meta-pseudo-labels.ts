@@ -28,7 +28,6 @@ export const reducedMetaPseudoLabels = defineMethod({
   paper: "arXiv:2003.10580, Appendix E",
   summary: "Meta Pseudo Labels with a large teacher's stored predictions and a small perceptron that corrects them",
   usesUnlabeled: true,
-  needsWholePool: true, // the table of predictions
   options: {
     table: path(undefined, {
       doc: "the large teacher's predictions, a file made by `fewlabels predictions`; required",
@@ -68,7 +67,7 @@ export const reducedMetaPseudoLabels = defineMethod({
     });
     const calibratorOptimizer = setup.buildOptimizer("calibrator", calibrator, {
       totalSteps: finetuneFrom,
-      options: { lr: options.calibratorLr },
+      options: { lr: options.calibratorLr, waitSteps: 0 }, // it learns while the student waits, as the full method's teacher
     });
     const corrected = (index: Tensor) => calibrator.forward(table.read(index.toNumbers()).toDevice(device), "train");
     return {

@@ -4,12 +4,15 @@
  *
  *   L = (1/B) sum_labeled H(y, p);   th' <- a th' + (1 - a) th
  *
+ * With `--sampler mixed` B counts rows without a label, which have no loss but pass through the network, as in Temporal
+ * Ensembling's baseline.
+ *
  * @see the paper, Section 3.1; docs/methods/supervised.md; test/methods/formulas.ts, which computes the same slowly
  */
 import { number } from "../options.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
-import { classCost, counts } from "./parts/rows.js";
+import { both, classCost, counts, labeledOf } from "./parts/rows.js";
 import { classReductionOption, evaluationEmaOptions } from "./parts/shared-options.js";
 
 export const supervised = defineMethod({
@@ -22,18 +25,19 @@ export const supervised = defineMethod({
     ...evaluationEmaOptions,
     labelSmoothing: number(0, { min: 0, max: 1, doc: "share of the target spread evenly over all classes" }),
   },
-  views: () => ({ labeled: { student: { augment: "weak" } }, unlabeled: {} }),
+  views() {
+    const views = { student: { augment: "weak" } } as const;
+    return { labeled: views, unlabeled: views };
+  },
   create(setup, options) {
     const { student, rest, descend } = averagedStudent(setup, options);
     return {
       ...rest,
       step(batch, now) {
-        if (counts(batch)[0] === 0) {
-          descend(undefined, now); // mixed sampling can draw no labeled row: nothing to learn from, and networks take no empty batch
-          return { classification: 0 };
-        }
-        const zl = student.forward(batch.labeled.x.student, "train");
-        const classification = classCost(zl, batch.labeled.y, batch, options);
+        // With mixed sampling the batch has rows without a label: they pass as well, for batch norm sees the whole batch.
+        const mixed = counts(batch)[1] > 0;
+        const z = student.forward(mixed ? both(batch, "student") : batch.labeled.x.student, "train");
+        const classification = classCost(labeledOf(z, batch), batch.labeled.y, batch, options);
         descend(classification, now);
         return { classification };
       },

@@ -28,8 +28,10 @@ export const temporalEnsembling = defineMethod({
   paper: "arXiv:1610.02242",
   summary: "agreement with the average of what the network said about the image in earlier epochs",
   usesUnlabeled: true,
+  wantsNoise: true,
   options: {
     ...consistencyOptions,
+    view: choice(["weak", "strong"], "weak", { doc: "augmentation of the network's view; strong: see --strong" }),
     ensembleDecay: number(0.6, { min: 0, max: 0.999, doc: "alpha, share of the earlier epochs in that average" }),
     bankNormalization: choice(BANK_NORMALIZATIONS, "rowSum", {
       doc: "how the average loses its bias toward 0: divided by the row's sum, or by 1 - alpha^(epochs the image was seen in)",
@@ -39,8 +41,8 @@ export const temporalEnsembling = defineMethod({
     }),
     ...evaluationEmaOptions,
   },
-  views() {
-    const views = { student: { augment: "weak" } } as const;
+  views({ view }) {
+    const views = { student: { augment: view } } as const;
     return { labeled: views, unlabeled: views };
   },
   create(setup, options) {
@@ -61,7 +63,7 @@ export const temporalEnsembling = defineMethod({
       state: { ...rest.state, bank },
       step(batch, now) {
         const epoch = Math.floor(now.epoch);
-        const weight = epoch === 0 ? 0 : rampedWeight(now.step);
+        const weight = epoch === 0 ? 0 : rampedWeight(now);
         const index = cat([batch.labeled.index, batch.unlabeled.index]);
         bank.enterEpoch(epoch); // Z <- alpha Z + (1 - alpha) p
         const z = student.forward(both(batch, "student"), "train");

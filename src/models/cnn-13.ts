@@ -13,6 +13,7 @@ import {
   linear,
   type Module,
   maxPool2d,
+  NORM_STARTS,
   network,
   sequential,
   weightNormConv2d,
@@ -33,6 +34,9 @@ export const cnn13 = defineModel({
     inputNoise: number(0.15, { min: 0, doc: "standard deviation of the Gaussian noise added to the normalized input" }),
     heads: integer(1, { min: 1, max: 2, doc: "2 adds a consistency head" }),
     norm: choice(["batch", "weight"], "batch", { doc: "batch norm, or weight norm with mean-only batch norm" }),
+    normStart: choice(NORM_STARTS, "corrected", {
+      doc: "weight norm: running mean corrected for its start at 0 from the first step, or as published, which short runs do not get over",
+    }),
     normKeep: number(undefined, {
       min: 0,
       max: 1,
@@ -42,7 +46,7 @@ export const cnn13 = defineModel({
   presets: {},
   create(
     { channels: inChannels, height, width: imageWidth, numClasses },
-    { width, dropout: p, inputNoise, heads, norm, normKeep },
+    { width, dropout: p, inputNoise, heads, norm, normKeep, normStart: start },
   ) {
     if (Math.min(height, imageWidth) < 12) {
       throw new UsageError(
@@ -55,19 +59,20 @@ export const cnn13 = defineModel({
         ),
       );
     }
+    const keep = normKeep ?? (norm === "weight" ? 0.999 : 0.9);
     const scaled = (n: number) => Math.max(1, Math.floor(n * width));
     const unit = (from: number, to: number, kernel: number, padding: number): Module =>
       norm === "weight"
         ? sequential({
-            conv: weightNormConv2d(from, to, { kernel, padding }, normKeep ?? 0.999),
+            conv: weightNormConv2d(from, to, { kernel, padding }, { keep, start }),
             act: leakyRelu(SLOPE),
           })
         : sequential({
             conv: conv2d(from, to, { kernel, padding }),
-            norm: batchNorm2d(to, { keep: normKeep ?? 0.9, leakySlope: SLOPE }),
+            norm: batchNorm2d(to, { keep, leakySlope: SLOPE }),
           });
     const dense = () =>
-      norm === "weight" ? weightNormLinear(c128, numClasses, normKeep ?? 0.999) : linear(c128, numClasses);
+      norm === "weight" ? weightNormLinear(c128, numClasses, { keep, start }) : linear(c128, numClasses);
     const [c128, c256, c512] = [scaled(128), scaled(256), scaled(512)] as const;
     const features = sequential({
       noise: gaussianNoise(inputNoise),

@@ -1,12 +1,15 @@
 /** What every network can be told; declared once, and handled where models are built. */
 import { FREEZES } from "../nn/index.js";
-import { choice, type OptionSpec, path } from "../options.js";
+import { choice, type OptionSpec, path, text } from "../options.js";
 
 export const sharedModelOptions = {
   weights: path(undefined, {
     // Names of official weights.
     except: /^(?!.*\.(pth|pt|bin|safetensors)$)[\w.-]+$/,
     doc: "name of official weights (`fewlabels weights list`), or a file of torch.save (.pth, .pt, .bin) or safetensors whose tensors replace the fresh weights of every role, by PyTorch's names; heads of another class count start fresh",
+  }),
+  weightsRole: text(undefined, {
+    doc: "the one role that gets these weights, `teacher` say, where the method has several; if not given, every role (a teacher that starts as a copy of its student is not changed by weights of its own)",
   }),
   freeze: choice(FREEZES, "none", {
     doc: "backbone: train the heads alone; what lies before them keeps its weights and runs as in evaluation",

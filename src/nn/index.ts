@@ -24,7 +24,7 @@ export {
   silu,
 } from "./layers/simple.js";
 export { squeezeExcitation } from "./layers/squeeze-excitation.js";
-export { weightNormConv2d, weightNormLinear } from "./layers/weight-norm.js";
+export { NORM_STARTS, weightNormConv2d, weightNormLinear } from "./layers/weight-norm.js";
 export type { Heads, Model, NamedTensor, PassRequest } from "./model.js";
 export type { Mode, Module, Pass } from "./module.js";
 export {

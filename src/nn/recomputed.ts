@@ -3,7 +3,7 @@
  * of the network keeps its input alone, and batches processed in chunks of rows, one chunk's graph at a time.
  */
 import { Rng } from "../rng.js";
-import { cat, gradEnabled, recompute, type Tensor } from "../torch/index.js";
+import { cat, gradEnabled, recompute, type Tensor, tensor } from "../torch/index.js";
 import type { Heads } from "./model.js";
 import type { Module, Pass } from "./module.js";
 
@@ -29,22 +29,32 @@ function runTwice(x: Tensor, pass: Pass, forward: (x: Tensor, pass: Pass) => rea
   });
 }
 
-/** `forward` over `chunks` groups of rows of x, as equal as can be; with a graph, one group's activations at a time. */
+/**
+ * `forward` over `chunks` groups of rows of x: rows k, k + chunks, k + 2 chunks, ... make a group, so that each has its share
+ * of whatever x was joined of (labeled, weak, strong rows), and batch norm sees a small image of the whole batch, as in
+ * FixMatch's code. With a graph, one group's activations at a time. The rows come back in their order.
+ */
 export function inChunks(x: Tensor, pass: Pass, chunks: number, forward: (x: Tensor, pass: Pass) => Heads): Heads {
   const rows = x.size(0);
+  const groups = Math.max(1, Math.min(chunks, rows));
   const parts: (readonly Tensor[])[] = [];
-  for (let k = 0, start = 0; k < chunks; k++) {
-    const end = Math.round((rows * (k + 1)) / chunks);
-    if (end === start) continue;
-    const part = x.narrow(0, start, end - start);
+  for (let k = 0; k < groups; k++) {
+    const part = x.everyNth(0, k, groups);
     const heads = (h: Tensor, now: Pass) => {
       const { logits, consistency } = forward(h, now);
       return consistency === logits ? [logits] : [logits, consistency];
     };
     parts.push(gradEnabled() ? runTwice(part, pass, heads) : heads(part, pass));
-    start = end;
   }
-  const joined = (head: number) => cat(parts.map((part) => part[head]!));
+  const order = Int32Array.from({ length: rows }, (_, row) => placeOf(row, rows, groups));
+  const places = tensor(order, [rows], "int64").toDevice(x.device);
+  const joined = (head: number) => cat(parts.map((part) => part[head]!)).indexSelect(0, places);
   const logits = joined(0);
   return { logits, consistency: parts[0]!.length === 1 ? logits : joined(1) };
+}
+
+/** Where row `row` of `rows` lies when the groups lie one after the other. The first `rows % groups` groups have one row more. */
+function placeOf(row: number, rows: number, groups: number): number {
+  const [k, at] = [row % groups, Math.floor(row / groups)];
+  return k * Math.floor(rows / groups) + Math.min(k, rows % groups) + at;
 }

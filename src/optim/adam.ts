@@ -13,7 +13,7 @@ import {
   scope,
   type Tensor,
 } from "../torch/index.js";
-import { decays, type GradientOptions, gatherGradients, prepareGradients } from "./gradients.js";
+import { decayApart, decays, type GradientOptions, gatherGradients, prepareGradients } from "./gradients.js";
 import type { Optimizer, StepInfo, StepProgress } from "./optimizer.js";
 import { defineOptimizer, type OptimizerPlan } from "./optimizer-definition.js";
 import { gradientOptions, rateOptions } from "./options.js";
@@ -89,6 +89,7 @@ export class Adam implements Optimizer {
         foreachAddScalar_(denominator, epsPlacement === "torch" ? eps * root : eps);
         const whole = (-rate * root) / (1 - this.#beta1Product);
         forEachRate(this.#factors, indices, (factor, pick) => {
+          decayApart(pick(params), pick(indices), this.#decayed, rate * factor, this.#options);
           foreachAddcdiv_(pick(params), pick(m), pick(denominator), whole * factor);
         });
         return { gradNorm };

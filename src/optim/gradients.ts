@@ -1,6 +1,6 @@
 /** From gradients to what an optimizer applies: gathering, weight decay and clipping, all as multi-tensor operators. */
 import type { NamedTensor } from "../nn/model.js";
-import { foreachAdd_, foreachMulEach_, foreachNorm, stack, type Tensor } from "../torch/index.js";
+import { foreachAdd_, foreachMul_, foreachMulEach_, foreachNorm, stack, type Tensor } from "../torch/index.js";
 
 /** Which tensors weight decay applies to; see `decays`. */
 export const DECAY_SCOPES = ["all", "noNorm", "kernelsOnly"] as const;
@@ -10,6 +10,8 @@ export interface GradientOptions {
   /** Adds weightDecay * w to the gradient of w (L2), for the tensors in `decayScope`. */
   readonly weightDecay: number;
   readonly decayScope: DecayScope;
+  /** Decay apart from the gradient: w <- (1 - lr weightDecay) w before the step (AdamW). Default false. */
+  readonly decoupledDecay?: boolean;
   /** Largest global norm of the gradients; 0 = off. */
   readonly clipNorm: number;
   /** Whether the norm includes the weight-decay part (Google's code) or not (PyTorch's habit). Default false. */
@@ -64,9 +66,9 @@ export function prepareGradients(
   decayed: readonly boolean[],
   options: GradientOptions,
 ): Tensor | undefined {
-  const { weightDecay, clipNorm, clipAfterDecay = false } = options;
+  const { weightDecay, decoupledDecay = false, clipNorm, clipAfterDecay = false } = options;
   const decay = () => {
-    if (weightDecay === 0) return;
+    if (weightDecay === 0 || decoupledDecay) return;
     const chosen = (tensors: readonly Tensor[]) => tensors.filter((_, i) => decayed[gathered.indices[i]!]);
     const grads = chosen(gathered.grads);
     if (grads.length > 0) foreachAdd_(grads, chosen(gathered.params), weightDecay);
@@ -75,6 +77,19 @@ export function prepareGradients(
   const norm = clipNorm > 0 ? clipGlobalNorm(gathered.grads, clipNorm) : undefined;
   if (!clipAfterDecay) decay();
   return norm;
+}
+
+/** w <- (1 - rate weightDecay) w of those parameters that decay, where decay is apart from the gradient. `at`: their positions. */
+export function decayApart(
+  params: readonly Tensor[],
+  at: readonly number[],
+  decayed: readonly boolean[],
+  rate: number,
+  { weightDecay, decoupledDecay = false }: GradientOptions,
+): void {
+  if (!decoupledDecay || weightDecay === 0) return;
+  const chosen = params.filter((_, i) => decayed[at[i]!]);
+  if (chosen.length > 0) foreachMul_(chosen, 1 - rate * weightDecay);
 }
 
 /** Scales all gradients by min(1, maxNorm / (norm + 1e-6)) in place, without waiting for the device; returns the norm. */

@@ -8,6 +8,9 @@ export const gradientOptions = {
   decayScope: choice(DECAY_SCOPES, "all", {
     doc: "what weight decay applies to: all; noNorm, all but normalization layers; kernelsOnly, tensors of 2 or more axes",
   }),
+  decoupledDecay: boolean(false, {
+    doc: "weight decay apart from the gradient, w <- (1 - lr weightDecay) w, as AdamW (VAT, ICT and MixMatch of FixMatch's code: adam, weightDecay 0.02)",
+  }),
   clipNorm: number(0, { min: 0, doc: "largest global norm of the gradients; 0 = no clipping" }),
   clipAfterDecay: boolean(false, {
     doc: "count weight decay in the norm that is clipped (Google's Meta Pseudo Labels)",

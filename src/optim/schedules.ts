@@ -1,5 +1,6 @@
 /** The learning-rate schedules of a run: a row each, from options and lengths of time to a function of the step. */
-import { choice, integer, number, type OptionsOf } from "../options.js";
+import { badValue, UsageError } from "../errors.js";
+import { choice, integer, number, type OptionsOf, text } from "../options.js";
 import {
   constantRate,
   cosine7_16Rate,
@@ -9,6 +10,7 @@ import {
   type Schedule,
   sigmoidDown,
   sigmoidRate,
+  stairsRate,
   teDown,
   temporalEnsemblingRate,
 } from "../schedules/index.js";
@@ -25,6 +27,9 @@ export interface Times {
   readonly cosineSteps: number;
   readonly waitSteps: number;
   readonly epochSteps: number;
+  /** Steps at which the rate drops, and the factor it drops by. */
+  readonly drops: readonly number[];
+  readonly dropFactor: number;
 }
 
 interface ScheduleRow {
@@ -61,6 +66,7 @@ export const learningRateSchedules = {
   kek: { of: "Meta Pseudo Labels, kekmodel's", warmupShare: 1 / 60, rate: kekRate },
   gmpl: { of: "Meta Pseudo Labels, Google's", warmupShare: 1 / 60, rate: gmplRate },
   "cosine-7-16": { of: "UDA, FixMatch", rate: cosine7_16Rate },
+  step: { of: "UDA and FixMatch on ImageNet", rate: stairsRate },
   constant: { rate: constantRate },
 } as const satisfies Readonly<Record<string, ScheduleRow>>;
 
@@ -93,6 +99,10 @@ export const scheduleOptions = {
     doc: "step at which linear-cosine would reach 0, not before the last; if not given, 7/6 of the steps (350 of 300 epochs)",
   }),
   waitSteps: integer(0, { min: 0, doc: "steps at learning rate 0 before the warm-up of kek and gmpl" }),
+  dropSteps: text("", {
+    doc: "steps at which schedule step lowers the rate, separated by commas; if not given, at 1/3, 2/3 and 8/9 of the steps (30, 60 and 80 of 90 epochs)",
+  }),
+  dropFactor: number(0.1, { min: 0, max: 1, doc: "factor on the learning rate at each of them" }),
   epochSteps: integer(undefined, {
     min: 1,
     doc: "steps of one epoch, for te, which changes once an epoch; if not given, 1/300 of the steps",
@@ -121,6 +131,18 @@ export function planSchedule(options: ScheduleOptions, totalSteps: number): Plan
     cosineSteps: options.cosineSteps ?? Math.ceil((totalSteps * 7) / 6),
     waitSteps: options.waitSteps,
     epochSteps: options.epochSteps ?? Math.max(1, Math.round(totalSteps / 300)),
+    drops: dropsOf(options.dropSteps, totalSteps),
+    dropFactor: options.dropFactor,
   };
   return { learningRate: row.rate(times), down: row.down?.(times) ?? (() => 1), warmupSteps: times.warmupSteps };
+}
+
+/** "1000,2000" as numbers. Throws UsageError. */
+function dropsOf(given: string, totalSteps: number): readonly number[] {
+  if (given.trim() === "") return [1 / 3, 2 / 3, 8 / 9].map((share) => Math.round(share * totalSteps));
+  return given.split(",").map((word) => {
+    const step = word.trim() === "" ? Number.NaN : Number(word);
+    if (Number.isSafeInteger(step) && step >= 0) return step;
+    throw new UsageError(badValue("optimizer", "dropSteps", "whole numbers separated by commas", given));
+  });
 }

@@ -3,7 +3,7 @@ import { boolean, number } from "../options.js";
 import type { Schedule } from "../schedules/index.js";
 import type { State } from "../stateful.js";
 import { foreachAdd_, foreachMul_, noGrad, scope, type Tensor } from "../torch/index.js";
-import { decays, type GradientOptions, gatherGradients, prepareGradients } from "./gradients.js";
+import { decayApart, decays, type GradientOptions, gatherGradients, prepareGradients } from "./gradients.js";
 import type { Optimizer, StepInfo, StepProgress } from "./optimizer.js";
 import { defineOptimizer } from "./optimizer-definition.js";
 import { gradientOptions, rateOptions } from "./options.js";
@@ -60,6 +60,7 @@ export class Sgd implements Optimizer {
         forEachRate(this.#factors, indices, (factor, pick) => {
           const own = rate * factor;
           const [w, g] = [pick(params), pick(grads)];
+          decayApart(w, pick(indices), this.#decayed, own, this.#options);
           if (momentum === 0 || nesterov) foreachAdd_(w, g, -own);
           if (momentum !== 0) foreachAdd_(w, pick(velocity), nesterov ? -own * momentum : -own);
         });

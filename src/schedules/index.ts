@@ -9,6 +9,7 @@ export {
   type RampedRate,
   type Schedule,
   sigmoidRate,
+  stairsRate,
   temporalEnsemblingRate,
   type WaitingRate,
 } from "./learning-rate.js";

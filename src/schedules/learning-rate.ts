@@ -106,6 +106,20 @@ export function gmplRate({ base, waitSteps, warmupSteps, totalSteps }: WaitingRa
 }
 
 /**
+ * Stairs: base factor^n after n of the steps in `drops`. A warm-up rises linearly to the base, as in UDA's and FixMatch's
+ * ImageNet runs: base (step + 1) / warmupSteps.
+ */
+export function stairsRate(options: {
+  readonly base: number;
+  readonly warmupSteps?: number;
+  readonly drops: readonly number[];
+  readonly dropFactor: number;
+}): Schedule {
+  const { base, warmupSteps = 0, drops, dropFactor } = options;
+  return (step) => base * linearUp(step + 1, warmupSteps) * dropFactor ** drops.filter((drop) => step >= drop).length;
+}
+
+/**
  * UDA, FixMatch: base cos7_16(step, totalSteps), 0.1951 base at the end. With a warm-up, base step / warmupSteps up to
  * there, then the same cosine over the steps that are left (both ends unchanged).
  */

@@ -10,6 +10,7 @@ import type { Picture } from "../images/contact-sheet.js";
 import { Rng } from "../rng.js";
 import { scope, setThreads, type Tensor } from "../torch/index.js";
 import { type PreparedData, prepareData } from "./data.js";
+import { viewsOf } from "./views.js";
 
 export interface PreviewOptions {
   /** Rows: half of them labeled images, where there are as many of both kinds. */
@@ -41,7 +42,7 @@ export async function previewRun(
 ): Promise<Preview> {
   setThreads(config.threads);
   const { dataSet, method: definition } = choose(config, await withModules(catalog, config.modules));
-  const declared = Object.values(definition.views(config.methodOptions));
+  const declared = Object.values(viewsOf(definition, config));
   const data = await prepareData(config, dataSet, declared);
   try {
     const { train, split } = data;

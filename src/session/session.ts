@@ -1,6 +1,6 @@
 /** A run put together: data, method, batches; the same for training and for evaluating a finished run. */
 import type { BatchSource } from "../batches/source.js";
-import { holdAll, holdRows } from "../batches/store.js";
+import { holdAll, holdRows, inputShape } from "../batches/store.js";
 import { catalog as builtIn, type Catalog, choose } from "../config/catalog.js";
 import { withModules } from "../config/plugin.js";
 import { checkMethod } from "../config/plugin-check.js";
@@ -15,7 +15,9 @@ import { checkStreamed, createBatches, workingRows } from "./batches.js";
 import type { Owners } from "./checkpoint.js";
 import { type PreparedData, prepareData } from "./data.js";
 import { resolveDevice, resolvePrecision } from "./device.js";
-import { createMethod, createSetup, type Hardware, initializationRows } from "./setup.js";
+import { noNoise } from "./noise.js";
+import { createSetup, type Hardware, initializationRows } from "./setup.js";
+import { viewsOf } from "./views.js";
 
 export interface Session {
   /** The run's configuration with what only data and hardware could decide filled in. */
@@ -44,12 +46,8 @@ export async function openSession(config: RunConfig, catalog: Catalog = builtIn)
   const chosen = choose(config, await withModules(catalog, config.modules));
   const definition = chosen.method;
   checkStreamed(config, chosen);
-  const data = await prepareData(
-    config,
-    chosen.dataSet,
-    Object.values(definition.views(config.methodOptions)),
-    workingRows(config, definition),
-  );
+  const views = viewsOf(definition, config);
+  const data = await prepareData(config, chosen.dataSet, Object.values(views), workingRows(config, definition));
   try {
     evaluationMetrics({ numClasses: data.classes.length, topK: config.topK }); // a k that does not fit is told before training
   } catch (error) {
@@ -62,8 +60,10 @@ export async function openSession(config: RunConfig, catalog: Catalog = builtIn)
   const first = data.train.cache
     ? await holdRows(data.train, initializationRows(data, rng), "the initialization of the network")
     : undefined;
-  const { setup, optimizers, remarks } = createSetup(config, chosen, data, hardware, rng);
-  const { views, method } = createMethod(definition, setup, config.methodOptions);
+  const { setup, optimizers, remarks, opened } = createSetup(config, chosen, data, hardware, rng);
+  const method = definition.create(setup, config.methodOptions);
+  opened();
+  const quiet = noNoise(definition, method, views, data, inputShape(data.train), config);
   first?.release();
   if (definition.module) checkMethod(method, definition.module);
   const batches = createBatches(config, definition, data, views, rng, device);
@@ -78,7 +78,7 @@ export async function openSession(config: RunConfig, catalog: Catalog = builtIn)
     optimizers,
     batches,
     holdStatisticsRows: () => holdRows(data.train, setup.statisticsRows, "the running statistics of the average"),
-    remarks: [...data.remarks, ...remarks],
+    remarks: [...data.remarks, ...remarks, ...quiet],
     owners: { ...method.state, sampler: batches },
   };
 }

@@ -5,7 +5,7 @@ import type { Chosen } from "../config/catalog.js";
 import { checkNetwork } from "../config/plugin-check.js";
 import type { RunConfig } from "../config/resolve.js";
 import { UsageError } from "../errors.js";
-import type { MethodDefinition, Setup } from "../methods/index.js";
+import type { Setup } from "../methods/index.js";
 import type { sharedModelOptions } from "../models/index.js";
 import { createModel, type Model, type Network } from "../nn/index.js";
 import { createOptimizer, type GivenOptimizer, type Optimizer } from "../optim/index.js";
@@ -26,6 +26,8 @@ export interface BuiltSetup {
   readonly optimizers: ReadonlyMap<string, Optimizer>;
   /** What the user should know of the models built so far. */
   readonly remarks: ReadonlySet<string>;
+  /** To be said once the method is made: models built from now on are built in mid-run. Throws UsageError on a role that nobody has. */
+  opened(): void;
 }
 
 export interface Hardware {
@@ -45,7 +47,12 @@ export function createSetup(
   const input = { channels, height, width, numClasses: data.classes.length };
   const optimizers = new Map<string, Optimizer>();
   const remarks = new Set<string>();
-  const { weights, freeze } = config.modelOptions as OptionsOf<typeof sharedModelOptions>;
+  const { weights, weightsRole, freeze } = config.modelOptions as OptionsOf<typeof sharedModelOptions>;
+  if (weightsRole !== undefined && weights === undefined) {
+    throw new UsageError("--model.weightsRole: says who gets the weights of --model.weights, which is not given");
+  }
+  const roles = new Set<string>();
+  let opening = true;
   const buildModel = (role: string): Model => {
     const network = definition.create(input, config.modelOptions);
     if (definition.module) checkNetwork(network, definition.module);
@@ -53,8 +60,13 @@ export function createSetup(
     const draws = rng.split(`model:${role}`);
     const model = createModel(network, { rng: draws, precision, device, freeze, accumulate, recompute });
     if (model.initializesFromData) initializeFromData(model, data, device, rng);
-    // A run that continues has its weights in the checkpoint; the file may be gone by then.
-    const loaded = weights !== undefined && config.resume === undefined ? loadWeights(model, weights) : [];
+    const name = role.replace(/:.*/, ""); // "student:1", the student of a stage
+    roles.add(name);
+    // What a run that continues builds at its start has its weights in the checkpoint, and the file may be gone by then. What is
+    // built later must be as in a run that was never stopped.
+    const fromCheckpoint = opening && config.resume !== undefined;
+    const wanted = weights !== undefined && !fromCheckpoint && (weightsRole ?? name) === name;
+    const loaded = wanted ? loadWeights(model, weights) : [];
     for (const remark of loaded) remarks.add(remark);
     if (!usesSecondHead) for (const remark of idleHead(config, network, model)) remarks.add(remark);
     return model;
@@ -63,6 +75,7 @@ export function createSetup(
     numClasses: input.numClasses,
     numExamples: count + (data.pool?.count ?? 0),
     numLabeled: data.split.labeled.length,
+    numTraining: trainedRows(data).length + (data.pool?.count ?? 0),
     totalSteps: config.steps,
     rng: rng.split("method"),
     dataFingerprint: data.fingerprint,
@@ -81,7 +94,18 @@ export function createSetup(
       return optimizer;
     },
   };
-  return { setup, optimizers, remarks };
+  return {
+    setup,
+    optimizers,
+    remarks,
+    opened() {
+      opening = false;
+      if (weightsRole === undefined || roles.has(weightsRole)) return;
+      throw new UsageError(
+        `--model.weightsRole: method ${config.method} has no network ${weightsRole}. It has ${[...roles].join(", ")}`,
+      );
+    },
+  };
 }
 
 /** A remark where the network has a second head, which the method does not train. */
@@ -100,17 +124,24 @@ function checkInMemory(rows: Int32Array, count: number): Int32Array {
   );
 }
 
-/** Some of the images in memory that training may see, labeled or not. */
-export function statisticsRows({ split, pool }: Pick<PreparedData, "split" | "pool">, rng: Rng): Int32Array {
-  const rows = new Set([...split.labeled, ...(pool ? [] : split.unlabeled)]);
-  return rng.split("statistics").shuffle(Int32Array.from(rows).sort()).slice(0, STATISTICS_ROWS);
+/** Some of the images that `trainedRows` gives. */
+export function statisticsRows(data: Pick<PreparedData, "split" | "pool">, rng: Rng): Int32Array {
+  return rng.split("statistics").shuffle(trainedRows(data).sort()).slice(0, STATISTICS_ROWS);
+}
+
+/** Images in memory that training shows, labeled or not; those held out for validation are none of them. */
+function trainedRows({ split, pool }: Pick<PreparedData, "split" | "pool">): Int32Array {
+  return Int32Array.from(new Set([...split.labeled, ...(pool ? [] : split.unlabeled)]));
 }
 
 const initialDraws = (rng: Rng) => rng.split("initialization");
 
 /** The images of that minibatch. */
 export function initializationRows({ split }: Pick<PreparedData, "split">, rng: Rng): Int32Array {
-  return initialDraws(rng).shuffle(split.unlabeled.slice()).slice(0, INIT_ROWS);
+  const { labeled, unlabeled } = split;
+  return initialDraws(rng)
+    .shuffle((unlabeled.length > 0 ? unlabeled : labeled).slice())
+    .slice(0, INIT_ROWS);
 }
 
 /** One pass in mode `init` over an augmented minibatch, the same for every role: weight norm sets its gains from it. */
@@ -130,9 +161,4 @@ function initializeFromData(model: Model, data: PreparedData, device: string, rn
       model.forward(unlabeled.x.init, "init");
     }),
   );
-}
-
-/** The views a method declared for these options, and the method itself. */
-export function createMethod(definition: MethodDefinition, setup: Setup, options: RunConfig["methodOptions"]) {
-  return { views: definition.views(options), method: definition.create(setup, options) };
 }

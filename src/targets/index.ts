@@ -17,6 +17,7 @@ export { drawMixUp, type MixUp, type MixUpOptions, mixRows } from "./mix-up.js";
 export {
   type ExpectedTable,
   PredictionTable,
+  PredictionWriter,
   TABLE_DTYPES,
   type TableDType,
   type TableInfo,

@@ -5,8 +5,10 @@
  * The file is a safetensors file with one tensor, "predictions" (F16 or F32). Metadata: `format`, `dataFingerprint`, `classes` (a JSON
  * list), `source`.
  */
+import { closeSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { DataError } from "../errors.js";
 import { openRows, type RawDType, type Rows, writeSafetensors } from "../files/safetensors.js";
+import { besidePath } from "../files/write-whole.js";
 import { noGrad, scope, type Tensor, tensor } from "../torch/index.js";
 
 export const TABLE_DTYPES = ["float16", "float32"] as const;
@@ -50,6 +52,70 @@ export function writePredictionTable(path: string, info: TableInfo, chunks: Iter
   const metadata = { format: FORMAT, dataFingerprint, classes: JSON.stringify(classes), source };
   writeSafetensors(path, { [NAME]: { dtype: rawTypes[dtype], shape: [rows, k], bytes: pieces } }, metadata);
 }
+
+/** The same for chunks that come over time: they wait in a file beside the table. Call `abandon` at the end in any case. */
+export class PredictionWriter {
+  readonly #path: string;
+  readonly #info: TableInfo;
+  readonly #waiting: string;
+  #file: number | undefined;
+  #numbers = 0;
+
+  constructor(path: string, info: TableInfo) {
+    this.#path = path;
+    this.#info = info;
+    this.#waiting = `${besidePath(path)}-rows`;
+    this.#file = this.#writing(() => openSync(this.#waiting, "w+"));
+  }
+
+  /** Rows so far. */
+  get rows(): number {
+    return this.#numbers / this.#info.classes.length;
+  }
+
+  /** `[n, K]` row-major probabilities, the next n rows. */
+  append(chunk: Float32Array): void {
+    const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    this.#writing(() => {
+      for (let at = 0; at < bytes.length; ) at += writeSync(this.#file!, bytes, at);
+    });
+    this.#numbers += chunk.length;
+  }
+
+  /** Writes the table. Throws DataError as `writePredictionTable`. */
+  finish(): void {
+    const file = this.#file!;
+    const k = this.#info.classes.length;
+    function* chunks(numbers: number): Generator<Float32Array> {
+      const most = READ_ROWS * k;
+      for (let start = 0; start < numbers; start += most) {
+        const chunk = new Float32Array(Math.min(most, numbers - start));
+        readSync(file, new Uint8Array(chunk.buffer), 0, chunk.byteLength, start * 4);
+        yield chunk;
+      }
+    }
+    writePredictionTable(this.#path, this.#info, chunks(this.#numbers));
+  }
+
+  /** Leaves nothing behind but a finished table. */
+  abandon(): void {
+    if (this.#file === undefined) return;
+    closeSync(this.#file);
+    this.#file = undefined;
+    rmSync(this.#waiting, { force: true });
+  }
+
+  #writing<T>(body: () => T): T {
+    try {
+      return body();
+    } catch (error) {
+      throw new DataError(`${this.#path}: cannot be written (${(error as Error).message})`);
+    }
+  }
+}
+
+/** Rows read back at a time. */
+const READ_ROWS = 1000;
 
 export interface ExpectedTable {
   readonly rows: number;

@@ -12,7 +12,18 @@ interface Pending {
   readonly metrics: readonly (readonly [name: string, number: number | undefined])[];
   /** The tensors among them, in order, `[M]`; undefined without any. */
   readonly packed: Tensor | undefined;
+  /** Positions of the batch's images, labeled ones first; undefined where nobody said. */
+  readonly images: Tensor | undefined;
 }
+
+/** What no loss of a run that learns comes to (Mean Teacher's PyTorch code stops there too). */
+const ABSURD = 1e5;
+
+/** As much of a batch as tells which images it is of. */
+type BatchRows = Record<"labeled" | "unlabeled", { readonly index: Tensor }>;
+
+/** So many images of a batch are named. */
+const SHOWN = 8;
 
 /** So many steps wait at the most, however seldom the run logs. */
 const MOST_PENDING = 500;
@@ -28,19 +39,20 @@ export class MetricReader {
   }
 
   /** Takes the metrics of the step numbered `step` from 1; call it in the step's scope. Does not wait for the device. */
-  keep(step: number, metrics: Metrics): void {
+  keep(step: number, metrics: Metrics, batch?: BatchRows): void {
     const entries = Object.entries(metrics);
     const tensors = entries.flatMap(([, value]) => (value instanceof Tensor ? [value] : []));
     // Without the graph, which would hold on to the step's activations.
     const packed = tensors.length > 0 ? noGrad(() => scope(() => pack(tensors))).keep() : undefined;
     const named = entries.map(([name, value]) => [name, value instanceof Tensor ? undefined : value] as const);
-    this.#pending.push({ step, metrics: named, packed });
+    const images = batch && scope(() => cat([batch.labeled.index, batch.unlabeled.index])).keep();
+    this.#pending.push({ step, metrics: named, packed, images });
     if (this.#pending.length >= MOST_PENDING) this.read();
   }
 
   /**
    * The metrics of the latest step: a synchronization point. Throws TrainingError that names the first step whose numbers
-   * are not all finite, with its terms.
+   * are not all finite, or whose loss is absurd, with its terms and its images.
    */
   read(): Readonly<Record<string, number>> {
     const pending = this.#pending;
@@ -49,29 +61,46 @@ export class MetricReader {
     const numbers = packed.length > 0 ? scope(() => (packed.length > 1 ? cat(packed) : packed[0]!).toNumbers()) : [];
     for (const vector of packed) vector.release();
     let at = 0;
-    for (const { step, metrics } of pending) {
-      this.#last = Object.fromEntries(metrics.map(([name, number]) => [name, number ?? numbers[at++]!]));
-      if (Object.values(this.#last).every(Number.isFinite)) continue;
-      this.#fail(step);
+    try {
+      for (const { step, metrics, images } of pending) {
+        const measured = metrics.map(
+          ([name, number]) => [name, number ?? numbers[at++]!, number === undefined] as const,
+        );
+        this.#last = Object.fromEntries(measured.map(([name, value]) => [name, value]));
+        const lost = measured.some(([, value]) => !Number.isFinite(value));
+        // Numbers that came as such are weights and counts; tensors are losses and the like.
+        const absurd = measured.some(([, value, isTensor]) => isTensor && Math.abs(value) > ABSURD);
+        if (lost || absurd) this.#fail(step, lost ? "is not finite" : `is more than ${ABSURD}`, images);
+      }
+    } finally {
+      for (const { images } of pending) images?.release();
     }
     return this.#last;
   }
 
   /** Forgets what waits: the run is over. */
   close(): void {
-    for (const { packed } of this.#pending) packed?.release();
+    for (const { packed, images } of this.#pending) for (const t of [packed, images]) t?.release();
     this.#pending = [];
   }
 
-  #fail(step: number): never {
+  #fail(step: number, what: string, images: Tensor | undefined): never {
     const terms = Object.entries(this.#last)
       .map(([name, value]) => `${name} ${value}`)
       .join(", ");
     throw new TrainingError(
-      `step ${step}: the loss is not finite (${terms}; learning rate ${this.#learningRate(step - 1)}). ` +
+      `step ${step}: the loss ${what} (${terms}; learning rate ${this.#learningRate(step - 1)})${shown(images)}. ` +
         "The last checkpoint is from before. Try a lower --optimizer.lr, a longer warm-up or --precision fp32",
     );
   }
+}
+
+/** Which images the batch was of, by their position in the training set: a picture among them may be broken. */
+function shown(images: Tensor | undefined): string {
+  if (!images) return "";
+  const all = images.toNumbers();
+  const rest = all.length > SHOWN ? ` and ${all.length - SHOWN} more` : "";
+  return `. Its batch: training images ${all.slice(0, SHOWN).join(", ")}${rest}`;
 }
 
 /** One vector of several one-element tensors, in the widest of their types, so that the numbers read are the numbers kept. */

@@ -93,7 +93,7 @@ export async function* trainConfig(
         const batch = batches.batch(step);
         clock.mark("data");
         // The epoch is the pass this batch belongs to.
-        metrics.keep(done, method.step(batch, { step, epoch: batches.epoch, totalSteps: config.steps }));
+        metrics.keep(done, method.step(batch, { step, epoch: batches.epoch, totalSteps: config.steps }), batch);
         judgeProbe(session);
         clock.mark("step");
       });

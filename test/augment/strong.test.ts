@@ -1,5 +1,6 @@
 /** The recipes of methods.md 4.4, checked on what they draw: the numbers here are worked out from its table by hand. */
 import { describe, expect, it } from "vitest";
+import { encodeBox } from "../../src/augment/ops.js";
 import { recipes } from "../../src/augment/recipes.js";
 import {
   augmentRules,
@@ -105,6 +106,20 @@ describe("recipes draw what the table says", () => {
     expect(rows.flat().some(({ op }) => op === wrong)).toBe(false);
   });
 
+  it("kek's final box is pushed in at the left and the top, cut at the right and the bottom: 152 pixels of 32 x 32 on average", () => {
+    // floor(32 u - 6), not below 0; 13 pixels from there, not beyond 32: a mean width of 13 - 21 / 32.
+    const steps = 320;
+    let sum = 0;
+    for (let i = 0; i < steps; i++) {
+      const at = (i + 0.5) / steps;
+      const { values } = encodeBox({ side: 12, at: [at, at], bothCorners: true }, { width: 32, height: 32 }, "box");
+      const [x0, , x1] = values as [number, number, number, number];
+      expect(x0).toBeGreaterThanOrEqual(0);
+      sum += Math.min(32, x1) - x0;
+    }
+    expect((sum / steps) ** 2).toBeCloseTo((13 - 21 / 32) ** 2, 6); // 152.4
+  });
+
   it("usb: ranges of their own, filled to their ends", () => {
     const rows = draw({ name: "usb" }, { rows: 20_000 });
     const { rotate, shearX, shearY, translateX, translateY } = geometry(rows);
@@ -174,8 +189,9 @@ describe("recipes draw what the table says", () => {
       expect(distinct(last.flatMap(({ values: [x0, y0, x1, y1] }) => [x1! - x0!, y1! - y0!]))).toEqual([side]);
       for (const axis of [0, 1]) {
         const starts = last.map(({ values }) => values[axis]! + Math.floor(side / 2));
-        expect([Math.min(...starts), Math.max(...starts)]).toEqual([0, 31]);
-        expect(starts.reduce((a, b) => a + b) / starts.length).toBeCloseTo(15.5, 0);
+        // kek's are pushed in at the left and the top.
+        expect([Math.min(...starts), Math.max(...starts)]).toEqual([name === "kek" ? 6 : 0, 31]);
+        if (name !== "kek") expect(starts.reduce((a, b) => a + b) / starts.length).toBeCloseTo(15.5, 0);
       }
     },
   );

@@ -47,6 +47,19 @@ describe("two-stream sampler", () => {
     }
   });
 
+  it("repeats labels where there are fewer than labeled rows: 40 labels in 64 rows, equally often over time", () => {
+    const sampler = make(500, 40, { kind: "two-stream", batch: 128, labeledBatch: 64 });
+    const counts = new Float64Array(40);
+    for (const { labeled, unlabeled } of take(sampler, 5)) {
+      expect([labeled.length, unlabeled.length]).toEqual([64, 64]);
+      const times = new Map<number, number>();
+      for (const i of labeled) times.set(i, (times.get(i) ?? 0) + 1);
+      expect(Math.max(...times.values())).toBeLessThanOrEqual(3); // the end of one permutation, a whole one, the start of a third
+      for (const i of labeled) counts[i]!++;
+    }
+    expect(Math.max(...counts) - Math.min(...counts)).toBe(0); // 5 x 64 = 8 x 40
+  });
+
   it("makes batches of the sizes asked for", () => {
     for (const { labeled, unlabeled } of take(make(50, 7, { kind: "two-stream", batch: 10, labeledBatch: 4 }), 30)) {
       expect([labeled.length, unlabeled.length]).toEqual([4, 6]);
@@ -70,7 +83,7 @@ describe("two-stream sampler", () => {
   });
 
   it("refuses streams that cannot fill their part of the batch", () => {
-    expect(() => make(50, 3, { kind: "two-stream", batch: 10, labeledBatch: 4 })).toThrow(/only 3 labeled images/);
+    expect(() => make(50, 0, { kind: "two-stream", batch: 10, labeledBatch: 4 })).toThrow(UsageError);
     expect(() => make(5, 4, { kind: "two-stream", batch: 10, labeledBatch: 2 })).toThrow(UsageError);
     expect(() => make(50, 4, { kind: "two-stream", batch: 10, labeledBatch: 10 })).toThrow(/1\.\.9 labeled rows/);
     expect(() => make(50, 4, { kind: "two-stream", batch: 10, labeledBatch: 0 })).toThrow(UsageError);

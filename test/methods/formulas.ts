@@ -76,7 +76,8 @@ export function meanTeacherTerms(
     const heads = teacher.forwardHeads(second, passOf(options.teacherDropout, options.teacherNoise));
     return softmax(heads.logits); // the class head, always
   });
-  const q = options.target === "student" ? softmax(student.forwardHeads(second, studentPass).logits) : fromTeacher;
+  const secondPass = passOf(options.teacherDropout, options.teacherNoise); // whose weights they are does not matter
+  const q = options.target === "student" ? softmax(student.forwardHeads(second, secondPass).logits) : fromTeacher;
   const rows = c.size(0);
   const divideBy = options.classReduction === "labeled" ? batch.labeled.index.size(0) : rows;
   const classification = slowClassification(c, batch, divideBy);
@@ -115,7 +116,7 @@ export function supervisedTerms(
   batch: Batch<Views, Views>,
   options: Options,
 ): { classification: Tensor; loss: Tensor } {
-  const z = student.forward(batch.labeled.x.student!, still({}));
+  const z = student.forward(joint(batch, "student"), still({}));
   const all = batch.labeled.index.size(0) + batch.unlabeled.index.size(0);
   const divideBy = options.classReduction === "labeled" ? batch.labeled.index.size(0) : all;
   const classification = slowClassification(z, batch, divideBy, options.labelSmoothing);
@@ -123,7 +124,10 @@ export function supervisedTerms(
 }
 
 /** wmax M / N exp(-5 (1 - t / L)^2), with the 8 labels of 40 pictures that `tinyRun` says it has. */
-function slowWeight({ consistencyWeight = 10, scaleByLabels = false, rampUpSteps = 5 }: Options, step: number): number {
+function slowWeight(
+  { consistencyWeight = CLASSES, scaleByLabels = false, rampUpSteps = 5 }: Options,
+  step: number,
+): number {
   const left = 1 - Math.min(step, rampUpSteps) / rampUpSteps;
   return consistencyWeight * (scaleByLabels ? 8 / 40 : 1) * Math.exp(-5 * left * left);
 }

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { meanTeacher } from "../../src/methods/mean-teacher.js";
+import { parseOptions } from "../../src/options.js";
 import { noGrad, scope } from "../../src/torch/index.js";
 import { describeEngine } from "../support/engine.js";
 import "../support/matchers.js";
@@ -69,6 +70,41 @@ describeEngine("mean-teacher: where gradients go", () => {
       expect(unsupervisedNorm({ ...quiet, ...options })).toBe(0);
     });
   }
+});
+
+describeEngine("mean-teacher: the Pi-model in the same graph (target student)", () => {
+  const consistency = (method: Record<string, unknown>) => {
+    const run = tinyRun("mean-teacher", { ...quiet, method: { target: "student", ...method } });
+    const value = run.steps(1)[0]!.consistency!;
+    run.release();
+    return value;
+  };
+
+  test("the second branch has the teacher's dropout and noise: Figure 4b's ablation", () => {
+    expect(consistency({})).toBe(0);
+    for (const option of ["teacherDropout", "teacherNoise", "studentDropout", "studentNoise"]) {
+      expect(consistency({ [option]: 0.5 }), option).toBeGreaterThan(0);
+    }
+    expect(consistency({ teacherDropout: 0.2 })).not.toBe(consistency({ teacherDropout: 0.7 }));
+  });
+
+  test("a cost that is not symmetric is refused", () => {
+    for (const method of [{ cost: "kl" }, { cost: "tau", tau: 0.5 }]) {
+      expect(() => consistency(method)).toThrow(/target student .* only a symmetric cost allows: expected cost mse/);
+    }
+    expect(consistency({ cost: "tau", tau: 0 })).toBe(0);
+  });
+});
+
+describeEngine("mean-teacher: strong views", () => {
+  test("are the student's or the teacher's alone, where asked for", () => {
+    const views = (method: Record<string, unknown>) =>
+      meanTeacher.views(parseOptions(meanTeacher.options, method, "mean-teacher")).unlabeled;
+    expect(views({}).student.augment).toBe("weak");
+    const strong = views({ studentView: "strong" });
+    expect([strong.student.augment, strong.teacher.augment]).toEqual(["strong", "weak"]);
+    expect(views({ teacherView: "strong" }).teacher.augment).toBe("strong");
+  });
 });
 
 describeEngine("mean-teacher: the teacher", () => {
@@ -248,6 +284,7 @@ describeEngine("mean-teacher: every option changes something", () => {
     consistencyWeight: [3],
     scaleByLabels: [true],
     rampUpSteps: [2],
+    rampEvery: ["epoch"],
     consistencyOnLabeled: [false],
     emaDecay: [0.1],
     emaDecayRampUp: [0.1],
@@ -268,8 +305,8 @@ describeEngine("mean-teacher: every option changes something", () => {
     studentFlip: [false],
     teacherFlip: [false],
   };
-  /** Reports something, and moves nothing. */
-  const metricsOnly = ["logBothCosts"];
+  /** Reports something and moves nothing, or is the loader's, which has no strong view here. */
+  const elsewhere = ["logBothCosts", "studentView", "teacherView"];
 
   /** Weights of both models after a few steps. */
   const end = (options: TinyRunOptions) => {
@@ -281,7 +318,7 @@ describeEngine("mean-teacher: every option changes something", () => {
   };
 
   test("and each has its row here", () => {
-    expect([...Object.keys(rows), ...metricsOnly].sort()).toEqual(Object.keys(meanTeacher.options).sort());
+    expect([...Object.keys(rows), ...elsewhere].sort()).toEqual(Object.keys(meanTeacher.options).sort());
   });
 
   for (const [option, [value, needs = {}]] of Object.entries(rows)) {

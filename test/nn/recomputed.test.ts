@@ -15,7 +15,7 @@ import {
   sequential,
 } from "../../src/nn/index.js";
 import { Rng } from "../../src/rng.js";
-import { normal, scope, tensor } from "../../src/torch/index.js";
+import { cat, normal, scope, tensor } from "../../src/torch/index.js";
 import { describeEngine } from "../support/engine.js";
 import { labelsTensor } from "../support/slow.js";
 
@@ -43,13 +43,17 @@ function build(settings: Partial<ModelSettings>, { norm = true, p = 0.5, heads =
 const y = [0, 1, 2, 0, 1, 2, 0, 1];
 
 /** Loss, logits, and every gradient and buffer after one backward pass. */
-function measure(settings: Partial<ModelSettings>, about: Built = {}, rows: [number, number][] = [[0, 8]]) {
+function measure(
+  settings: Partial<ModelSettings>,
+  about: Built = {},
+  rows: readonly (readonly number[])[] = [[0, 1, 2, 3, 4, 5, 6, 7]],
+) {
   const model = build(settings, about);
   return scope(() => {
     const x = normal([8, 3, 6, 6], 0, 1, Rng.fromSeed(9));
-    const parts = rows.map(([start, end]) => {
-      const { logits, consistency } = model.forwardHeads(x.narrow(0, start, end - start), "train");
-      const labels = labelsTensor(y.slice(start, end));
+    const parts = rows.map((group) => {
+      const { logits, consistency } = model.forwardHeads(cat(group.map((row) => x.narrow(0, row, 1))), "train");
+      const labels = labelsTensor(group.map((row) => y[row]!));
       return crossEntropy(logits, labels, { divideBy: 8 }).add(crossEntropy(consistency, labels, { divideBy: 4 }));
     });
     const loss = parts.reduce((a, b) => a.add(b));
@@ -100,15 +104,43 @@ describeEngine("a batch in groups of rows", () => {
     }
   });
 
-  test("with batch norm and dropout is the sum over groups passed one after the other", () => {
-    const rows: [number, number][] = [
-      [0, 4],
-      [4, 8],
+  test("with batch norm and dropout is the sum over groups passed one after the other: every second row a group", () => {
+    const rows = [
+      [0, 2, 4, 6],
+      [1, 3, 5, 7],
     ];
     for (const recompute of [false, true]) {
       expectClose(measure({ accumulate: 2, recompute }), measure({}, {}, rows));
     }
     expect(measure({ accumulate: 2 }).loss).not.toBeCloseTo(measure({}).loss, 5);
+  });
+
+  test("has a share of each part of a joint batch in every group: strong rows get no statistics of their own", () => {
+    // 2 labeled, 4 weak and 4 strong rows, as methods join them; strong ones lie far away.
+    const strongLogits = (accumulate: number, joint: boolean) => {
+      const model = build({ accumulate }, { p: 0 });
+      return scope(() => {
+        const near = normal([6, 3, 6, 6], 0, 1, Rng.fromSeed(9));
+        const strong = normal([4, 3, 6, 6], 5, 1, Rng.fromSeed(10));
+        const all = joint
+          ? model.forward(cat([near, strong]), "train").narrow(0, 6, 4)
+          : model.forward(strong, "train");
+        return all.toNumbers();
+      });
+    };
+    const distance = (a: number[], b: number[]) => Math.hypot(...a.map((v, i) => v - b[i]!));
+    const [alone, whole, grouped] = [strongLogits(1, false), strongLogits(1, true), strongLogits(2, true)];
+    expect(distance(grouped, whole)).toBeLessThan(0.5 * distance(grouped, alone));
+  });
+
+  test("comes back in its order, where groups differ in size", () => {
+    const model = build({ accumulate: 3 }, { p: 0, norm: false });
+    const plain = build({}, { p: 0, norm: false });
+    scope(() => {
+      const x = normal([8, 3, 6, 6], 0, 1, Rng.fromSeed(9));
+      const [a, b] = [model.forward(x, "train").toNumbers(), plain.forward(x, "train").toNumbers()];
+      a.forEach((v, i) => void expect(v).toBeCloseTo(b[i]!, 5));
+    });
   });
 
   test("may be more groups than rows", () => {

@@ -247,3 +247,48 @@ describeEngine("weight decay and clipping", () => {
     expect(valuesOf(clipped)).toEqual(valuesOf(free));
   });
 });
+
+describeEngine("decoupled weight decay", () => {
+  const kinds: Record<string, (parameters: ReturnType<typeof makeParameters>, more: object) => Optimizer> = {
+    Adam: (parameters, more) => new Adam(parameters, { ...adamOptions, ...more }),
+    Sgd: (parameters, more) =>
+      new Sgd(parameters, {
+        ...plain,
+        learningRate: (step) => 0.1 / (1 + step),
+        momentum: 0.9,
+        nesterov: true,
+        ...more,
+      }),
+  };
+
+  test.each(Object.entries(kinds))(
+    "%s: w is first multiplied by 1 - lr decay; the gradient does not know",
+    (_, make) => {
+      const [weightDecay, rate] = [0.02, 0.1];
+      const after = (more: object) => {
+        const parameters = makeParameters();
+        const before = valuesOf(parameters);
+        run(parameters, make(parameters, more), 0, 1);
+        return { before, after: valuesOf(parameters) };
+      };
+      const none = after({});
+      const decayed = after({ weightDecay, decoupledDecay: true });
+      for (const [i, w] of none.after.entries()) {
+        const expected = w.map((value, j) => value - rate * weightDecay * none.before[i]![j]!);
+        expect(decayed.after[i]!).toBeCloseToTensor(expected, { rtol: 1e-5, atol: 1e-6 });
+      }
+      // Adam divides a gradient's own scale out, so decay within the gradient is something else.
+      expect(after({ weightDecay }).after).not.toEqual(decayed.after);
+    },
+  );
+
+  test("decayScope says whose", () => {
+    const parameters = makeParameters();
+    const twin = makeParameters();
+    const options = { ...adamOptions, weightDecay: 0.5, decayScope: "kernelsOnly" as const };
+    run(parameters, new Adam(parameters, { ...options, decoupledDecay: true }), 0, 1);
+    run(twin, new Adam(twin, { ...options, weightDecay: 0 }), 0, 1);
+    const same = valuesOf(parameters).map((w, i) => JSON.stringify(w) === JSON.stringify(valuesOf(twin)[i]));
+    expect(same).toEqual(parameters.map(({ tensor: t }) => t.shape.length < 2));
+  });
+});

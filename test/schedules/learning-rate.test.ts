@@ -7,6 +7,7 @@ import {
   kekRate,
   linearCosineRate,
   sigmoidRate,
+  stairsRate,
   temporalEnsemblingRate,
 } from "../../src/schedules/index.js";
 
@@ -101,4 +102,19 @@ test("cosine7_16Rate ends at 0.1951 of its base, with and without warm-up", () =
     expect(rate(warmupSteps)).toBe(0.03);
   }
   close(cosine7_16Rate({ base: 0.03, warmupSteps: 20, totalSteps: 100 })(5), 0.0075);
+});
+
+test("stairsRate is the base times the factor for every drop that is over, after a linear warm-up", () => {
+  const rate = stairsRate({ base: 0.3, warmupSteps: 4, drops: [10, 20], dropFactor: 0.1 });
+  close(rate(0), 0.075);
+  for (const [step, wanted] of [
+    [3, 0.3],
+    [9, 0.3],
+    [10, 0.03],
+    [19, 0.03],
+    [20, 0.003],
+    [99, 0.003],
+  ] as const) {
+    close(rate(step), wanted);
+  }
 });

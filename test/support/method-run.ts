@@ -76,6 +76,7 @@ export function tinyRun(name: string, options: TinyRunOptions = {}): TinyRun {
     numClasses: CLASSES,
     numExamples: EXAMPLES,
     numLabeled: 8,
+    numTraining: EXAMPLES,
     totalSteps,
     rng: rng.split("method"),
     dataFingerprint: "tiny",

@@ -37,6 +37,31 @@ describeEngine("MetricReader", () => {
   });
 });
 
+describeEngine("a loss that is finite and absurd", () => {
+  const batch = (labeled: number[], unlabeled: number[]) => {
+    const part = (rows: number[]) => ({ index: tensor(Int32Array.from(rows), [rows.length], "int64") });
+    return { labeled: part(labeled), unlabeled: part(unlabeled) };
+  };
+
+  test("stops the run too, and the batch's images are named", () => {
+    const reader = new MetricReader(() => 0.1);
+    const live = liveTensors();
+    const many = Array.from({ length: 20 }, (_, i) => 10 + i);
+    scope(() => reader.keep(1, { loss: tensor([3], []) }, batch([1], [2])));
+    scope(() => reader.keep(2, { loss: tensor([2e5], []), stage: 1 }, batch([7, 8], many)));
+    expect(() => reader.read()).toThrow(
+      /^step 2: the loss is more than 100000 \(loss 200000, stage 1; learning rate 0.1\). Its batch: training images 7, 8, 10, 11, 12, 13, 14, 15 and 14 more/,
+    );
+    expect(liveTensors()).toBe(live);
+  });
+
+  test("a count that a method reports is no loss", () => {
+    const reader = new MetricReader(() => 0.1);
+    scope(() => reader.keep(1, { loss: tensor([3], []), images: 1_200_000 }));
+    expect(reader.read()).toEqual({ loss: 3, images: 1_200_000 });
+  });
+});
+
 describeEngine("the loop", () => {
   test("waits for the device when it logs, not at every step", async () => {
     const [item, array] = [vi.spyOn(Tensor.prototype, "item"), vi.spyOn(Tensor.prototype, "toArray")];

@@ -2,8 +2,11 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { evaluateRun } from "../../src/inference/evaluate.js";
+import { predictRun } from "../../src/inference/prediction-table.js";
 import { RunFolder } from "../../src/run/index.js";
 import { openSession } from "../../src/session/session.js";
+import { PredictionTable } from "../../src/targets/index.js";
+import { scope } from "../../src/torch/index.js";
 import { describeEngine } from "../support/engine.js";
 import { noisy, pictureFolder } from "../support/pictures.js";
 import {
@@ -136,5 +139,25 @@ describeEngine("a run whose pictures do not fit into memory", () => {
     } finally {
       writeFileSync(path, whole);
     }
+  });
+});
+
+describeEngine("predictions of pictures that do not fit into memory", () => {
+  test("are those of pictures that do", async () => {
+    await trainToEnd(config("predicting", 1000, { method: "supervised", steps: 2 }));
+    const roomy = await predictRun(join(runs, "predicting"), { out: join(runs, "roomy.table"), dtype: "float32" });
+    await trainToEnd(config("predicting-tight", 3, { method: "supervised", steps: 2 }));
+    const tight = await predictRun(join(runs, "predicting-tight"), {
+      out: join(runs, "tight.table"),
+      dtype: "float32",
+    });
+    expect(tight.rows).toBe(roomy.rows);
+    scope(() => {
+      const rows = Array.from({ length: roomy.rows }, (_, i) => i);
+      const [a, b] = [roomy, tight].map(({ out, rows: n, classes: numClasses, dataFingerprint }) => {
+        return PredictionTable.open(out, { rows: n, numClasses, dataFingerprint }).read(rows).toNumbers();
+      });
+      expect(b).toEqual(a);
+    });
   });
 });

@@ -4,11 +4,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { digits } from "../../src/data/digits.js";
 import { packShards, setItems } from "../../src/data/shards/pack.js";
 import { UsageError } from "../../src/errors.js";
+import { predictRun } from "../../src/inference/prediction-table.js";
 import { findMethod } from "../../src/methods/index.js";
 import { parseOptions } from "../../src/options.js";
 import { Rng } from "../../src/rng.js";
 import { readEvents } from "../../src/run/index.js";
 import { openSession } from "../../src/session/session.js";
+import { PredictionTable } from "../../src/targets/index.js";
 import { scope } from "../../src/torch/index.js";
 import { describeEngine } from "../support/engine.js";
 import { writeShard } from "../support/shards.js";
@@ -198,7 +200,6 @@ describeEngine("a streamed run", () => {
 describe("what cannot be streamed is refused before a shard is opened", () => {
   test.each<[string, Record<string, unknown>, RegExp]>([
     ["self-training", { method: "self-training" }, /self-training looks at any unlabeled image/],
-    ["reduced-meta-pseudo-labels", { method: "reduced-meta-pseudo-labels" }, /looks at any unlabeled image/],
     ["the mixed sampler", { sampler: "mixed" }, /--sampler mixed draws/],
     ["whitening", { normalize: "zca" }, /--normalize zca whitens all training images/],
   ])("%s", async (_, given, message) => {
@@ -208,8 +209,37 @@ describe("what cannot be streamed is refused before a shard is opened", () => {
   });
 
   test("every method that asks for images outside its batches says so", () => {
-    for (const name of ["self-training", "reduced-meta-pseudo-labels"]) {
+    for (const name of ["self-training"]) {
       expect(findMethod(name).needsWholePool, name).toBe(true);
     }
+  });
+});
+
+describeEngine("Reduced Meta Pseudo Labels on a streamed pool", () => {
+  const table = () => join(folder, "pool.table");
+
+  test("predictions has a row for each image in memory, then one for each of the pool, in the order of its shards", async () => {
+    await trainToEnd(config("large", { method: "supervised", steps: 2, batch: 8 }));
+    const made = await predictRun(join(folder, "large"), { out: table(), dtype: "float32", batch: 7 });
+    expect(made.rows).toBe(100);
+    const session = await openSession(config("look", { method: "supervised" }));
+    const expected = { rows: 100, numClasses: 10, dataFingerprint: session.data.fingerprint };
+    session.data.release();
+    const again = join(folder, "again.table");
+    await predictRun(join(folder, "large"), { out: again, dtype: "float32", batch: 33 });
+    scope(() => {
+      const rows = Array.from({ length: 100 }, (_, i) => i);
+      const [a, b] = [table(), again].map((path) => PredictionTable.open(path, expected).read(rows).toNumbers());
+      a!.forEach((value, i) => void expect(value).toBeCloseTo(b![i]!, 5));
+      expect(new Set(a!.slice(400)).size).toBeGreaterThan(300); // the pool's rows are no copies of one
+    });
+  });
+
+  test("reads its rows by index: the method trains on the pool, stopped and continued to the byte", async () => {
+    const given = { method: "reduced-meta-pseudo-labels", "method.table": table(), steps: 6, strong: "weak" };
+    await trainToEnd(config("reduced", given));
+    await trainToEnd(config("reduced-stopped", given), 3);
+    await trainToEnd(continued(join(folder, "reduced-stopped")));
+    expect(checkpointFiles(join(folder, "reduced-stopped"), 6)).toEqual(checkpointFiles(join(folder, "reduced"), 6));
   });
 });

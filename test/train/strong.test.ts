@@ -7,6 +7,7 @@ import { findDataSet } from "../../src/data/index.js";
 import { UsageError } from "../../src/errors.js";
 import { prepareData } from "../../src/session/data.js";
 import { openSession } from "../../src/session/session.js";
+import { scope } from "../../src/torch/index.js";
 import { describeEngine } from "../support/engine.js";
 
 const moons = { dataset: "two-moons", "dataset.train": 40, "dataset.test": 10, labels: 6, model: "mlp", threads: 1 };
@@ -32,6 +33,21 @@ describeEngine("the run options of the strong view", () => {
     session.data.release();
     const wrong = openSession(resolveConfig(flatten({ ...digits, strongExclude: "rotat" })));
     await expect(wrong).rejects.toThrow(UsageError);
+  });
+
+  it("--labeled-view strong shows labeled images strongly, and the unlabeled ones as before", async () => {
+    const batchOf = async (more: object) => {
+      const session = await openSession(resolveConfig(flatten({ ...digits, method: "mean-teacher", ...more })));
+      const values = scope(() => {
+        const { labeled, unlabeled } = session.batches.batch(0);
+        return [labeled.x.student!.toArray(), unlabeled.x.student!.toArray()];
+      });
+      session.data.release();
+      return values;
+    };
+    const [weak, strong] = [await batchOf({}), await batchOf({ labeledView: "strong" })];
+    expect(strong[0]).not.toEqual(weak[0]);
+    expect(strong[1]).toEqual(weak[1]);
   });
 
   it("are refused with whitened pixels before any whitening", async () => {

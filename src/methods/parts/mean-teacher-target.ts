@@ -1,9 +1,10 @@
 /** Variants of Mean Teacher: which second branch the student agrees with, and by which distance; heads that are tied. */
+import { UsageError } from "../../errors.js";
 import { CONSISTENCY_COSTS, consistencyCost, logitDistance } from "../../losses/index.js";
 import type { Heads, Model, PassRequest } from "../../nn/index.js";
 import { boolean, choice, number, type OptionsOf } from "../../options.js";
 import { noGrad, type Tensor } from "../../torch/index.js";
-import type { Batch, Metrics, Progress, Setup } from "../method.js";
+import type { Batch, Metrics, Progress, Setup, ViewSpec } from "../method.js";
 import { both, consistencyRows } from "./rows.js";
 
 export const targetOptions = {
@@ -27,15 +28,21 @@ export const headOptions = {
 
 type Options = OptionsOf<typeof targetOptions> & { readonly consistencyOnLabeled: boolean };
 type Role = "student" | "teacher";
-type TwoViews = Batch<Record<Role, { augment: "weak" }>, Record<Role, { augment: "weak" }>>;
+type TwoViews = Batch<Record<Role, ViewSpec>, Record<Role, ViewSpec>>;
 
 /**
  * mean_i m_i d(softmax(rs_i), target_i), a scalar, as a function of the student's logits rs `[B, K]` and the teacher's ct
  * `[B, K]`. The target is softmax(ct), without gradient, or (`target` student) the student's own prediction on the teacher's
- * view in `pass`, with gradient, which leaves running statistics alone. `looked`: the other target's cost, if it is asked for.
+ * view in the teacher's `pass` (its dropout and noise), with gradient, which leaves running statistics alone. Throws
+ * UsageError where that gradient would be that of a cost which is not symmetric. `looked`: the other target's cost, if it is asked for.
  */
 export function agreement(setup: Setup, student: Model, options: Options, pass: Exclude<PassRequest, string>) {
   const { target, logBothCosts, cost, tau, legacyScale } = options;
+  if (target === "student" && (cost === "kl" || (cost === "tau" && tau > 0))) {
+    throw new UsageError(
+      `mean-teacher: target student sends the gradient into both branches, which only a symmetric cost allows: expected cost mse, got ${cost}`,
+    );
+  }
   const other = target === "teacher" ? "consistencyWithStudent" : "consistencyWithTeacher";
   return (batch: TwoViews, rs: Tensor, ct: Tensor, now: Progress): { consistency: Tensor; looked: Metrics } => {
     const { among, divideBy } = consistencyRows(batch, options);

@@ -2,6 +2,7 @@
 import { boolean, choice, integer, number } from "../../options.js";
 import { linearUp, sigmoidUp } from "../../schedules/index.js";
 import { BIAS_WARMUPS, decayOfRun, type EMA_BUFFERS, EMA_STARTS, type EmaOptions } from "../../targets/index.js";
+import type { Progress } from "../method.js";
 
 /** The classification cost's denominator (methods.md 1.1). */
 export const classReductionOption = {
@@ -19,16 +20,19 @@ export const labeledReductionOption = {
 
 export const consistencyOptions = {
   ...classReductionOption,
-  consistencyWeight: number(10, {
+  consistencyWeight: number(undefined, {
     min: 0,
-    doc: "largest weight of the consistency cost; squared errors want K to K^2 with K classes (papers: 100 M/N on CIFAR-10)",
+    doc: "largest weight of the consistency cost; if not given, K, the number of classes, for squared errors, which want K to K^2 (papers: 100 M/N on CIFAR-10), and 1 for cost kl, which wants 1 to 10",
   }),
   scaleByLabels: boolean(false, {
-    doc: "multiply that weight by M/N, labeled over all training images (Laine & Aila)",
+    doc: "multiply that weight by M/N, labeled over all images that training shows: 1 with all labels (Laine & Aila)",
   }),
   rampUpSteps: integer(undefined, {
     min: 0,
     doc: "steps of the sigmoid ramp-up of that weight; if not given, 4/15 of the steps (40,000 of 150,000)",
+  }),
+  rampEvery: choice(["step", "epoch"], "step", {
+    doc: "when that weight grows: every step, or once an epoch, as in the runs of Temporal Ensembling and of Mean Teacher's residual networks",
   }),
   consistencyOnLabeled: boolean(true, {
     doc: "labeled rows take part in the consistency cost (denominator: all rows either way)",
@@ -105,21 +109,31 @@ export function rampUpLength(given: number | undefined, totalSteps: number): num
 interface WeightSetup {
   readonly totalSteps: number;
   readonly numLabeled: number;
-  readonly numExamples: number;
+  readonly numTraining: number;
+  readonly numClasses: number;
 }
 
-/** The consistency weight as a function of the step (methods.md 1.2). */
+/** w(t) = consistencyWeight exp(-5 (1 - t / rampUpSteps)^2), and from there on consistencyWeight; times M/N with scaleByLabels. */
 export function consistencyWeight(
-  { totalSteps, numLabeled, numExamples }: WeightSetup,
+  { totalSteps, numLabeled, numTraining, numClasses }: WeightSetup,
   options: {
-    readonly consistencyWeight: number;
+    readonly consistencyWeight: number | undefined;
+    readonly cost?: string;
     readonly scaleByLabels: boolean;
     readonly rampUpSteps: number | undefined;
+    readonly rampEvery: "step" | "epoch";
   },
-): (step: number) => number {
-  const largest = options.consistencyWeight * (options.scaleByLabels ? numLabeled / numExamples : 1);
+): (now: Pick<Progress, "step" | "epoch">) => number {
+  const weight = options.consistencyWeight ?? (options.cost === "kl" ? 1 : numClasses);
+  const largest = weight * (options.scaleByLabels ? numLabeled / numTraining : 1);
   const length = rampUpLength(options.rampUpSteps, totalSteps);
-  return (step) => largest * sigmoidUp(step, length);
+  const held = options.rampEvery === "epoch" ? epochStart : ({ step }: Pick<Progress, "step">) => step;
+  return (now) => largest * sigmoidUp(held(now), length);
+}
+
+/** The step at which this step's epoch began. */
+function epochStart({ step, epoch }: Pick<Progress, "step" | "epoch">): number {
+  return epoch < 1 ? 0 : Math.round((step * Math.floor(epoch)) / epoch);
 }
 
 /** MixUp between rows of a batch: see `drawMixUp`. */

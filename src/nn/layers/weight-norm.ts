@@ -11,33 +11,46 @@ import type { ConvSpec } from "./conv2d.js";
 /** Standard deviation of the fresh direction tensors. */
 const DIRECTION_STD = 0.05;
 
-interface WeightNormSpec {
-  /** Share of the old running mean kept at each update. */
-  readonly keep: number;
+interface WeightNormSpec extends RunningMeanSpec {
   /** Added to the variance under the root at data-dependent initialization. */
   readonly initEps: number;
 }
 
-/** Convolution; V `[out, in, k, k]`, g and b `[out]`, running mean `[out]` starting at 0, never bias-corrected. */
+/**
+ * How the running mean m of batch means u gets away from its start at 0. `corrected`: m is the mean of all u so far, weighted
+ * keep^age, as Adam corrects its moments: m <- m + (1 - keep) / (1 - keep^t) (u - m) at update t. `zero`: m <- keep m +
+ * (1 - keep) u, as published: 1 - keep^t of that, 22 % after 250 updates of keep 0.999.
+ */
+export const NORM_STARTS = ["corrected", "zero"] as const;
+export type NormStart = (typeof NORM_STARTS)[number];
+
+export interface RunningMeanSpec {
+  /** Share of the old running mean kept at each update. Default 0.999. */
+  readonly keep?: number;
+  /** Default `corrected`. */
+  readonly start?: NormStart;
+}
+
+/** Convolution; V `[out, in, k, k]`, g and b `[out]`, running mean `[out]`. */
 export function weightNormConv2d(
   inChannels: number,
   outChannels: number,
   spec: ConvSpec & { readonly padding?: number },
-  keep = 0.999,
+  running: RunningMeanSpec = {},
 ): Module {
   const { kernel, stride = 1, padding = (kernel - 1) / 2 } = spec;
   const shape = [outChannels, inChannels, kernel, kernel];
-  return weightNorm(shape, { keep, initEps: 1e-8 }, (x, weight) => convolve(x, weight, { stride, padding }));
+  return weightNorm(shape, { ...running, initEps: 1e-8 }, (x, weight) => convolve(x, weight, { stride, padding }));
 }
 
 /** Dense layer; V `[out, in]`. */
-export function weightNormLinear(inFeatures: number, outFeatures: number, keep = 0.999): Module {
-  return weightNorm([outFeatures, inFeatures], { keep, initEps: 1e-10 }, (x, weight) => multiply(x, weight));
+export function weightNormLinear(inFeatures: number, outFeatures: number, running: RunningMeanSpec = {}): Module {
+  return weightNorm([outFeatures, inFeatures], { ...running, initEps: 1e-10 }, (x, weight) => multiply(x, weight));
 }
 
 function weightNorm(
   shape: readonly number[],
-  spec: WeightNormSpec,
+  { keep = 0.999, start = "corrected", initEps }: WeightNormSpec,
   layer: (x: Tensor, weight: Tensor) => Tensor,
 ): Module {
   const channels = shape[0]!;
@@ -45,12 +58,21 @@ function weightNorm(
   const gain = parameter([channels]);
   const bias = parameter([channels]);
   const runningMean = buffer([channels]);
+  /** 1 - keep^t: the share of batch means in a running mean that is not corrected. */
+  const share = start === "corrected" ? buffer([1]) : undefined;
+  const update = (mean: Tensor, kept: number) => {
+    if (!share) runningMean.mul_(kept).add_(mean, 1 - kept);
+    else {
+      share.mul_(kept).add_(1 - kept);
+      runningMean.add_(mean.sub(runningMean).mul(share.pow(-1).mul(1 - kept)));
+    }
+  };
   const weightAxes = shape.map((_, axis) => axis).slice(1);
   const gainShape = [channels, ...weightAxes.map(() => 1)];
 
   /** u without gain and offset turned into W x; statistics over every axis of u but the channels. */
   const project = (x: Tensor) => {
-    const norm = direction.mul(direction).sum(weightAxes, true).sqrt();
+    const norm = direction.mul(direction).sum(weightAxes, true).sqrt().clampMin(1e-30); // V = 0 gives W = 0, not NaN
     return layer(x, direction.mul(gain.reshape(gainShape).div(norm))).float();
   };
   const statisticsAxes = (u: Tensor) => u.shape.map((_, axis) => axis).filter((axis) => axis !== 1);
@@ -62,27 +84,28 @@ function weightNorm(
     initializesFromData: true,
     children: {},
     parameters: { weight_v: direction, weight_g: gain, bias },
-    buffers: { running_mean: runningMean },
+    buffers: { running_mean: runningMean, ...(share && { running_share: share }) },
     reset(rng: Rng) {
       direction.copy_(normal(shape, 0, DIRECTION_STD, rng));
       gain.fill_(1);
       bias.zero_();
       runningMean.zero_();
+      share?.zero_();
     },
-    forward(x: Tensor, { mode, updateStatistics = mode === "train", keepStatistics: kept = spec.keep }: Pass) {
+    forward(x: Tensor, { mode, updateStatistics = mode === "train", keepStatistics: kept = keep }: Pass) {
       if (mode === "init") {
         noGrad(() => {
           gain.fill_(1);
           const u = project(x);
           const centered = u.sub(u.mean(statisticsAxes(u), true));
           const variance = centered.mul(centered).mean(statisticsAxes(u)); // divided by the count
-          gain.copy_(variance.add(spec.initEps).rsqrt());
+          gain.copy_(variance.add(initEps).rsqrt());
           bias.zero_();
         });
       }
       const u = project(x);
       const mean = mode === "eval" ? runningMean : u.mean(statisticsAxes(u));
-      if (updateStatistics) noGrad(() => runningMean.mul_(kept).add_(mean.detach(), 1 - kept));
+      if (updateStatistics) noGrad(() => update(mean.detach(), kept));
       return u.add(perChannel(bias.sub(mean), u));
     },
   };

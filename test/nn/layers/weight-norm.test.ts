@@ -18,13 +18,17 @@ const [rows, inputs, outputs, side, kernel] = [3, 2, 4, 5, 3];
 /** Fresh layers with every parameter away from its start, so that each one matters. */
 function layers(): { readonly name: string; readonly layer: Module; readonly x: Tensor }[] {
   const drawn = [
-    { name: "conv", layer: weightNormConv2d(inputs, outputs, { kernel }, 0.9), shape: [rows, inputs, side, side] },
     {
-      name: "valid conv",
-      layer: weightNormConv2d(inputs, outputs, { kernel, padding: 0, stride: 2 }, 0.9),
+      name: "conv",
+      layer: weightNormConv2d(inputs, outputs, { kernel }, { keep: 0.9, start: "zero" }),
       shape: [rows, inputs, side, side],
     },
-    { name: "dense", layer: weightNormLinear(inputs, outputs, 0.9), shape: [rows, inputs] },
+    {
+      name: "valid conv",
+      layer: weightNormConv2d(inputs, outputs, { kernel, padding: 0, stride: 2 }, { keep: 0.9, start: "zero" }),
+      shape: [rows, inputs, side, side],
+    },
+    { name: "dense", layer: weightNormLinear(inputs, outputs, { keep: 0.9, start: "zero" }), shape: [rows, inputs] },
   ];
   return drawn.map(({ name, layer, shape }) => {
     initialize(layer, rng);
@@ -166,8 +170,42 @@ describeEngine("weight norm with mean-only batch norm", () => {
     });
   }
 
-  test("keeps 0.999 of the running mean unless told otherwise", () => {
+  test("the running mean is the weighted mean of the batch means so far, from the first on", () => {
+    const layer = weightNormLinear(1, 1, { keep: 0.9 });
+    noGrad(() => {
+      layer.parameters.weight_v!.fill_(1);
+      layer.parameters.weight_g!.fill_(1);
+    });
+    const means = [5, -1, 2];
+    let [sum, weights] = [0, 0];
+    for (const mean of means) {
+      forward(layer, tensor([mean, mean], [2, 1]), "train");
+      [sum, weights] = [0.9 * sum + mean, 0.9 * weights + 1];
+      expect(layer.buffers.running_mean!.item()).toBeCloseTo(sum / weights, 5);
+    }
+  });
+
+  test("after 250 steps of keep 0.999 it is the mean; as published (start zero) 22 % of it", () => {
+    const after = (start?: "zero") => {
+      const layer = weightNormLinear(2, 1, start && { start });
+      noGrad(() => {
+        layer.parameters.weight_v!.fill_(1);
+        layer.parameters.weight_g!.fill_(Math.SQRT2);
+      });
+      for (let i = 0; i < 250; i++) forward(layer, tensor([1, 2, 3, 4], [2, 2]), "train");
+      return layer.buffers.running_mean!.item();
+    };
+    expect(after()).toBeCloseTo(5, 4);
+    expect(after("zero")).toBeCloseTo(5 * (1 - 0.999 ** 250), 4);
+  });
+
+  test("a direction of zeros gives zeros, not NaN", () => {
     const layer = weightNormLinear(2, 1);
+    expect(forward(layer, tensor([1, 2, 3, 4], [2, 2]), "train")).toEqual([0, 0]);
+  });
+
+  test("as published keeps 0.999 of the running mean unless told otherwise", () => {
+    const layer = weightNormLinear(2, 1, { start: "zero" });
     noGrad(() => {
       layer.parameters.weight_v!.fill_(1);
       layer.parameters.weight_g!.fill_(Math.SQRT2);

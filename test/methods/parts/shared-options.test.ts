@@ -1,0 +1,32 @@
+/** The consistency weight over time. */
+import { expect, test } from "vitest";
+import { consistencyWeight } from "../../../src/methods/parts/shared-options.js";
+
+const setup = { totalSteps: 100, numLabeled: 10, numTraining: 40, numClasses: 4 };
+const given = { consistencyWeight: 8, scaleByLabels: false, rampUpSteps: 50, rampEvery: "step" } as const;
+
+test("scaleByLabels is labeled over the images that training shows: 1 with all labels", () => {
+  const end = { step: 99, epoch: 9 };
+  expect(consistencyWeight(setup, { ...given, scaleByLabels: true })(end)).toBeCloseTo(8 / 4, 12);
+  expect(consistencyWeight({ ...setup, numLabeled: 40 }, { ...given, scaleByLabels: true })(end)).toBe(8);
+});
+
+test("the weight by default is K for squared errors and 1 for kl", () => {
+  const end = { step: 99, epoch: 9 };
+  const open = { ...given, consistencyWeight: undefined };
+  expect(consistencyWeight(setup, open)(end)).toBe(4);
+  expect(consistencyWeight(setup, { ...open, cost: "mse" })(end)).toBe(4);
+  expect(consistencyWeight(setup, { ...open, cost: "kl" })(end)).toBe(1);
+});
+
+test("rampEvery epoch holds the weight for an epoch, at what it is in the epoch's first step", () => {
+  const [byStep, byEpoch] = [
+    consistencyWeight(setup, given),
+    consistencyWeight(setup, { ...given, rampEvery: "epoch" }),
+  ];
+  for (let step = 0; step < 60; step++) {
+    const start = Math.floor(step / 7) * 7;
+    expect(byEpoch({ step, epoch: step / 7 })).toBe(byStep({ step: start, epoch: start / 7 }));
+  }
+  expect(byEpoch({ step: 8, epoch: 8 / 7 })).not.toBe(byStep({ step: 8, epoch: 8 / 7 }));
+});
