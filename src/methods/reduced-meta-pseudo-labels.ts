@@ -3,7 +3,7 @@
  * memory. A large teacher was trained before and its predictions qBig stored (`fewlabels predictions`); here only the
  * student and a small perceptron R are resident, which corrects them.
  *
- *   q = R(qBig(u));  yhat ~ q;   thS <- optimizer(thS, grad CE(yhat, S(us)));   h = L_l(thS) - L_l(thS'), less its average
+ *   q = R(qBig(u));  yhat ~ q;   thS' = optimizer(thS, grad CE(yhat, S(us)));   h = eta <grad L_l(thS'), grad CE(yhat, S(us))>, less its average
  *   thR <- optimizer(thR, grad [ h sum_u H(yhat_u, q_u) + CE(yl, R(qBig(xl))) ])
  *
  * The update of R is our reconstruction from the full method; the paper gives the stages and the role of R. R is residual,
