@@ -1,10 +1,11 @@
-/** CIFAR-10, the official binary version. */
+/** CIFAR-10, the official binary version, or the Python one. */
 import { join } from "node:path";
 import type { ImageSet } from "../images/image-set.js";
+import { parseCifarBatches } from "./cifar-batches.js";
 import { parseCifarRecords } from "./cifar-records.js";
 import { type DataSet, defineDataSet } from "./dataset.js";
 import { file, from, type OfficialData } from "./download/official-files.js";
-import { findFolder, readDataFile } from "./download/official-folder.js";
+import { findFile, findFolder, readDataFile } from "./download/official-folder.js";
 
 const fileBytes = 10_000 * 3073;
 const classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
@@ -33,26 +34,31 @@ const official: OfficialData = {
 export const cifar10 = defineDataSet({
   name: "cifar10",
   summary: "50,000 + 10,000 color photos, 32x32, 10 classes",
-  source: "https://www.cs.toronto.edu/~kriz/cifar.html (binary version)",
+  source: "https://www.cs.toronto.edu/~kriz/cifar.html (binary or Python version)",
   needsDir: true,
   official,
   options: {},
   async load({ dir }): Promise<DataSet> {
-    const folder = findFolder(dir, official, ["data_batch_1.bin", "test_batch.bin"]);
+    const markers = ["data_batch_1.bin", "test_batch.bin", "data_batch_1", "test_batch"];
+    const folder = findFolder(dir, official, markers, ["cifar-10-batches-py"]);
+    // The Python version has the same images in the same order.
+    const python =
+      ["data_batch_1", "test_batch"].some((name) => findFile(folder, name)) && !findFile(folder, "data_batch_1.bin");
     const read = async (names: readonly string[]): Promise<ImageSet> => {
       const files: { content: Buffer; file: string }[] = [];
       for (const name of names) {
-        const file = join(folder, name);
-        files.push({ file, content: await readDataFile(file, official, fileBytes) });
+        const file = join(folder, python ? name : `${name}.bin`);
+        files.push({ file, content: await readDataFile(file, official, python ? undefined : fileBytes) });
       }
+      if (python) return parseCifarBatches(files, { labels: "labels", numClasses: 10 });
       return parseCifarRecords(files, { labelBytes: 1, labelByte: 0, numClasses: 10 });
     };
-    const train = await read([1, 2, 3, 4, 5].map((n) => `data_batch_${n}.bin`));
+    const train = await read([1, 2, 3, 4, 5].map((n) => `data_batch_${n}`));
     return {
       name: "cifar10",
       classes,
       train,
-      test: await read(["test_batch.bin"]),
+      test: await read(["test_batch"]),
       flip: true,
       translate: 2,
       normalize: "channel",

@@ -1,11 +1,12 @@
-/** CIFAR-100, the official binary version; each record has a coarse and a fine label. */
+/** CIFAR-100, the official binary version, or the Python one; each record has a coarse and a fine label. */
 import { join } from "node:path";
 import type { ImageSet } from "../images/image-set.js";
 import { choice } from "../options.js";
+import { parseCifarBatches } from "./cifar-batches.js";
 import { parseCifarRecords } from "./cifar-records.js";
 import { type DataSet, defineDataSet } from "./dataset.js";
 import { from, type OfficialData } from "./download/official-files.js";
-import { findFolder, readDataFile } from "./download/official-folder.js";
+import { findFile, findFolder, readDataFile } from "./download/official-folder.js";
 
 const toronto = "https://www.cs.toronto.edu/~kriz";
 /** From the authors' page. */
@@ -28,19 +29,25 @@ const official: OfficialData = {
 export const cifar100 = defineDataSet({
   name: "cifar100",
   summary: "50,000 + 10,000 color photos, 32x32, 100 classes (or 20 coarse ones)",
-  source: "https://www.cs.toronto.edu/~kriz/cifar.html (binary version)",
+  source: "https://www.cs.toronto.edu/~kriz/cifar.html (binary or Python version)",
   needsDir: true,
   official,
   options: {
     labels: choice(["fine", "coarse"], "fine", { doc: "100 fine or 20 coarse classes" }),
   },
   async load({ dir, options }): Promise<DataSet> {
-    const folder = findFolder(dir, official, ["train.bin", "test.bin"]);
+    const folder = findFolder(dir, official, ["train.bin", "test.bin", "train", "test"], ["cifar-100-python"]);
+    const python = findFile(folder, "train.bin") === undefined && findFile(folder, "train") !== undefined;
     const fine = options.labels === "fine";
     const classes = fine ? fineClasses : coarseClasses;
     const read = async (name: string, count: number): Promise<ImageSet> => {
-      const file = join(folder, name);
-      const content = await readDataFile(file, official, count * 3074);
+      const file = join(folder, python ? name : `${name}.bin`);
+      const content = await readDataFile(file, official, python ? undefined : count * 3074);
+      if (python)
+        return parseCifarBatches([{ file, content }], {
+          labels: fine ? "fine_labels" : "coarse_labels",
+          numClasses: classes.length,
+        });
       return parseCifarRecords([{ file, content }], {
         labelBytes: 2,
         labelByte: fine ? 1 : 0,
@@ -50,8 +57,8 @@ export const cifar100 = defineDataSet({
     return {
       name: "cifar100",
       classes,
-      train: await read("train.bin", 50_000),
-      test: await read("test.bin", 10_000),
+      train: await read("train", 50_000),
+      test: await read("test", 10_000),
       flip: true,
       translate: 2,
       normalize: "channel",

@@ -1,13 +1,15 @@
 /** MNIST, or any data set in its four idx files (ten classes, one channel), gzip or unpacked. */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DataError } from "../errors.js";
 import { parseIdx } from "../files/idx.js";
+import { namesIn } from "../files/names.js";
+import { isFolder } from "../images/image-files.js";
 import type { ImageSet } from "../images/image-set.js";
 import { integer } from "../options.js";
 import { type DataSet, defineDataSet } from "./dataset.js";
 import { from, type OfficialData } from "./download/official-files.js";
-import { findFolder, readDataFile } from "./download/official-folder.js";
+import { findFile, findFolder, readDataFile } from "./download/official-folder.js";
+import { emnistDivision, upright } from "./emnist.js";
 
 const mirror = "https://ossci-datasets.s3.amazonaws.com/mnist";
 /** The checksums that torchvision pins, from the mirror it names first (the authors' own page no longer answers). */
@@ -33,19 +35,50 @@ export const mnist = defineDataSet({
     train: integer(60_000, { min: 1, max: 60_000, doc: "use only the first so many training images" }),
   },
   async load({ dir, options }): Promise<DataSet> {
-    const first = "train-images-idx3-ubyte";
-    const folder = findFolder(dir, official, [`${first}.gz`, first, first.replace("-idx", ".idx")]);
+    const folder = findFolder(
+      dir,
+      official,
+      [...spellings("train-images-idx3-ubyte"), ...emnistNames(dir)],
+      [
+        "MNIST/raw", // torchvision's
+        "raw",
+      ],
+    );
+    const emnist = emnistDivision(filesIn(folder), folder);
+    const { classes, first, prefix } = emnist ?? { classes: digits, first: 0, prefix: "" };
+    const read = async (part: "train" | "t10k" | "test") => {
+      const set = await readPair(folder, `${prefix}${part}`, first, classes.length);
+      return emnist ? upright(set) : set;
+    };
     return {
       name: "mnist",
-      classes: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
-      train: firstImages(await readPair(folder, "train"), options.train),
-      test: await readPair(folder, "t10k"),
+      classes,
+      train: firstImages(await read("train"), options.train),
+      test: await read(emnist ? "test" : "t10k"),
       flip: false,
       translate: 2,
       normalize: "channel",
+      ...(emnist ? { remarks: [`these are EMNIST's files (${prefix}...), with ${classes.length} classes`] } : {}),
     };
   },
 });
+
+const digits = [..."0123456789"];
+
+/** The official name ends in `-idx3-ubyte.gz`; some unpackers write `.idx3-ubyte`, or a folder of that name. */
+function spellings(name: string): string[] {
+  return [`${name}.gz`, name, name.replace("-idx", ".idx")];
+}
+
+function filesIn(folder: string): string[] {
+  return isFolder(folder) ? namesIn(folder) : [];
+}
+
+/** The names of EMNIST's training images that lie in `--data` or where they are looked for. */
+function emnistNames(dir: string | undefined): string[] {
+  const folders = dir === undefined ? [] : [dir, join(dir, official.folder), join(dir, "raw"), join(dir, "MNIST/raw")];
+  return folders.flatMap(filesIn).filter((name) => /^emnist-[a-z]+-train-images/.test(name));
+}
 
 function firstImages(set: ImageSet, wanted: number): ImageSet {
   const count = Math.min(wanted, set.count);
@@ -53,9 +86,10 @@ function firstImages(set: ImageSet, wanted: number): ImageSet {
   return { ...set, count, pixels, labels: set.labels.subarray(0, count) };
 }
 
-async function readPair(folder: string, part: "train" | "t10k"): Promise<ImageSet> {
+/** Labels from `first` on. */
+async function readPair(folder: string, part: string, first: number, numClasses: number): Promise<ImageSet> {
   const read = async (name: string, axes: number) => {
-    const file = findFile(folder, name);
+    const file = spellings(name).flatMap((own) => findFile(folder, own) ?? [])[0] ?? join(folder, `${name}.gz`);
     return { file, ...parseIdx(await readDataFile(file, official), axes, file) };
   };
   const images = await read(`${part}-images-idx3-ubyte`, 3);
@@ -66,15 +100,13 @@ async function readPair(folder: string, part: "train" | "t10k"): Promise<ImageSe
       `mnist: ${images.file} holds ${count} images of ${height}x${width}, but ${labels.file} ${labels.data.length} labels. The files do not belong together`,
     );
   }
-  const wrong = labels.data.findIndex((label) => label > 9);
+  const last = first + numClasses - 1;
+  const wrong = labels.data.findIndex((label) => label < first || label > last);
   if (wrong >= 0) {
-    throw new DataError(`mnist: ${labels.file}: label ${labels.data[wrong]} at position ${wrong}, expected 0..9`);
+    throw new DataError(
+      `mnist: ${labels.file}: label ${labels.data[wrong]} at position ${wrong}, expected ${first}..${last}`,
+    );
   }
-  return { pixels: images.data, count, channels: 1, height, width, labels: Int32Array.from(labels.data) };
-}
-
-/** The official name ends in `-idx3-ubyte.gz`; some unpackers write `.idx3-ubyte`. */
-function findFile(folder: string, name: string): string {
-  const candidates = [`${name}.gz`, name, name.replace("-idx", ".idx")].map((spelling) => join(folder, spelling));
-  return candidates.find((path) => existsSync(path)) ?? candidates[0]!;
+  const own = Int32Array.from(labels.data, (label) => label - first);
+  return { pixels: images.data, count, channels: 1, height, width, labels: own };
 }

@@ -59,11 +59,16 @@ export function parseMat5(content: Uint8Array, file: string): Map<string, MatArr
   if (content.length < 128) {
     throw new DataError(`${file}: expected a MAT-file with a header of 128 bytes, found ${bytes(content.length)}`);
   }
+  const text = Buffer.from(content.subarray(0, 116)).toString("latin1");
+  const hdf5 = Buffer.from("\x89HDF", "latin1");
+  if (/^MATLAB 7\.3/.test(text) || [0, 512].some((at) => hdf5.equals(content.subarray(at, at + 4)))) {
+    throw new DataError(
+      `${file}: this MAT-file is of version 7.3 (HDF5), which is not read. Save it in MATLAB with \`save -v7\`, or fetch the official file`,
+    );
+  }
   const mark = String.fromCharCode(content[126]!, content[127]!);
   if (mark !== "IM" && mark !== "MI") {
-    const hint =
-      content[0] === 0x89 || content[1] === 0x48 ? "It looks like version 7.3 (HDF5), which is not read" : "";
-    throw new DataError(`${file}: expected a MATLAB level 5 file, but its header has no byte-order mark. ${hint}`);
+    throw new DataError(`${file}: expected a MATLAB level 5 file, but its header has no byte-order mark`);
   }
   const source: Source = { little: mark === "IM", file };
   const arrays = new Map<string, MatArray>();

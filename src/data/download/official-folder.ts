@@ -1,5 +1,5 @@
 /** Reading data files so that a missing, truncated or foreign file says which, what was expected, and what to do. */
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { DataError, UsageError } from "../../errors.js";
@@ -7,22 +7,40 @@ import { bytes } from "../../files/packed.js";
 import { downloadAdvice, type OfficialData } from "./official-files.js";
 
 /**
- * The folder that holds `marker` (one of several spellings): `--data` itself or its usual subfolder. Throws UsageError
- * if no folder was given, DataError if it does not exist or has none of the files.
+ * The folder that holds `marker` (one of several spellings): `--data` itself, its usual subfolder, or one of `others`, where other programs
+ * put the files. Throws UsageError if no folder was given, DataError if it does not exist or has none of the files.
  */
-export function findFolder(dir: string | undefined, official: OfficialData, markers: readonly string[]): string {
+export function findFolder(
+  dir: string | undefined,
+  official: OfficialData,
+  markers: readonly string[],
+  others: readonly string[] = [],
+): string {
   const { name: who, folder: usual } = official;
   if (dir === undefined) {
     throw new UsageError(`${who}: needs --data DIR, the folder that holds ${markers[0]}${downloadAdvice(official)}`);
   }
   const fetchThem = downloadAdvice(official, dir);
   if (!existsSync(dir)) throw new DataError(`${who}: there is no folder ${dir}. Check --data${fetchThem}`);
-  for (const folder of [dir, join(dir, usual)]) {
-    if (markers.some((name) => existsSync(join(folder, name)))) return folder;
+  for (const folder of [dir, join(dir, usual), ...others.map((other) => join(dir, other))]) {
+    if (markers.some((name) => findFile(folder, name) !== undefined)) return folder;
   }
   throw new DataError(
     `${who}: found no ${markers.join(" or ")} in ${dir} nor in its subfolder ${usual}. Point --data at the folder that holds the official files${fetchThem}`,
   );
+}
+
+/** A file of that name, or the one of that name in a folder of that name, as some programs unpack archives. */
+export function findFile(folder: string, name: string): string | undefined {
+  return [join(folder, name), join(folder, name, name)].find(isFile);
+}
+
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false; // not there, or a file where a folder would have to be
+  }
 }
 
 /** Reads a whole file; `size` is what it must have, if that is known. Throws DataError. */
