@@ -2,6 +2,7 @@
  * ConvNeXt: 7 x 7 depthwise convolutions, layer norm and wide pointwise layers, in four stages. Tensors are named as in torchvision
  * (`features.1.0.block.0.weight`, `features.1.0.layer_scale`).
  */
+import { badValue, UsageError } from "../errors.js";
 import {
   conv2d,
   dropConnect,
@@ -35,8 +36,8 @@ export const convnext = defineModel({
   options: {
     width: number(1, { min: 0.05, max: 16, doc: "factor on the channel counts, rounded down" }),
     depth: number(1, { min: 0.05, max: 16, doc: "factor on the blocks of each stage, rounded up" }),
-    stem: choice(["4", "2", "1"], "4", {
-      doc: "size and stride of the first convolution; 1 or 2 for small images, without official weights",
+    stem: choice(["4", "2", "1"], undefined, {
+      doc: "size and stride of the first convolution; if not given, 2 below 64 pixels a side and 1 below 16, else 4 as in official weights",
     }),
     dropConnect: number(0.1, {
       min: 0,
@@ -47,12 +48,22 @@ export const convnext = defineModel({
   },
   presets: { "convnext-tiny": {} },
   input: { channels: 3, height: 224, width: 224, numClasses: 1000 },
-  create({ channels, numClasses }, { width, depth, stem, dropConnect: drop, layerScale: scale }) {
+  create(
+    { channels, height, width: imageWidth, numClasses },
+    { width, depth, stem, dropConnect: drop, layerScale: scale },
+  ) {
     const plan = stages.map(
       ([blocks, base]) => [Math.ceil(blocks * depth), Math.max(1, Math.floor(base * width))] as const,
     );
     const total = plan.reduce((sum, [blocks]) => sum + blocks, 0);
-    const size = Number(stem);
+    const side = Math.min(height, imageWidth);
+    const size = Number(stem ?? (side < 16 ? 1 : side < 64 ? 2 : 4));
+    if (side < 8 * size) {
+      const advice = "three more layers halve what the stem leaves; use a smaller --model.stem, or --model mlp";
+      throw new UsageError(
+        badValue("convnext", "the image side", `at least ${8 * size} for stem ${size}`, side, advice),
+      );
+    }
     const patches = conv2d(channels, plan[0]![1], { kernel: size, stride: size, padding: 0, bias: true });
     const parts: Module[] = [sequential([patches, layerNorm(plan[0]![1], { channels: true })])];
     let index = 0; // of the block, over all stages

@@ -115,11 +115,14 @@ export function hardSwish(x: Tensor): Tensor {
 }
 /** min(max(x, low), high). */
 export function hardTanh(x: Tensor, low: number, high: number): Tensor {
-  return callTensor("aten::hardtanh", "", x, low, high);
+  // Older libtorch has no gradient of hardtanh in bfloat16.
+  return callTensor(x.dtype === "bfloat16" ? "aten::clamp" : "aten::hardtanh", "", x, low, high);
 }
 /** Over the last axis: x `[..., D]`, weight and bias `[D]`. */
 export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, eps: number): Tensor {
-  return callTensor("aten::layer_norm", "", x, [weight.size(0)], weight, bias, eps, true);
+  // Its statistics need float32, and older libtorch takes no other type beside float32 weights.
+  const normalized = callTensor("aten::layer_norm", "", x.to(weight.dtype), [weight.size(0)], weight, bias, eps, true);
+  return normalized.to(x.dtype);
 }
 /** softmax(q k' / sqrt(D)) v of `[N, heads, T, D]` each, by the fused operator of the libtorch at hand. */
 export function attention(q: Tensor, k: Tensor, v: Tensor): Tensor {

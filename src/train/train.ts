@@ -89,11 +89,11 @@ export async function* trainConfig(
       const waiting = batches.prepare(step);
       if (waiting) await waiting;
       const hold = done === config.steps ? await session.holdStatisticsRows() : undefined;
+      const progress = { step, epoch: batches.epoch, totalSteps: config.steps }; // the pass that the next batch belongs to
       scope(() => {
         const batch = batches.batch(step);
         clock.mark("data");
-        // The epoch is the pass this batch belongs to.
-        metrics.keep(done, method.step(batch, { step, epoch: batches.epoch, totalSteps: config.steps }), batch);
+        metrics.keep(done, method.step(batch, progress), batch);
         judgeProbe(session);
         clock.mark("step");
       });

@@ -72,7 +72,7 @@ describeEngine("image operations agree with PIL to the byte", () => {
       const interpolation = (/Bicubic$/.test(name) ? "bicubic" : "nearest") as Interpolation;
       const instruction =
         name === "rectangle"
-          ? rectangle(value as number[], canvas)
+          ? rectangle(value as number[])
           : encodeOp(
               name.replace(/Nearest|Bicubic/, "") as Exclude<OpName, "cutout">,
               Number(value),
@@ -84,10 +84,9 @@ describeEngine("image operations agree with PIL to the byte", () => {
     }
   });
 
-  /** The square of 6 whose corners PIL was given, with PIL's extra pixel. */
-  function rectangle([x0, y0]: readonly number[], canvas: { width: number; height: number }): Instruction {
-    const at = [(x0! + 3) / canvas.width, (y0! + 3) / canvas.height] as const;
-    return encodeBox({ side: 6, at, bothCorners: true }, canvas, "box");
+  /** Both corners that PIL was given belong to it. */
+  function rectangle([x0, y0, x1, y1]: readonly number[]): Instruction {
+    return { op: imageOps.box, values: [x0!, y0!, x1! + 1, y1! + 1] };
   }
 });
 

@@ -125,7 +125,7 @@ describeBinary("fewlabels", () => {
         expect(entry).toMatchObject({ name: expect.any(String), options: expect.any(Object) });
       if (name) expect(entries.map((entry) => entry.name)).toContain(name);
     }
-  });
+  }, 60_000);
 
   it("ends quietly when the reader goes away", () => {
     const { status, stderr } = spawnSync(

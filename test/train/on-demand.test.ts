@@ -18,8 +18,11 @@ import {
   trainToEnd,
 } from "../support/train-run.js";
 
-/** 24 + 24 labeled and 192 unlabeled pictures, JPEG and PNG, of 3 x 100 x 100 bytes once decoded: 7.2 MB. */
-const SIZE = 100;
+/**
+ * 24 + 24 labeled and 352 unlabeled pictures, JPEG and PNG, of 3 x 64 x 64 bytes once decoded: 4.9 MB. 4 MB are room for 325, more than the
+ * 264 that the last step of a run needs at the same time.
+ */
+const SIZE = 64;
 const STEPS = 17;
 let pictures: { readonly dir: string; remove(): void };
 let runs: string;
@@ -27,7 +30,7 @@ beforeAll(async () => {
   runs = temporaryFolder();
   const one = (seed: number) => noisy(seed, seed % 2 ? [200, 60, 40] : [40, 90, 180], { width: 24, height: 20 });
   const files = Object.fromEntries(
-    Array.from({ length: 240 }, (_, i) => {
+    Array.from({ length: 400 }, (_, i) => {
       const where = i < 48 ? (i % 2 ? "red" : "blue") : "unlabeled";
       return [`${where}/${i}.${i % 3 ? "jpg" : "png"}`, one(i)];
     }),
@@ -73,7 +76,7 @@ describeEngine("a run whose pictures do not fit into memory", () => {
   const variants: [string, Record<string, unknown>][] = [
     ["channel statistics", {}],
     ["images normalized one by one", { normalize: "image" }],
-    ["crops, strong views that learn", { method: "fixmatch", weak: "photo", crop: 64, strong: "ctaugment" }],
+    ["crops, strong views that learn", { method: "fixmatch", weak: "photo", crop: 40, strong: "ctaugment" }],
     ["one order for all images", { sampler: "mixed", method: "temporal-ensembling" }],
     ["weight norm, which looks at images first", { model: "cnn-13", "model.width": 0.02, "model.norm": "weight" }],
     ["phases", { method: "meta-pseudo-labels", "method.finetuneSteps": 6 }],
@@ -100,7 +103,7 @@ describeEngine("a run whose pictures do not fit into memory", () => {
     expect(train.pixels.length + tests.pixels.length).toBeLessThanOrEqual(4e6);
     expect(train.cache!.capacity).toBeLessThan(train.count);
     expect(session.remarks.join("\n")).toMatch(
-      /240 pictures of 100x100 pixels take 8 MB, more than --dataset\.memoryMB 4/,
+      /400 pictures of 64x64 pixels take 5 MB, more than --dataset\.memoryMB 4/,
     );
     await session.batches.close();
     session.data.release();
@@ -128,13 +131,13 @@ describeEngine("a run whose pictures do not fit into memory", () => {
     writeFileSync(path, large.subarray(0, 0.8 * large.length));
     try {
       const given = { "dataset.check": "header", normalize: "imagenet", "dataset.maxDamaged": 0.1 };
-      const run = config("header", 4, { ...given, steps: 20 });
+      const run = config("header", 4, { ...given, steps: 80 });
       await trainToEnd(run);
       const said = RunFolder.open(run.out)
         .events()
         .flatMap((event) => ("message" in event ? [event.message] : []));
       expect(said.join("\n")).toMatch(/unlabeled\/50\.jpg cannot be decoded \(cut short.*stands in for it; 1 so far/);
-      const none = config("header-none", 4, { ...given, steps: 20, "dataset.maxDamaged": 0 });
+      const none = config("header-none", 4, { ...given, steps: 80, "dataset.maxDamaged": 0 });
       await expect(trainToEnd(none)).rejects.toThrow(/unlabeled\/50\.jpg \(cut short.*/);
     } finally {
       writeFileSync(path, whole);

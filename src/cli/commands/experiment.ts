@@ -8,7 +8,6 @@ import { UsageError } from "../../errors.js";
 import { findDefinition } from "../../experiments/catalog.js";
 import { SCALES, type Scale } from "../../experiments/definition.js";
 import { type ArmEstimate, estimateArms } from "../../experiments/estimate.js";
-import { writeOutputs } from "../../experiments/outputs.js";
 import { type Plan, planExperiment } from "../../experiments/plan.js";
 import { ExperimentProgress } from "../../experiments/progress.js";
 import { collectResults } from "../../experiments/results.js";
@@ -84,6 +83,7 @@ async function experimentCommand(name: string, values: Options, given: Given, ca
   const interrupted = await runWithProgress(plan, values.jobs, threads, values.json);
   const results = collectResults(plan);
   const summary = summarize(definition, results);
+  const { writeOutputs } = await import("../../experiments/outputs.js"); // plots: half of the time a command takes to start
   const written = await writeOutputs(plan, results, summary, values.save);
   if (values.json) print(JSON.stringify({ ...results, summary }));
   else {

@@ -4,10 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import { UsageError } from "../../errors.js";
 import { writeWhole } from "../../files/write-whole.js";
 import { boolean, text } from "../../options.js";
-import { htmlPage } from "../../report/page.js";
 import { readRun } from "../../report/read-run.js";
-import { reportOnRuns } from "../../report/runs-report.js";
-import { writeFigures } from "../../report/write.js";
 import { defineCommand, restArguments } from "../command.js";
 import { count, table } from "../format.js";
 import { print } from "../output.js";
@@ -29,6 +26,12 @@ export const report = defineCommand({
   examples: ["fewlabels report runs/digits-* --out digits.html", "fewlabels report runs --title 'All of them'"],
   async run({ runs, out, title, json }) {
     const folders = [...new Set(runs.flatMap((path) => runFolders(path)))];
+    // Plots take half a second to load, which other commands need not wait for.
+    const [{ htmlPage }, { reportOnRuns }, { writeFigures }] = await Promise.all([
+      import("../../report/page.js"),
+      import("../../report/runs-report.js"),
+      import("../../report/write.js"),
+    ]);
     const found = reportOnRuns(folders.map(readRun), title);
     const page = resolve(out);
     const plots = `${page.replace(/\.html?$/i, "")}-plots`;

@@ -25,7 +25,7 @@ async function expectError(run: ReturnType<typeof start>, code: number, message:
 describeBinary("fewlabels data download", () => {
   it("exits 2 on wrong usage", async () => {
     const dir = temporaryFolder();
-    await expectError(start(["data", "download"]), 2, /missing required argument/);
+    await expectError(start(["data", "download"]), 2, /expected a name for NAME, got nothing \(cifar10/);
     await expectError(
       download("cifar01", dir, ""),
       2,
