@@ -50,11 +50,18 @@ export function tensorValues(name: string, shape: readonly number[], lift = fals
   const count = shape.reduce((a, b) => a * b, 1);
   const v = values(name, count);
   const scale = Math.sqrt(6 / (count / shape[0]!)); // uniform with variance 2 / fan-in
-  if (shape.length >= 2) return Float32Array.from(v, (u) => u * scale);
-  if (name.endsWith("running_var")) return Float32Array.from(v, (u) => 1 + 0.5 * u);
-  if (name.endsWith("running_mean")) return Float32Array.from(v, (u) => 0.2 * u);
-  if (name.endsWith("weight")) return Float32Array.from(v, (u) => 0.2 + 0.05 * u);
-  return Float32Array.from(v, (u) => (lift ? 1 : Math.sign(u)) * (0.3 + 0.6 * Math.abs(u)));
+  if (shape.length >= 2) return mapped(v, (u) => u * scale);
+  if (name.endsWith("running_var")) return mapped(v, (u) => 1 + 0.5 * u);
+  if (name.endsWith("running_mean")) return mapped(v, (u) => 0.2 * u);
+  if (name.endsWith("weight")) return mapped(v, (u) => 0.2 + 0.05 * u);
+  return mapped(v, (u) => (lift ? 1 : Math.sign(u)) * (0.3 + 0.6 * Math.abs(u)));
+}
+
+/** `Float32Array.from(v, f)`, which walks an iterator, ten times as fast: there are 66 million of them. */
+function mapped(v: Float64Array, f: (u: number) => number): Float32Array {
+  const out = new Float32Array(v.length);
+  for (let i = 0; i < v.length; i++) out[i] = f(v[i]!);
+  return out;
 }
 
 /** Gives every parameter and buffer of `model` its values. */
