@@ -23,6 +23,7 @@ export { decodeImage, defaultMaxMegapixels, readImage } from "./images/decode.js
 export { encodeImage } from "./images/encode.js";
 export type { Decoding } from "./images/image-set.js";
 export { normalizeData } from "./images/normalize.js";
+export { openTrainedRun } from "./inference/open.js";
 export { parseLabelFile } from "./labels/label-file.js";
 export { readLabelTable, readLabelTable as readLabelText } from "./labels/label-rows.js";
 export { crossEntropy } from "./losses/index.js";
@@ -33,8 +34,9 @@ export { createOptimizer, minimize, optimizerOptions } from "./optim/index.js";
 export { parseOptions } from "./options.js";
 export { Rng } from "./rng.js";
 export { readCheckpoint, writeCheckpoint } from "./run/checkpoints.js";
+export { RunFolder } from "./run/index.js";
 export { openSession } from "./session/session.js";
 export { mean, median, spread } from "./statistics.js";
 export { decayOfRun, EmaTeacher, recomputeStatistics, writePredictionTable } from "./targets/index.js";
-export { liveTensors, normal, scope, setThreads, Tensor, tensor } from "./torch/index.js";
+export { liveTensors, noGrad, normal, scope, setThreads, Tensor, tensor } from "./torch/index.js";
 export { train } from "./train/run.js";

@@ -32,6 +32,8 @@ export interface RunConfig extends Omit<RunOptionValues, Derived> {
   readonly methodOptions: OptionValues;
   readonly modelOptions: OptionValues;
   readonly optimizerOptions: OptionValues;
+  /** What nobody gave, so that a small data set may change it; gone once the run has its data. */
+  readonly byDefault?: readonly ("batch" | "labeledBatch")[];
   /** Absolute paths of the files that define what is not the package's own. */
   readonly modules?: Modules;
 }
@@ -95,6 +97,7 @@ export function resolveConfig<C extends Listing = BuiltIn>(
     const advice = `only the data sets ${takers.join(", ")} take unlabeled pictures of their own`;
     throw new UsageError(badValue(who, name, "all or rest", run.unlabeled, advice));
   }
+  const byDefault = (["batch", "labeledBatch"] as const).filter((key) => !all.has(key));
   const labeledBatch = checkBatch({ ...run, labels }, method.item, describe, warn);
   if (run.saveBest === "val" && run.val === 0) {
     const { who, name } = describe("saveBest");
@@ -119,6 +122,7 @@ export function resolveConfig<C extends Listing = BuiltIn>(
     labels: absolutePath(runOptions.labels, checkLabels(labels, describe)),
     unlabeled: absolutePath(runOptions.unlabeled, run.unlabeled),
     labeledBatch,
+    ...(byDefault.length > 0 ? { byDefault } : {}),
     threads: run.threads ?? usableCores(),
     out: run.out ?? `runs/${dataSet.item.name}-${method.item.name}-${timestamp(now)}`,
     ...(run.out === undefined ? { nameIsFree: true } : {}),

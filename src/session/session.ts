@@ -15,6 +15,7 @@ import { checkStreamed, createBatches, workingRows } from "./batches.js";
 import type { Owners } from "./checkpoint.js";
 import { type PreparedData, prepareData } from "./data.js";
 import { resolveDevice, resolvePrecision } from "./device.js";
+import { fitBatch } from "./fit-batch.js";
 import { noNoise } from "./noise.js";
 import { createSetup, type Hardware, initializationRows } from "./setup.js";
 import { viewsOf } from "./views.js";
@@ -35,25 +36,28 @@ export interface Session {
   readonly owners: Owners;
 }
 
-/** `catalog`: what the names in `config` mean, beside what its `modules` define. Throws UsageError or DataError. */
-export async function openSession(config: RunConfig, catalog: Catalog = builtIn): Promise<Session> {
-  setThreads(config.threads);
-  const device = resolveDevice(config.device);
+/** `catalog`: what the names in `asked` mean, beside what its `modules` define. Throws UsageError or DataError. */
+export async function openSession(asked: RunConfig, catalog: Catalog = builtIn): Promise<Session> {
+  setThreads(asked.threads);
+  const device = resolveDevice(asked.device);
   const hardware = {
     device,
-    precision: resolvePrecision(config.precision as Hardware["precision"] | undefined, device),
+    precision: resolvePrecision(asked.precision as Hardware["precision"] | undefined, device),
   };
-  const chosen = choose(config, await withModules(catalog, config.modules));
+  const chosen = choose(asked, await withModules(catalog, asked.modules));
   const definition = chosen.method;
-  checkStreamed(config, chosen);
-  const views = viewsOf(definition, config);
-  const data = await prepareData(config, chosen.dataSet, Object.values(views), workingRows(config, definition));
-  try {
-    evaluationMetrics({ numClasses: data.classes.length, topK: config.topK }); // a k that does not fit is told before training
-  } catch (error) {
-    data.release();
-    throw error;
-  }
+  checkStreamed(asked, chosen);
+  const views = viewsOf(definition, asked);
+  const data = await prepareData(asked, chosen.dataSet, Object.values(views), workingRows(asked, definition));
+  const { config, fitted } = (() => {
+    try {
+      evaluationMetrics({ numClasses: data.classes.length, topK: asked.topK }); // a k that does not fit is told before training
+      return fitBatch(asked, definition, data);
+    } catch (error) {
+      data.release();
+      throw error;
+    }
+  })();
   const rng = Rng.fromSeed(config.seed);
   // Never released: such methods ask for images at any time.
   if (definition.needsWholePool) await holdAll(data.train, `method ${definition.name}`);
@@ -78,7 +82,7 @@ export async function openSession(config: RunConfig, catalog: Catalog = builtIn)
     optimizers,
     batches,
     holdStatisticsRows: () => holdRows(data.train, setup.statisticsRows, "the running statistics of the average"),
-    remarks: [...data.remarks, ...remarks, ...quiet],
+    remarks: [...data.remarks, ...fitted, ...remarks, ...quiet],
     owners: { ...method.state, sampler: batches },
   };
 }

@@ -1,0 +1,42 @@
+/** Small sets work by default: the rows of a batch that nobody chose follow from how many images there are. */
+import type { RunConfig } from "../config/resolve.js";
+import { UsageError } from "../errors.js";
+import type { MethodDefinition } from "../methods/index.js";
+import type { PreparedData } from "./data.js";
+
+/**
+ * The configuration with a batch that the data can fill; only numbers that were not given are changed, and each change is a remark.
+ * What was given and cannot be filled is refused where the batches are made. Throws UsageError where a method learns from unlabeled images and
+ * none is left.
+ */
+export function fitBatch(
+  config: RunConfig,
+  { name, usesUnlabeled }: Pick<MethodDefinition, "name" | "usesUnlabeled">,
+  { split, pool }: Pick<PreparedData, "split" | "pool">,
+): { readonly config: RunConfig; readonly fitted: readonly string[] } {
+  const { byDefault = [], ...rest } = config;
+  const [labeled, unlabeled] = [split.labeled.length, pool ? pool.count : split.unlabeled.length];
+  if (usesUnlabeled && unlabeled === 0) {
+    throw new UsageError(
+      `method ${name} learns from unlabeled images, and none is left: all ${labeled} have labels${config.unlabeled === "rest" ? ", and --unlabeled rest leaves those out" : ""}. ` +
+        "Use --unlabeled all, keep fewer labels (--labels N), or train with --method supervised",
+    );
+  }
+  let { batch, labeledBatch } = rest;
+  const free = (option: "batch" | "labeledBatch") => byDefault.includes(option);
+  if (config.sampler === "mixed") {
+    const all = new Set([...split.labeled, ...split.unlabeled]).size;
+    if (free("batch")) batch = Math.min(batch, all);
+    if (!usesUnlabeled) labeledBatch = batch;
+  } else if (usesUnlabeled) {
+    const wanted = batch - labeledBatch;
+    if (free("labeledBatch") && labeled > 0) labeledBatch = Math.min(labeledBatch, labeled);
+    if (free("batch")) batch = labeledBatch + Math.min(wanted, unlabeled);
+  }
+  const changed = [
+    ...(batch === rest.batch ? [] : [`--batch ${batch} in place of ${rest.batch}`]),
+    ...(labeledBatch === rest.labeledBatch ? [] : [`--labeled-batch ${labeledBatch} in place of ${rest.labeledBatch}`]),
+  ];
+  const remark = `${changed.join(" and ")}, because there are only ${labeled} labeled and ${unlabeled} unlabeled images`;
+  return { config: { ...rest, batch, labeledBatch }, fitted: changed.length > 0 ? [remark] : [] };
+}

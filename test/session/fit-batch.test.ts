@@ -1,0 +1,48 @@
+// Defaults of the batch follow from how many images there are; what was given does not.
+import { describe, expect, it } from "vitest";
+import { resolveConfig } from "../../src/config/resolve.js";
+import { fitBatch } from "../../src/session/fit-batch.js";
+
+const method = { name: "mean-teacher", usesUnlabeled: true };
+function fitted(given: Readonly<Record<string, unknown>>, labeled: number, unlabeled: number, definition = method) {
+  const config = resolveConfig(new Map(Object.entries({ dataset: "digits", labels: "all", ...given })));
+  const rows = (n: number, from = 0) => Int32Array.from({ length: n }, (_, i) => from + i);
+  const split = { labeled: rows(labeled), unlabeled: rows(unlabeled, labeled), validation: rows(0), y: rows(0) };
+  const { config: found, fitted: said } = fitBatch(config, definition, { split, pool: undefined });
+  expect(found).not.toHaveProperty("byDefault");
+  return [found.batch, found.labeledBatch, ...said];
+}
+
+describe("fitBatch", () => {
+  it("leaves a batch alone that the data can fill", () => {
+    expect(fitted({}, 25, 75)).toEqual([100, 25]);
+    expect(fitted({}, 1000, 50_000)).toEqual([100, 25]);
+  });
+
+  it("makes defaults smaller, and says so", () => {
+    expect(fitted({}, 20, 30)).toEqual([
+      50,
+      20,
+      "--batch 50 in place of 100 and --labeled-batch 20 in place of 25, because there are only 20 labeled and 30 unlabeled images",
+    ]);
+    expect(fitted({}, 20, 500).slice(0, 2)).toEqual([95, 20]);
+    expect(fitted({}, 100, 40).slice(0, 2)).toEqual([65, 25]);
+    expect(fitted({ sampler: "mixed" }, 20, 30).slice(0, 2)).toEqual([50, 20]);
+  });
+
+  it("never changes what was given", () => {
+    expect(fitted({ batch: 100, labeledBatch: 25 }, 20, 30)).toEqual([100, 25]);
+    expect(fitted({ labeledBatch: 25 }, 20, 30).slice(0, 2)).toEqual([55, 25]);
+    expect(fitted({ batch: 100 }, 20, 30).slice(0, 2)).toEqual([100, 20]);
+  });
+
+  it("a method that reads no unlabeled rows keeps its batch, however few labels there are", () => {
+    expect(fitted({ method: "supervised" }, 8, 0, { name: "supervised", usesUnlabeled: false })).toEqual([100, 100]);
+  });
+
+  it("says what to do where no unlabeled image is left", () => {
+    expect(() => fitted({ unlabeled: "rest" }, 40, 0)).toThrow(
+      /none is left: all 40 have labels, and --unlabeled rest leaves those out\. Use --unlabeled all, keep fewer labels/,
+    );
+  });
+});
