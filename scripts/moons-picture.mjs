@@ -16,7 +16,7 @@ const shared = {
   "dataset.train": 500,
   "dataset.test": 500,
   "dataset.noise": 0.08,
-  labels: 8,
+  labels: 4,
   model: "mlp",
   "model.hidden": 64,
   "model.activation": "relu",
@@ -33,11 +33,11 @@ const shared = {
   "optimizer.warmupSteps": 0,
 };
 const runs = [
-  { title: "8 labeled points alone", method: "supervised" },
+  { title: "4 labeled points alone", method: "supervised" },
   {
-    title: "and 492 unlabeled ones: Mean Teacher",
+    title: "with 496 unlabeled ones: Mean Teacher",
     method: "mean-teacher",
-    labeledBatch: 8,
+    labeledBatch: 4,
     "method.consistencyWeight": 20,
     "method.rampUpSteps": 0,
     "method.emaDecay": 0.8,
@@ -70,19 +70,25 @@ async function panel({ title, ...settings }, folder) {
     }
   }
   const upper = noGrad(() =>
-    scope(() => model.forward(tensor(grid, [columns * rows, 2, 1, 1]), "eval").softmax(1).toArray()),
+    scope(() =>
+      model
+        .forward(tensor(grid, [columns * rows, 2, 1, 1]), "eval")
+        .softmax(1)
+        .toArray(),
+    ),
   );
   const cells = Array.from({ length: columns * rows }, (_, i) => {
     const p = Number(upper[2 * i]);
     const mix = (/** @type {number} */ a, /** @type {number} */ b) => Math.round(a * p + b * (1 - p));
     const color = `rgb(${mix(178, 250)},${mix(210, 205)},${mix(236, 170)})`;
-    return `<rect x="${(i % columns) * cell}" y="${Math.floor(i / columns) * cell}" width="${cell}" height="${cell}" fill="${color}"/>`;
+    return `<rect x="${(i % columns) * cell}" y="${Math.floor(i / columns) * cell}" width="${cell}" height="${cell}" fill="${color}" shape-rendering="crispEdges"/>`;
   });
   const labeled = new Set(data.split.labeled);
   const pixels = data.train.pixels;
   const points = Array.from({ length: data.trainLabels.length }, (_, i) => {
     const [px, py] = [x(Number(pixels[2 * i])), y(Number(pixels[2 * i + 1]))];
-    if (!labeled.has(i)) return `<circle cx="${px.toFixed(1)}" cy="${py.toFixed(1)}" r="1.4" fill="#555" opacity="0.6"/>`;
+    if (!labeled.has(i))
+      return `<circle cx="${px.toFixed(1)}" cy="${py.toFixed(1)}" r="1.4" fill="#555" opacity="0.6"/>`;
     const fill = data.trainLabels[i] === 0 ? "#0072b2" : "#d55e00";
     return `<circle cx="${px.toFixed(1)}" cy="${py.toFixed(1)}" r="5.5" fill="${fill}" stroke="#fff" stroke-width="1.5"/>`;
   });
@@ -100,12 +106,12 @@ try {
   const gap = 20;
   const body = panels.map(
     ({ svg, title, error }, i) =>
-      `<g transform="translate(${i * (width + gap)} 0)"><text x="0" y="20" font-size="15">${title}</text>` +
+      `<g transform="translate(${gap + i * (width + gap)} 6)"><text x="0" y="20" font-size="15">${title}</text>` +
       `<svg y="30" width="${width}" height="${height}">${svg}</svg>` +
       `<text x="0" y="${height + 50}" font-size="14" fill="#444">test error ${error.toFixed(1)} %</text></g>`,
   );
-  const picture = `<svg xmlns="http://www.w3.org/2000/svg" width="${2 * width + gap}" height="${height + 60}" font-family="DejaVu Sans, sans-serif" shape-rendering="auto"><rect width="100%" height="100%" fill="#fff"/>${body.join("")}</svg>`;
-  await sharp(Buffer.from(picture), { density: 110 }).png({ palette: true, colours: 128 }).toFile(out);
+  const picture = `<svg xmlns="http://www.w3.org/2000/svg" width="${2 * width + 3 * gap}" height="${height + 68}" font-family="DejaVu Sans, sans-serif"><rect width="100%" height="100%" fill="#fff"/>${body.join("")}</svg>`;
+  await sharp(Buffer.from(picture), { density: 96 }).png({ palette: true, colours: 128 }).toFile(out);
   console.log(`${out}: ${panels.map(({ title, error }) => `${title}: ${error.toFixed(2)} %`).join("; ")}`);
 } finally {
   rmSync(folder, { recursive: true, force: true });

@@ -33,11 +33,12 @@ describeTraining("twenty labeled pictures and thirty others", () => {
     const { code, out, err } = await train("mine", "--val", "4");
     expect(err).toBe("");
     expect(code).toBe(0);
-    expect(out).toMatch(
-      /warning: --batch \d+ in place of 100.* because there are only \d+ labeled and \d+ unlabeled images/,
-    );
+    const said =
+      /warning: --batch (\d+) in place of 100 and --labeled-batch (\d+) in place of 25, because there are only (\d+) labeled and (\d+) unlabeled images/;
+    const [batch, labeledBatch, labeled, unlabeled] = (said.exec(out) ?? []).slice(1).map(Number);
     const config = JSON.parse(readFileSync(join(dir, "mine/config.json"), "utf8"));
-    expect(config.batch).toBeLessThan(51);
+    expect(config).toMatchObject({ batch, labeledBatch });
+    expect([batch, labeledBatch]).toEqual([Number(labeled) + Number(unlabeled), labeled]);
     expect(config).not.toHaveProperty("byDefault");
   }, 60_000);
 
