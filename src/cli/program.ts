@@ -56,8 +56,10 @@ function findCommand(
 ): { command: Command; rest: readonly string[] } {
   const word = args[group ? 1 : 0]!;
   const prefix = group ? `${group} ` : "";
-  const command = commands.find(({ name }) => name === `${prefix}${word}`);
-  if (command) return { command, rest: args.slice(group ? 2 : 1) };
+  const both = commands.find(({ name }) => name === args.slice(0, 2).join(" "));
+  if (both) return { command: both, rest: args.slice(2) };
+  const command = group === undefined ? commands.find(({ name }) => name === word) : undefined;
+  if (command) return { command, rest: args.slice(1) };
   const names = [
     ...new Set(
       commands.flatMap(({ name }) => (name.startsWith(prefix) ? [name.slice(prefix.length).split(" ")[0]!] : [])),

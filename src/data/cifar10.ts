@@ -1,6 +1,7 @@
 /** CIFAR-10, the official binary version, or the Python one. */
 import { join } from "node:path";
-import type { ImageSet } from "../images/image-set.js";
+import { firstImages, type ImageSet } from "../images/image-set.js";
+import { integer } from "../options.js";
 import { parseCifarBatches } from "./cifar-batches.js";
 import { parseCifarRecords } from "./cifar-records.js";
 import { type DataSet, defineDataSet } from "./dataset.js";
@@ -37,8 +38,10 @@ export const cifar10 = defineDataSet({
   source: "https://www.cs.toronto.edu/~kriz/cifar.html (binary or Python version)",
   needsDir: true,
   official,
-  options: {},
-  async load({ dir }): Promise<DataSet> {
+  options: {
+    train: integer(50_000, { min: 1, max: 50_000, doc: "use only the first so many training images" }),
+  },
+  async load({ dir, options }): Promise<DataSet> {
     const markers = ["data_batch_1.bin", "test_batch.bin", "data_batch_1", "test_batch"];
     const folder = findFolder(dir, official, markers, ["cifar-10-batches-py"]);
     // The Python version has the same images in the same order.
@@ -53,7 +56,7 @@ export const cifar10 = defineDataSet({
       if (python) return parseCifarBatches(files, { labels: "labels", numClasses: 10 });
       return parseCifarRecords(files, { labelBytes: 1, labelByte: 0, numClasses: 10 });
     };
-    const train = await read([1, 2, 3, 4, 5].map((n) => `data_batch_${n}`));
+    const train = firstImages(await read([1, 2, 3, 4, 5].map((n) => `data_batch_${n}`)), options.train);
     return {
       name: "cifar10",
       classes,

@@ -4,7 +4,7 @@ import { DataError } from "../errors.js";
 import { parseIdx } from "../files/idx.js";
 import { namesIn } from "../files/names.js";
 import { isFolder } from "../images/image-files.js";
-import type { ImageSet } from "../images/image-set.js";
+import { firstImages, type ImageSet } from "../images/image-set.js";
 import { integer } from "../options.js";
 import { type DataSet, defineDataSet } from "./dataset.js";
 import { from, type OfficialData } from "./download/official-files.js";
@@ -78,12 +78,6 @@ function filesIn(folder: string): string[] {
 function emnistNames(dir: string | undefined): string[] {
   const folders = dir === undefined ? [] : [dir, join(dir, official.folder), join(dir, "raw"), join(dir, "MNIST/raw")];
   return folders.flatMap(filesIn).filter((name) => /^emnist-[a-z]+-train-images/.test(name));
-}
-
-function firstImages(set: ImageSet, wanted: number): ImageSet {
-  const count = Math.min(wanted, set.count);
-  const pixels = set.pixels.subarray(0, count * set.channels * set.height * set.width);
-  return { ...set, count, pixels, labels: set.labels.subarray(0, count) };
 }
 
 /** Labels from `first` on. */

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { flatten } from "../config/given.js";
 import { UsageError, unknownName } from "../errors.js";
 import { type Definition, readDefinition, readYaml } from "./definition.js";
 
@@ -42,12 +43,20 @@ export interface Profile {
   readonly tune: { readonly val: number; readonly seeds: readonly number[]; readonly labels?: unknown };
 }
 
-/** Throws UsageError where there is no such profile. */
-export function readProfile(name: string, folder = experimentsFolder): Profile {
+/** Names of the profiles of `--scale small`. */
+export function profileNames(folder = experimentsFolder): string[] {
+  return readdirSync(join(folder, "scales/small"))
+    .filter((file) => file.endsWith(".yaml"))
+    .map((file) => file.slice(0, -".yaml".length))
+    .sort();
+}
+
+/** With `tuned` false: without what `fewlabels experiment tune` chose. Throws UsageError where there is no such profile. */
+export function readProfile(name: string, folder = experimentsFolder, { tuned: useTuned = true } = {}): Profile {
   const file = join(folder, "scales/small", `${name}.yaml`);
   if (!existsSync(file)) throw new UsageError(`${file}: there is no such profile of --scale small`);
   const given = readYaml(file);
-  const tuned = tunedChoices(name, folder);
+  const tuned = useTuned ? tunedChoices(name, folder) : {};
   const methods = recordOf(given.methods);
   const names = [...new Set([...Object.keys(methods), ...Object.keys(tuned)])];
   const tune = recordOf(given.tune);
@@ -55,7 +64,12 @@ export function readProfile(name: string, folder = experimentsFolder): Profile {
     name,
     summary: String(given.summary ?? ""),
     base: recordOf(given.base),
-    methods: Object.fromEntries(names.map((method) => [method, { ...recordOf(methods[method]), ...tuned[method] }])),
+    methods: Object.fromEntries(
+      names.map((method) => {
+        const own = flatten(recordOf(methods[method]));
+        return [method, Object.fromEntries([...own, ...flatten(tuned[method] ?? {})])];
+      }),
+    ),
     grid: Object.fromEntries(
       Object.entries(recordOf(given.grid)).map(([method, options]) => [
         method,

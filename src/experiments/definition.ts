@@ -1,6 +1,6 @@
 /** What an experiment file says: arms by row and column, published values, claims. `docs/experiments.md` explains the keys. */
 import { readFileSync } from "node:fs";
-import { parseDocument } from "yaml";
+import { type Document, isMap, isScalar, parseDocument } from "yaml";
 import { UsageError, unknownName } from "../errors.js";
 
 export const SCALES = ["paper", "small"] as const;
@@ -91,10 +91,11 @@ const topKeys = [
 
 /** Reads one definition. Throws UsageError that says which key of which file is wrong. */
 export function readDefinition(name: string, file: string): Definition {
-  const top = readYaml(file);
+  const document = parseYaml(file);
+  const top = record(document.toJS(), "the file", file);
   onlyKeys(top, topKeys, file);
-  const rows = linesOf(top.rows, "rows", file);
-  const columns = linesOf(top.columns ?? { all: {} }, "columns", file);
+  const rows = linesOf(top.rows, "rows", file, keysOf(document, "rows"));
+  const columns = linesOf(top.columns ?? { all: {} }, "columns", file, keysOf(document, "columns"));
   const axis = record(top.xAxis ?? {}, "xAxis", file);
   const seeds = record(top.seeds ?? {}, "seeds", file);
   const definition: Definition = {
@@ -163,17 +164,28 @@ function checkNames({ file, rows, columns, claims, cells, skip, published }: Def
 
 /** A YAML file as a record. Throws UsageError with its line. */
 export function readYaml(file: string): Fields {
+  return record(parseYaml(file).toJS(), "the file", file);
+}
+
+function parseYaml(file: string): Document {
   const document = parseDocument(readFileSync(file, "utf8"));
   const problem = document.errors[0];
   if (problem) throw new UsageError(`${file}: not valid YAML: ${problem.message}`);
-  return record(document.toJS(), "the file", file);
+  return document;
+}
+
+/** Keys as they stand in the file: a JavaScript object would put "1" before "0.1". Undefined where there are none. */
+function keysOf(document: Document, part: string): readonly string[] | undefined {
+  const map = document.get(part);
+  return isMap(map) ? map.items.map(({ key }) => String(isScalar(key) ? key.value : key)) : undefined;
 }
 
 const ownKeys = ["paper", "small", "label", "x", "role", "predictionsOf", "onlyAt"];
 
-function linesOf(value: unknown, where: string, file: string): RowOrColumn[] {
-  return Object.entries(record(value, where, file)).map(([name, given]) => {
-    const one = record(given ?? {}, `${where}.${name}`, file);
+function linesOf(value: unknown, where: string, file: string, order?: readonly string[]): RowOrColumn[] {
+  const lines = record(value, where, file);
+  return (order ?? Object.keys(lines)).map((name) => {
+    const one = record(lines[name] ?? {}, `${where}.${name}`, file);
     if (name.includes("/")) throw new UsageError(`${file}: ${where}.${name}: a name may not contain "/"`);
     return {
       name,

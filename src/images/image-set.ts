@@ -77,3 +77,10 @@ export interface ShardPool extends PoolOptions {
   readonly fingerprint: string;
   readonly damaged: readonly DamagedFile[];
 }
+
+/** The first `wanted` images in memory, all if there are fewer; shares their pixels. */
+export function firstImages(set: ImageSet, wanted: number): ImageSet {
+  const count = Math.min(wanted, set.count);
+  const pixels = set.pixels.subarray(0, count * set.channels * set.height * set.width);
+  return { ...set, count, pixels, labels: set.labels.subarray(0, count) };
+}

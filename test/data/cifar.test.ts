@@ -53,16 +53,16 @@ describe("parseCifarRecords", () => {
 
 describe("cifar10 without its files", () => {
   it("asks for --data", async () => {
-    await expect(cifar10.load({ dir: undefined, rng, options: {} })).rejects.toThrow(UsageError);
-    await expect(cifar10.load({ dir: undefined, rng, options: {} })).rejects.toThrow(/--data DIR/);
+    await expect(cifar10.load({ dir: undefined, rng, options: { train: 50_000 } })).rejects.toThrow(UsageError);
+    await expect(cifar10.load({ dir: undefined, rng, options: { train: 50_000 } })).rejects.toThrow(/--data DIR/);
   });
 
   it("says which file is missing or short, with expected and found size", async () => {
     const dir = mkdtempSync(join(tmpdir(), "cifar-"));
-    await expect(cifar10.load({ dir, rng, options: {} })).rejects.toThrow(/data_batch_1\.bin.*--data/);
-    await expect(cifar10.load({ dir: join(dir, "nowhere"), rng, options: {} })).rejects.toThrow(DataError);
+    await expect(cifar10.load({ dir, rng, options: { train: 50_000 } })).rejects.toThrow(/data_batch_1\.bin.*--data/);
+    await expect(cifar10.load({ dir: join(dir, "nowhere"), rng, options: { train: 50_000 } })).rejects.toThrow(DataError);
     writeFileSync(join(dir, "data_batch_1.bin"), new Uint8Array(1000));
-    const short = cifar10.load({ dir, rng, options: {} });
+    const short = cifar10.load({ dir, rng, options: { train: 50_000 } });
     await expect(short).rejects.toThrow(/data_batch_1\.bin should have 30,730,000 bytes, found 1,000 bytes.*--data/);
     await expect(short).rejects.toThrow(DataError);
   });
@@ -70,7 +70,7 @@ describe("cifar10 without its files", () => {
 
 describeData(cifar10Dir)("cifar10", () => {
   it("has the labels, pixels and statistics of the official files", async () => {
-    const data = await cifar10.load({ dir: cifar10Dir, rng, options: {} });
+    const data = await cifar10.load({ dir: cifar10Dir, rng, options: { train: 50_000 } });
     const firstThree = [0, 1, 2, 3, 4].map((k) => [...data.train.labels.subarray(k * 10_000, k * 10_000 + 3)]);
     expect(firstThree).toEqual([
       [6, 9, 9],

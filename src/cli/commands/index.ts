@@ -12,7 +12,8 @@ import { demo } from "./demo.js";
 import { doctor } from "./doctor.js";
 import { embed } from "./embed.js";
 import { evaluate } from "./evaluate.js";
-import { experiment } from "./experiment.js";
+import { experiment } from "./experiment/experiment.js";
+import { experimentTune } from "./experiment/tune.js";
 import { list } from "./list.js";
 import { model } from "./model.js";
 import { predict } from "./predict.js";
@@ -43,6 +44,7 @@ export const commands: readonly Command[] = [
   weightsGet,
   weightsInfo,
   experiment,
+  experimentTune,
   report,
   list,
   model,

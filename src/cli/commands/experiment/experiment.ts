@@ -1,26 +1,23 @@
 /** `fewlabels experiment NAME`: a table or figure of a paper, published numbers beside ours. */
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
-import type { Catalog } from "../../config/catalog.js";
-import { asFlags, type Given } from "../../config/given.js";
-import { resolveConfig } from "../../config/resolve.js";
-import { UsageError } from "../../errors.js";
-import { findDefinition } from "../../experiments/catalog.js";
-import { SCALES, type Scale } from "../../experiments/definition.js";
-import { type ArmEstimate, estimateArms } from "../../experiments/estimate.js";
-import { type Plan, planExperiment } from "../../experiments/plan.js";
-import { ExperimentProgress } from "../../experiments/progress.js";
-import { collectResults } from "../../experiments/results.js";
-import { type RunAllEvent, runAll } from "../../experiments/run-all.js";
-import { stateOf } from "../../experiments/run-state.js";
-import { summarize } from "../../experiments/summary.js";
-import { comparisonText, tableRows } from "../../experiments/table.js";
-import { boolean, choice, integer, type OptionsOf, text } from "../../options.js";
-import { argument, defineCommand } from "../command.js";
-import { count, digits, duration, table, wrap } from "../format.js";
-import { print, printError } from "../output.js";
-import { interruptedExitCode } from "../run-training.js";
-import { onStopSignals } from "../signals.js";
+import type { Catalog } from "../../../config/catalog.js";
+import { asFlags, type Given } from "../../../config/given.js";
+import { resolveConfig } from "../../../config/resolve.js";
+import { UsageError } from "../../../errors.js";
+import { findDefinition } from "../../../experiments/catalog.js";
+import { SCALES, type Scale } from "../../../experiments/definition.js";
+import { type ArmEstimate, estimateArms } from "../../../experiments/estimate.js";
+import { type Plan, planExperiment } from "../../../experiments/plan.js";
+import { collectResults } from "../../../experiments/results.js";
+import { summarize } from "../../../experiments/summary.js";
+import { comparisonText, tableRows } from "../../../experiments/table.js";
+import { boolean, choice, integer, type OptionsOf, text } from "../../../options.js";
+import { argument, defineCommand } from "../../command.js";
+import { count, digits, duration, table, wrap } from "../../format.js";
+import { print, printError } from "../../output.js";
+import { interruptedExitCode } from "../../run-training.js";
+import { overridesOf, runWithProgress } from "./run-with-progress.js";
 
 const who = "fewlabels experiment";
 
@@ -80,10 +77,10 @@ async function experimentCommand(name: string, values: Options, given: Given, ca
     await dryRun(plan, threads, values);
     return;
   }
-  const interrupted = await runWithProgress(plan, values.jobs, threads, values.json);
+  const interrupted = await runWithProgress(plan.runs, { jobs: values.jobs, threads, json: values.json });
   const results = collectResults(plan);
   const summary = summarize(definition, results);
-  const { writeOutputs } = await import("../../experiments/outputs.js"); // plots: half of the time a command takes to start
+  const { writeOutputs } = await import("../../../experiments/outputs.js"); // plots: half of the time a command takes to start
   const written = await writeOutputs(plan, results, summary, values.save);
   if (values.json) print(JSON.stringify({ ...results, summary }));
   else {
@@ -161,41 +158,6 @@ async function dryRun(plan: Plan, threads: number, { timing, json, jobs }: Optio
   );
 }
 
-/** Runs what is left; whether it was interrupted. A failed arm sets the exit code. */
-async function runWithProgress(plan: Plan, jobs: number, threads: number, json: boolean): Promise<boolean> {
-  const say = json ? printError : print;
-  const progress = new ExperimentProgress(plan.runs, jobs);
-  const left = plan.runs.filter((run) => stateOf(run) !== "finished").length;
-  say(
-    `${plan.runs.length} runs, ${plan.runs.length - left} finished before; ${jobs} at a time with ${threads} threads`,
-  );
-  const controller = new AbortController();
-  const ignoreSignals = onStopSignals((times) => {
-    if (times > 1) process.exit(interruptedExitCode);
-    printError("stopping: the runs write a checkpoint; interrupt again to quit at once");
-    controller.abort();
-  });
-  let told = 0;
-  const onEvent = (event: RunAllEvent) => {
-    progress.event(event);
-    const { done, total, share, etaSeconds } = progress.state();
-    const all = `${done}/${total} runs  ${(100 * share).toFixed(0)} %  ETA ${duration(etaSeconds)}`;
-    if (event.type === "finished") say(`${all}  finished ${event.run.key} in ${duration(event.seconds)}`);
-    else if (event.type === "failed") printError(`${event.run.key} failed: ${event.message}`);
-    else if (event.type === "step" && Date.now() - told > 10_000) {
-      told = Date.now();
-      say(`${all}  ${event.run.key} step ${event.step}`);
-    }
-  };
-  try {
-    const { failed, interrupted } = await runAll(plan.runs, { jobs, threads, onEvent, signal: controller.signal });
-    if (failed.length > 0) process.exitCode = 1;
-    return interrupted;
-  } finally {
-    ignoreSignals();
-  }
-}
-
 /** Every arm as `train` would check it, before anything runs. */
 function checkArms({ arms, definition }: Plan, catalog: Catalog): void {
   for (const { key, given, row } of arms) {
@@ -204,18 +166,6 @@ function checkArms({ arms, definition }: Plan, catalog: Catalog): void {
     const describe = (option: string) => ({ ...asFlags(who)(option), who: `${definition.file}, arm ${key}` });
     resolveConfig(all, catalog, { describe });
   }
-}
-
-/** Options laid over every arm, and what makes a run of an experiment: enough points for a curve, one checkpoint to go on from. */
-function overridesOf(given: Given, scale: Scale): Record<string, unknown> {
-  const root = given.get("data") ?? process.env.FEWLABELS_DATA;
-  return {
-    logEvery: 10,
-    keepCheckpoints: 1,
-    ...(scale === "small" && { checkpointEvery: 100 }),
-    ...Object.fromEntries(given),
-    ...(root !== undefined && { data: resolve(String(root)) }),
-  };
 }
 
 function seedsOf(list: string): number[] {

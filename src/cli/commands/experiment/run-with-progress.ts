@@ -1,0 +1,63 @@
+/** Many runs in one command: what is laid over all of them, progress over all of them, stopping and going on. */
+import { resolve } from "node:path";
+import type { Given } from "../../../config/given.js";
+import type { Scale } from "../../../experiments/definition.js";
+import type { PlannedRun } from "../../../experiments/plan.js";
+import { ExperimentProgress } from "../../../experiments/progress.js";
+import { type RunAllEvent, runAll } from "../../../experiments/run-all.js";
+import { stateOf } from "../../../experiments/run-state.js";
+import { duration } from "../../format.js";
+import { print, printError } from "../../output.js";
+import { interruptedExitCode } from "../../run-training.js";
+import { onStopSignals } from "../../signals.js";
+
+/** Runs what is left; whether it was interrupted. A failed arm sets the exit code. */
+export async function runWithProgress(
+  runs: readonly PlannedRun[],
+  { jobs, threads, json }: { readonly jobs: number; readonly threads: number; readonly json: boolean },
+): Promise<boolean> {
+  const say = json ? printError : print;
+  const progress = new ExperimentProgress(runs, jobs);
+  const left = runs.filter((run) => stateOf(run) !== "finished").length;
+  say(
+    `${runs.length} runs, ${runs.length - left} finished before; ${jobs} at a time with ${threads} threads`,
+  );
+  const controller = new AbortController();
+  const ignoreSignals = onStopSignals((times) => {
+    if (times > 1) process.exit(interruptedExitCode);
+    printError("stopping: the runs write a checkpoint; interrupt again to quit at once");
+    controller.abort();
+  });
+  let told = 0;
+  const onEvent = (event: RunAllEvent) => {
+    progress.event(event);
+    const { done, total, share, etaSeconds } = progress.state();
+    const all = `${done}/${total} runs  ${(100 * share).toFixed(0)} %  ETA ${duration(etaSeconds)}`;
+    if (event.type === "finished") say(`${all}  finished ${event.run.key} in ${duration(event.seconds)}`);
+    else if (event.type === "failed") printError(`${event.run.key} failed: ${event.message}`);
+    else if (event.type === "step" && Date.now() - told > 10_000) {
+      told = Date.now();
+      say(`${all}  ${event.run.key} step ${event.step}`);
+    }
+  };
+  try {
+    const { failed, interrupted } = await runAll(runs, { jobs, threads, onEvent, signal: controller.signal });
+    if (failed.length > 0) process.exitCode = 1;
+    return interrupted;
+  } finally {
+    ignoreSignals();
+  }
+}
+
+/** Options laid over every arm, and what makes a run of an experiment: enough points for a curve, one checkpoint to go on from. */
+export function overridesOf(given: Given, scale: Scale): Record<string, unknown> {
+  const root = given.get("data") ?? process.env.FEWLABELS_DATA;
+  return {
+    logEvery: 10,
+    keepCheckpoints: 1,
+    ...(scale === "small" && { checkpointEvery: 100 }),
+    ...Object.fromEntries(given),
+    ...(root !== undefined && { data: resolve(String(root)) }),
+  };
+}
+

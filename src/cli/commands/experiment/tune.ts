@@ -1,0 +1,105 @@
+/** `fewlabels experiment tune NAME`: the settings of `--scale small`, chosen on validation images with the same effort for every method. */
+import { mkdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { asFlags } from "../../../config/given.js";
+import { resolveConfig } from "../../../config/resolve.js";
+import { UsageError, unknownName } from "../../../errors.js";
+import {
+  definitionNames,
+  experimentsFolder,
+  findDefinition,
+  profileNames,
+  readProfile,
+  tunedFile,
+} from "../../../experiments/catalog.js";
+import { planTuning, type Tuned, tunedOf } from "../../../experiments/tune.js";
+import { writeWhole } from "../../../files/write-whole.js";
+import { boolean, integer, text } from "../../../options.js";
+import { spreadOf } from "../../../statistics.js";
+import { argument, defineCommand } from "../../command.js";
+import { table } from "../../format.js";
+import { print, printError } from "../../output.js";
+import { interruptedExitCode } from "../../run-training.js";
+import { overridesOf, runWithProgress } from "./run-with-progress.js";
+
+const who = "fewlabels experiment tune";
+
+export const experimentTune = defineCommand({
+  name: "experiment tune",
+  summary: "choose the settings of --scale small on validation images",
+  description:
+    "Try the grid that a profile of --scale small declares, as many settings for every method, the supervised baseline included, on " +
+    "validation images alone; record grid, errors and choice in a file beside the profile, which uses it from then on. Stopped or killed, " +
+    "the same command goes on where it was.",
+  arguments: { name: argument("an experiment, whose profile is tuned, or a profile: cifar10, mnist") },
+  options: {
+    jobs: integer(1, { min: 1, max: 1024, doc: "runs at a time; the threads are shared out" }),
+    out: text(undefined, { doc: "folder of the runs (default: runs/experiments/tune-PROFILE)" }),
+    write: text(undefined, { doc: "file of the choice (default: beside the profile, where it is used)" }),
+    dryRun: boolean(false, { doc: "print the grid; train nothing" }),
+    json: boolean(false, { doc: "print what was tried and chosen as one JSON line at the end" }),
+  },
+  takes: "run",
+  leaveOut: ["out", "resume", "seed", "labelSeed"],
+  examples: [
+    "fewlabels experiment tune mean-teacher/table-2 --data DATA --jobs 2",
+    "fewlabels experiment tune mnist --dry-run",
+  ],
+  async run({ name, ...values }, { given, externals }) {
+    const profile = readProfile(profileOf(name), experimentsFolder, { tuned: false });
+    if (Object.keys(profile.grid).length === 0) {
+      throw new UsageError(`${who}: the profile ${profile.name} declares no grid, so there is nothing to tune`);
+    }
+    const out = resolve(values.out ?? join("runs/experiments", `tune-${profile.name}`));
+    const { threads: asked, ...overrides } = overridesOf(given, "small");
+    const plan = planTuning(profile, { out, overrides });
+    for (const { arm } of plan.points) {
+      const describe = (option: string) => ({ ...asFlags(who)(option), who: `profile ${profile.name}, ${arm.key}` });
+      resolveConfig(arm.given, externals.catalog, { describe });
+    }
+    if (values.dryRun) {
+      print(...plan.points.map(({ arm }) => `${arm.key}: ${[...arm.given].map((pair) => pair.join(" ")).join(", ")}`));
+      return;
+    }
+    const threads = Number(asked ?? Math.max(1, Math.floor(availableParallelism() / values.jobs)));
+    const interrupted = await runWithProgress(plan.runs, { jobs: values.jobs, threads, json: values.json });
+    if (interrupted) {
+      printError("stopped, nothing chosen; the same command goes on where it was");
+      process.exitCode = interruptedExitCode;
+      return;
+    }
+    const tuned = tunedOf(plan, new Date());
+    const file = resolve(values.write ?? tunedFile(profile.name));
+    mkdirSync(dirname(file), { recursive: true });
+    writeWhole(file, `${JSON.stringify(tuned, null, 2)}\n`);
+    if (values.json) print(JSON.stringify(tuned));
+    else print("", ...tunedTable(tuned), "", `chosen by the lowest validation error; written to ${file}`);
+  },
+});
+
+/** A profile's own name, or that of the profile of an experiment. */
+function profileOf(name: string): string {
+  const profiles = profileNames();
+  if (profiles.includes(name)) return name;
+  const experiments = definitionNames();
+  if (!experiments.includes(name)) {
+    throw new UsageError(unknownName(who, "experiment or profile", name, [...profiles, ...experiments]));
+  }
+  return findDefinition(name).profile;
+}
+
+/** A line a setting, the chosen one marked. */
+function tunedTable({ tried, chosen }: Tuned): string[] {
+  const rows = Object.entries(tried).flatMap(([method, points]) =>
+    points.map(({ setting, errors }) => [
+      method,
+      Object.entries(setting)
+        .map((pair) => pair.join(" "))
+        .join(", "),
+      spreadOf(errors).mean.toFixed(2),
+      setting === chosen[method] ? "chosen" : "",
+    ]),
+  );
+  return table([["method", "setting", "validation error in %", ""], ...rows]);
+}

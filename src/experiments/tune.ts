@@ -1,0 +1,97 @@
+/** Settings of `--scale small`: a declared grid for every method, validation images only, the lowest error chosen. */
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { RunFolder } from "../run/index.js";
+import type { RunResult } from "../run/events.js";
+import { spreadOf } from "../statistics.js";
+import type { Profile } from "./catalog.js";
+import { type Arm, definitionText, mergeLayers, type PlannedRun } from "./plan.js";
+import { stateOf } from "./run-state.js";
+
+/** Options of one point of a method's grid, by dotted key. */
+export type Setting = Readonly<Record<string, unknown>>;
+
+export interface TunePlan {
+  readonly profile: Profile;
+  readonly points: readonly { readonly method: string; readonly setting: Setting; readonly arm: Arm }[];
+  readonly runs: readonly PlannedRun[];
+}
+
+/** `PROFILE-tuned.json`: what was tried, what came of it, and what the profile uses from now on. */
+export interface Tuned {
+  readonly profile: string;
+  /** Day on which it was written. */
+  readonly date: string;
+  readonly machine: string;
+  /** Labels, validation images and seeds of the runs, and the options that all of them shared. */
+  readonly tune: Profile["tune"];
+  readonly base: Setting;
+  /** Mean validation error in percent of the method's predictor over the seeds, by method, in the order of the grid. */
+  readonly tried: Readonly<Record<string, readonly { readonly setting: Setting; readonly errors: readonly number[] }[]>>;
+  readonly chosen: Readonly<Record<string, Setting>>;
+}
+
+/** Every point of the grid, over the profile's seeds. `profile` must be read without what an earlier tuning chose. */
+export function planTuning(
+  profile: Profile,
+  { out, overrides = {} }: { readonly out: string; readonly overrides?: Setting },
+): TunePlan {
+  const { base, methods, grid, tune } = profile;
+  const own = { val: tune.val, ...(tune.labels !== undefined && { labels: tune.labels }) };
+  const points = Object.entries(grid).flatMap(([method, options]) =>
+    pointsOf(options).map((setting) => {
+      const layers = [base, own, { method }, methods[method] ?? {}, setting, overrides];
+      const name = Object.entries(setting)
+        .map(([key, value]) => `${key}=${String(value)}`)
+        .join(",");
+      const line = (of: string) => ({ name: of, label: of, options: {}, paper: {}, small: {} });
+      const arm: Arm = { key: `${method}/${name}`, row: line(method), column: line(name), given: mergeLayers(layers) };
+      return { method, setting, arm };
+    }),
+  );
+  const runs = tune.seeds.flatMap((seed) =>
+    points.map(({ arm }): PlannedRun => {
+      const folder = join(out, arm.row.name, arm.column.name.replace(/[^\w.+=,-]+/g, "_"), `seed-${seed}`);
+      const given = new Map([...arm.given, ["seed", seed], ["labelSeed", seed]]);
+      return { arm, seed, key: `${arm.key}/seed-${seed}`, folder, given };
+    }),
+  );
+  return { profile, points, runs };
+}
+
+/** All combinations of the options' values, the last option changing fastest. */
+export function pointsOf(options: Readonly<Record<string, readonly unknown[]>>): Setting[] {
+  return Object.entries(options).reduce<Setting[]>(
+    (points, [key, values]) => points.flatMap((point) => values.map((value) => ({ ...point, [key]: value }))),
+    [{}],
+  );
+}
+
+/** Reads what is finished and chooses; a method with a point that is not finished is left out of both. */
+export function tunedOf({ profile, points, runs }: TunePlan, date: Date): Tuned {
+  const tried: Record<string, { setting: Setting; errors: number[] }[]> = {};
+  for (const { method, setting, arm } of points) {
+    const own = runs.filter((run) => run.arm === arm && stateOf(run) === "finished");
+    const errors = own.map(({ folder }) => validationError(RunFolder.open(folder).result<RunResult>()));
+    tried[method] = [...(tried[method] ?? []), { setting, errors }];
+  }
+  const whole = Object.entries(tried).filter(([, some]) =>
+    some.every(({ errors }) => errors.length === profile.tune.seeds.length),
+  );
+  const mean = ({ errors }: { readonly errors: readonly number[] }) => spreadOf(errors).mean;
+  return {
+    profile: profile.name,
+    date: date.toISOString().slice(0, 10),
+    machine: `${cpus().length} x ${cpus()[0]?.model ?? "?"}`,
+    tune: profile.tune,
+    base: JSON.parse(definitionText(mergeLayers([profile.base]))),
+    tried: Object.fromEntries(whole),
+    chosen: Object.fromEntries(
+      whole.map(([method, some]) => [method, some.reduce((a, b) => (mean(b) < mean(a) ? b : a)).setting]),
+    ),
+  };
+}
+
+function validationError(result: RunResult | undefined): number {
+  return result?.val?.[result.predictor]?.error ?? Number.NaN;
+}
