@@ -26,6 +26,10 @@ export interface RowOrColumn extends Layer {
   readonly role?: string;
   /** The scale at which it exists; both, if not given. */
   readonly onlyAt?: Scale;
+  /** Another column, whose runs this one reads once more, with `metric`: top-1 and top-5 of the same runs. */
+  readonly runsOf?: string;
+  /** What of a run's result counts: "top5Error"; `error` if not given. */
+  readonly metric?: string;
   /** Another row, whose run of the same column and seed stores the predictions that this one starts from. */
   readonly predictionsOf?: string;
 }
@@ -159,6 +163,7 @@ function checkNames({ file, rows, columns, claims, cells, skip, published }: Def
     check("column", column, key in cells ? "cells" : "skip");
   }
   for (const { predictionsOf } of rows) if (predictionsOf) check("row", predictionsOf, "predictionsOf");
+  for (const { runsOf } of columns) if (runsOf !== undefined) check("column", runsOf, "runsOf");
   for (const { column } of published) check("column", column, "published");
 }
 
@@ -180,7 +185,7 @@ function keysOf(document: Document, part: string): readonly string[] | undefined
   return isMap(map) ? map.items.map(({ key }) => String(isScalar(key) ? key.value : key)) : undefined;
 }
 
-const ownKeys = ["paper", "small", "label", "x", "role", "predictionsOf", "onlyAt"];
+const ownKeys = ["paper", "small", "label", "x", "role", "predictionsOf", "onlyAt", "runsOf", "metric"];
 
 function linesOf(value: unknown, where: string, file: string, order?: readonly string[]): RowOrColumn[] {
   const lines = record(value, where, file);
@@ -193,6 +198,8 @@ function linesOf(value: unknown, where: string, file: string, order?: readonly s
       ...(one.x !== undefined && { x: Number(one.x) }),
       ...(one.role !== undefined && { role: String(one.role) }),
       ...(one.onlyAt !== undefined && { onlyAt: oneOf(SCALES, one.onlyAt, `${where}.${name}.onlyAt`, file) }),
+      ...(one.runsOf !== undefined && { runsOf: String(one.runsOf) }),
+      ...(one.metric !== undefined && { metric: String(one.metric) }),
       ...(one.predictionsOf !== undefined && { predictionsOf: String(one.predictionsOf) }),
       ...layerOf(one, `${where}.${name}`, file),
     };

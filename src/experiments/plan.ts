@@ -69,7 +69,12 @@ export function armsOf(
   return rows.flatMap((row) =>
     columns.flatMap((column): Arm[] => {
       const key = `${row.name}/${column.name}`;
-      if (skip.includes(key) || [row.onlyAt ?? scale, column.onlyAt ?? scale].some((only) => only !== scale)) return [];
+      if (
+        column.runsOf !== undefined ||
+        skip.includes(key) ||
+        [row.onlyAt ?? scale, column.onlyAt ?? scale].some((only) => only !== scale)
+      )
+        return [];
       const own = [settings, row, column, cells[key]].filter((layer) => layer !== undefined);
       const method = [...own].reverse().map(methodOf).find(Boolean);
       if (method === undefined) throw new UsageError(`${definition.file}: arm ${key} has no method`);

@@ -1,10 +1,11 @@
 /** What an experiment's runs measured, collected from their run folders: `results.json`, small enough for a repository. */
 import { cpus, totalmem } from "node:os";
+import { UsageError } from "../errors.js";
 import { type RunRecord, readRun } from "../report/read-run.js";
 import type { RunResult } from "../run/events.js";
 import { RunFolder } from "../run/index.js";
-import type { Scale } from "./definition.js";
-import { type Arm, definitionText, type Plan } from "./plan.js";
+import type { RowOrColumn, Scale } from "./definition.js";
+import { definitionText, type Plan } from "./plan.js";
 import { stateOf } from "./run-state.js";
 
 export interface ArmResult {
@@ -45,7 +46,7 @@ export function collectResults(plan: Plan): ExperimentResults {
   const dates: string[] = [];
   let device = "";
   let versions: Readonly<Record<string, string>> = {};
-  const results = plan.arms.map((arm): ArmResult => {
+  const results = plan.arms.flatMap((arm): ArmResult[] => {
     const runs = plan.runs.filter((run) => run.arm === arm && stateOf(run) === "finished");
     const records = runs.map(({ folder }) => readRun(folder));
     const found = records.flatMap(({ result }) => (result ? [result] : []));
@@ -53,17 +54,21 @@ export function collectResults(plan: Plan): ExperimentResults {
     device = found[0]?.device ?? device;
     if (runs[0]) versions = RunFolder.open(runs[0].folder).config().versions;
     const roles = [...new Set(found.flatMap(({ test }) => Object.keys(test)))];
-    return {
+    const of = (column: RowOrColumn): ArmResult => ({
       row: arm.row.name,
-      column: arm.column.name,
-      errors: found.map((result) => errorOf(result, arm)),
+      column: column.name,
+      errors: found.map((result) => errorOf(result, arm.row, column)),
       seeds: runs.map(({ seed }) => seed),
       roles: Object.fromEntries(roles.map((role) => [role, found.map(({ test }) => test[role]?.error ?? Number.NaN)])),
       seconds: found.map(({ elapsedSeconds }) => Math.round(elapsedSeconds)),
       steps: found[0]?.steps ?? 0,
       options: JSON.parse(definitionText(arm.given)),
       curves: records.map(({ curves }) => curves),
-    };
+    });
+    const again = plan.definition.columns.filter(
+      ({ runsOf, onlyAt }) => runsOf === arm.column.name && (onlyAt ?? plan.scale) === plan.scale,
+    );
+    return [of(arm.column), ...again.map((column) => ({ ...of(column), curves: [], seconds: [] }))];
   });
   dates.sort();
   return {
@@ -78,7 +83,14 @@ export function collectResults(plan: Plan): ExperimentResults {
   };
 }
 
-function errorOf({ test, error }: RunResult, { row, column }: Arm): number {
-  const role = row.role ?? column.role;
-  return role === undefined ? error : (test[role]?.error ?? error);
+/** Percent. Throws UsageError where the runs did not measure the column's metric. */
+function errorOf({ test, predictor }: RunResult, row: RowOrColumn, column: RowOrColumn): number {
+  const role = row.role ?? column.role ?? predictor;
+  const measured: Readonly<Record<string, number>> = { ...(test[role] ?? test[predictor]) };
+  const metric = column.metric ?? "error";
+  const value = measured[metric];
+  if (value !== undefined) return value;
+  throw new UsageError(
+    `fewlabels experiment: column ${column.name} wants ${metric}, its runs measured ${Object.keys(measured).join(", ")}`,
+  );
 }

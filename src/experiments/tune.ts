@@ -1,8 +1,8 @@
 /** Settings of `--scale small`: a declared grid for every method, validation images only, the lowest error chosen. */
 import { cpus } from "node:os";
 import { join } from "node:path";
-import { RunFolder } from "../run/index.js";
 import type { RunResult } from "../run/events.js";
+import { RunFolder } from "../run/index.js";
 import { spreadOf } from "../statistics.js";
 import type { Profile } from "./catalog.js";
 import { type Arm, definitionText, mergeLayers, type PlannedRun } from "./plan.js";
@@ -27,7 +27,9 @@ export interface Tuned {
   readonly tune: Profile["tune"];
   readonly base: Setting;
   /** Mean validation error in percent of the method's predictor over the seeds, by method, in the order of the grid. */
-  readonly tried: Readonly<Record<string, readonly { readonly setting: Setting; readonly errors: readonly number[] }[]>>;
+  readonly tried: Readonly<
+    Record<string, readonly { readonly setting: Setting; readonly errors: readonly number[] }[]>
+  >;
   readonly chosen: Readonly<Record<string, Setting>>;
 }
 

@@ -81,6 +81,18 @@ describeTraining("fewlabels experiment", () => {
     expect(existsSync(join(folder, "stopped/arms/supervised/all/seed-1/checkpoints"))).toBe(true);
   }, 90_000);
 
+  it("with --dry-run it prints every arm's settings, without data and without training", async () => {
+    const dry = [
+      ..."experiment mean-teacher/table-2 --scale paper --no-timing --dry-run".split(" "),
+      "--only",
+      "*/4000",
+    ];
+    const { code, out, err } = await fewlabels(dry);
+    expect([code, err]).toEqual([0, ""]);
+    expect(out).toMatch(/mean-teacher\/4000\n.*dataset cifar10, normalize gcn-zca/);
+    expect(out).toMatch(/supervised\/4000 +30,000 +10 /);
+  });
+
   it("says what is wrong, and ends with 2", async () => {
     const name = await fewlabels(["experiment", "mean-teacher/table-22"]);
     expect([name.code, name.err]).toEqual([2, expect.stringContaining('Did you mean "mean-teacher/table-2"?')]);
@@ -89,6 +101,22 @@ describeTraining("fewlabels experiment", () => {
     const seeds = await fewlabels(["experiment", file, "--seeds", "1,x"]);
     expect([seeds.code, seeds.err]).toEqual([2, expect.stringContaining("--seeds")]);
   }, 60_000);
+});
+
+describeTraining("fewlabels experiment tune", () => {
+  it("shows the grid of an experiment's profile, and trains nothing", async () => {
+    const { code, out } = await fewlabels(["experiment", "tune", "mean-teacher/table-1", "--dry-run"]);
+    expect(code).toBe(0);
+    expect(out.trim().split("\n")).toHaveLength(16);
+    expect(out).toMatch(/^mean-teacher\/method\.consistencyWeight=100: dataset mnist.*val 500/m);
+  });
+
+  it("says what is wrong, and ends with 2", async () => {
+    const none = await fewlabels(["experiment", "tune", "two-moons"]);
+    expect([none.code, none.err]).toEqual([2, expect.stringContaining("two-moons declares no grid")]);
+    const name = await fewlabels(["experiment", "tune", "mnost"]);
+    expect([name.code, name.err]).toEqual([2, expect.stringContaining('Did you mean "mnist"?')]);
+  });
 });
 
 describeTraining("fewlabels report", () => {

@@ -60,7 +60,9 @@ describe("cifar10 without its files", () => {
   it("says which file is missing or short, with expected and found size", async () => {
     const dir = mkdtempSync(join(tmpdir(), "cifar-"));
     await expect(cifar10.load({ dir, rng, options: { train: 50_000 } })).rejects.toThrow(/data_batch_1\.bin.*--data/);
-    await expect(cifar10.load({ dir: join(dir, "nowhere"), rng, options: { train: 50_000 } })).rejects.toThrow(DataError);
+    await expect(cifar10.load({ dir: join(dir, "nowhere"), rng, options: { train: 50_000 } })).rejects.toThrow(
+      DataError,
+    );
     writeFileSync(join(dir, "data_batch_1.bin"), new Uint8Array(1000));
     const short = cifar10.load({ dir, rng, options: { train: 50_000 } });
     await expect(short).rejects.toThrow(/data_batch_1\.bin should have 30,730,000 bytes, found 1,000 bytes.*--data/);

@@ -72,7 +72,11 @@ describe("CIFAR's Python version", () => {
   it.each(["", "cifar-10-batches-py/"])(
     "is read from %j, images in the order of the binary version",
     async (prefix) => {
-      const { train, test, nameOf } = await cifar10.load({ dir: folderWith(files(prefix)), rng, options: { train: 50_000 } });
+      const { train, test, nameOf } = await cifar10.load({
+        dir: folderWith(files(prefix)),
+        rng,
+        options: { train: 50_000 },
+      });
       expect([...train.labels]).toEqual([1, 0, 2, 0, 3, 0, 4, 0, 5, 0]);
       expect(train.pixels[3072 * 4]).toBe(33);
       expect([...test.labels, test.pixels[3071]]).toEqual([9, 209]);

@@ -34,7 +34,11 @@ it("Figure 4a switches three kinds of noise, 4b takes the script's pairs of drop
 
 it.each<[string, (text: string) => string, RegExp]>([
   ["an unknown key", (text) => `${text}rowz: {}\n`, /tiny\.yaml: .*rowz/],
-  ["a value that is no number", (text) => text.replace("12.5 +- 0.5", "about 12"), /expected "12\.31 \+- 0\.28", got "about 12"/],
+  [
+    "a value that is no number",
+    (text) => text.replace("12.5 +- 0.5", "about 12"),
+    /expected "12\.31 \+- 0\.28", got "about 12"/,
+  ],
   ["a claim about a row that is not there", (text) => text.replace("better: pi-model", "better: pi"), /claims.*"pi"/],
   ["YAML that is none", (text) => `${text}rows: [`, /not valid YAML/],
 ])("%s is named with its file", (_, change, message) => {

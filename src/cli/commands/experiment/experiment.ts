@@ -6,7 +6,7 @@ import { asFlags, type Given } from "../../../config/given.js";
 import { resolveConfig } from "../../../config/resolve.js";
 import { UsageError } from "../../../errors.js";
 import { findDefinition } from "../../../experiments/catalog.js";
-import { SCALES, type Scale } from "../../../experiments/definition.js";
+import { SCALES } from "../../../experiments/definition.js";
 import { type ArmEstimate, estimateArms } from "../../../experiments/estimate.js";
 import { type Plan, planExperiment } from "../../../experiments/plan.js";
 import { collectResults } from "../../../experiments/results.js";
@@ -71,7 +71,7 @@ async function experimentCommand(name: string, values: Options, given: Given, ca
     ...(values.seeds !== undefined && { seeds: seedsOf(values.seeds) }),
     ...(values.only !== undefined && { only: values.only.split(",").map((one) => one.trim()) }),
   });
-  checkArms(plan, catalog);
+  checkArms(plan, catalog, values.dryRun);
   const threads = Number(asked ?? Math.max(1, Math.floor(availableParallelism() / values.jobs)));
   if (values.dryRun) {
     await dryRun(plan, threads, values);
@@ -159,10 +159,11 @@ async function dryRun(plan: Plan, threads: number, { timing, json, jobs }: Optio
 }
 
 /** Every arm as `train` would check it, before anything runs. */
-function checkArms({ arms, definition }: Plan, catalog: Catalog): void {
+function checkArms({ arms, definition }: Plan, catalog: Catalog, dryRun: boolean): void {
   for (const { key, given, row } of arms) {
     const all = new Map(given);
     if (row.predictionsOf !== undefined) all.set("method.table", "-");
+    if (dryRun && !all.has("data")) all.set("data", "-"); // what it would do can be told without the data
     const describe = (option: string) => ({ ...asFlags(who)(option), who: `${definition.file}, arm ${key}` });
     resolveConfig(all, catalog, { describe });
   }

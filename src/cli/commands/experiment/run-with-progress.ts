@@ -19,9 +19,7 @@ export async function runWithProgress(
   const say = json ? printError : print;
   const progress = new ExperimentProgress(runs, jobs);
   const left = runs.filter((run) => stateOf(run) !== "finished").length;
-  say(
-    `${runs.length} runs, ${runs.length - left} finished before; ${jobs} at a time with ${threads} threads`,
-  );
+  say(`${runs.length} runs, ${runs.length - left} finished before; ${jobs} at a time with ${threads} threads`);
   const controller = new AbortController();
   const ignoreSignals = onStopSignals((times) => {
     if (times > 1) process.exit(interruptedExitCode);
@@ -60,4 +58,3 @@ export function overridesOf(given: Given, scale: Scale): Record<string, unknown>
     ...(root !== undefined && { data: resolve(String(root)) }),
   };
 }
-

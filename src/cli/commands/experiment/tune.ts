@@ -56,7 +56,9 @@ export const experimentTune = defineCommand({
     const plan = planTuning(profile, { out, overrides });
     for (const { arm } of plan.points) {
       const describe = (option: string) => ({ ...asFlags(who)(option), who: `profile ${profile.name}, ${arm.key}` });
-      resolveConfig(arm.given, externals.catalog, { describe });
+      // What it would do can be told without the data.
+      const all = values.dryRun && !arm.given.has("data") ? new Map([...arm.given, ["data", "-"]]) : arm.given;
+      resolveConfig(all, externals.catalog, { describe });
     }
     if (values.dryRun) {
       print(...plan.points.map(({ arm }) => `${arm.key}: ${[...arm.given].map((pair) => pair.join(" ")).join(", ")}`));
