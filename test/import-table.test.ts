@@ -41,7 +41,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   features: ["torch", "rng"],
   // Weights of others: their addresses, names and cache.
   pretrained: ["files", "data", "models", "nn", "options", "node"],
-  methods: ["batch", "stateful", "torch", "nn", "losses", "optim", "schedules", "targets", "options", "rng"],
+  methods: ["batch", "stateful", "torch", "nn", "losses", "optim", "schedules", "targets", "options", "rng", "features"],
   config: [everything],
   session: [everything],
   train: [everything],

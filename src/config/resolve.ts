@@ -112,9 +112,11 @@ export function resolveConfig<C extends Listing = BuiltIn>(
       `${who}: ${freeze} backbone keeps weights that were loaded; give ${describe("model.weights").name} FILE with it`,
     );
   }
-  const evalEvery = run.evalEvery ?? Math.min(run.steps, Math.max(250, Math.round(run.steps / 10)));
+  const steps = method.item.onFeatures && !all.has("steps") ? 1 : run.steps;
+  const evalEvery = run.evalEvery ?? Math.min(steps, Math.max(250, Math.round(steps / 10)));
   return {
     ...run,
+    steps,
     dataset: dataSet.item.name,
     method: method.item.name,
     model: model.item.name,

@@ -5,11 +5,14 @@ import { fixmatch } from "./fixmatch.js";
 import { flexmatch } from "./flexmatch.js";
 import { freematch } from "./freematch.js";
 import { ict } from "./ict.js";
+import { labelPropagation } from "./label-propagation.js";
+import { linearProbe } from "./linear-probe.js";
 import { meanTeacher } from "./mean-teacher.js";
 import { metaPseudoLabels } from "./meta-pseudo-labels.js";
 import type { MethodDefinition } from "./method.js";
 import { mixmatch } from "./mixmatch.js";
 import { piModel } from "./pi-model.js";
+import { prototypes } from "./prototypes.js";
 import { pseudoLabel } from "./pseudo-label.js";
 import { reducedMetaPseudoLabels } from "./reduced-meta-pseudo-labels.js";
 import { selfTraining } from "./self-training.js";
@@ -41,10 +44,13 @@ export {
   flexmatch,
   freematch,
   ict,
+  labelPropagation,
+  linearProbe,
   meanTeacher,
   metaPseudoLabels,
   mixmatch,
   piModel,
+  prototypes,
   pseudoLabel,
   reducedMetaPseudoLabels,
   selfTraining,
@@ -74,6 +80,9 @@ export const packagedMethods = [
   freematch,
   softmatch,
   adamatch,
+  prototypes,
+  linearProbe,
+  labelPropagation,
 ] as const;
 export const methods: readonly MethodDefinition[] = packagedMethods;
 

@@ -50,6 +50,8 @@ export interface Setup {
   readonly numTraining: number;
   readonly totalSteps: number;
   readonly rng: Rng;
+  /** The labeled images: their positions, and their classes as training may see them. */
+  readonly labeled: { readonly rows: Int32Array; readonly y: Int32Array };
   /** Names the training images: what was stored for them by index (a prediction table) is checked against it. */
   readonly dataFingerprint: string;
   /** Positions of the images in the unlabeled stream, for methods that label the whole pool between two steps. */
@@ -107,6 +109,11 @@ export interface MethodDefinition<
    * then not be streamed. Default false.
    */
   readonly needsWholePool?: boolean;
+  /**
+   * Whether it fits a head on the features of a network that stays as it is, all in the first step; `steps` is then 1 unless given.
+   * Default false.
+   */
+  readonly onFeatures?: boolean;
   /** Absolute path of the file that defines it, where it is not the package's own. */
   readonly module?: string;
   /** Whether it asks for agreement between predictions under noise, and does nothing where there is none; default false. */

@@ -76,6 +76,7 @@ export function createSetup(
     numExamples: count + (data.pool?.count ?? 0),
     numLabeled: data.split.labeled.length,
     numTraining: trainedRows(data).length + (data.pool?.count ?? 0),
+    labeled: { rows: data.split.labeled, y: data.split.labeled.map((row) => data.split.y[row]!) },
     totalSteps: config.steps,
     rng: rng.split("method"),
     dataFingerprint: data.fingerprint,

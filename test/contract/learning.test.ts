@@ -108,7 +108,9 @@ describeEngine("two moons, 10 labels", () => {
     expect(untaught).toBeGreaterThan(25); // chance is 50
   });
 
-  for (const { name } of methods.filter((m) => m.usesUnlabeled && ![...confirming, ...fromTable].includes(m.name))) {
+  for (const { name } of methods.filter(
+    (m) => m.usesUnlabeled && !m.onFeatures && ![...confirming, ...fromTable].includes(m.name),
+  )) {
     const limit = share[name] ?? 0.5;
     test(`${name} makes less than ${100 * limit} % of the supervised errors`, async () => {
       const error = await meanError(name);

@@ -77,6 +77,10 @@ export function tinyRun(name: string, options: TinyRunOptions = {}): TinyRun {
     numExamples: EXAMPLES,
     numLabeled: 8,
     numTraining: EXAMPLES,
+    labeled: {
+      rows: Int32Array.from({ length: 8 }, (_, i) => i),
+      y: Int32Array.from({ length: 8 }, (_, i) => i % CLASSES),
+    },
     totalSteps,
     rng: rng.split("method"),
     dataFingerprint: "tiny",

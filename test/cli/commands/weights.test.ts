@@ -43,7 +43,7 @@ describeTraining("fewlabels weights", () => {
 
   test("info FILE: what is in it; a pickle that calls os.system is refused with exit 3, and nothing ran", async () => {
     const info = await fewlabels(["weights", "info", join(made, "averaged.zip.pth"), "--json"]);
-    expect(JSON.parse(info.out)).toMatchObject({ tensors: 13, under: ["model_ema"], network: null });
+    expect(JSON.parse(info.out)).toMatchObject({ tensors: 14, under: ["model_ema"], network: null });
     const folder = temporaryFolder();
     const [bad, proof] = [join(folder, "bad.pth"), join(folder, "proof")];
     const order = `touch ${proof}`;
