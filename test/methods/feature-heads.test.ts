@@ -47,20 +47,19 @@ for (const { name, options, paper } of onFeatures) {
 
     test("a run of one step by default: result, checkpoint, and the same error when it is evaluated again", async () => {
       const given = {
-        dataset: "digits",
-        labels: 40,
+        dataset: "two-moons",
+        labels: 20,
         method: name,
-        model: "convnet-tiny",
+        model: "mlp",
         threads: 1,
         precision: "fp32",
-        "dataset.train": 300,
-        "dataset.test": 100,
       };
       const out = join(folder, name);
       const config = resolveConfig(flatten({ ...given, out }));
       expect(config.steps).toBe(1);
       const { result } = await trainToEnd(config);
-      expect(result!.error).toBeLessThan(75); // of a network with fresh weights; chance is 90
+      // Of a network with fresh weights, where directions tell little; chance is 50.
+      expect(result!.error).toBeLessThan(name === "prototypes" ? 40 : 25);
       expect(existsSync(join(out, "checkpoints", "step-1", "student.safetensors"))).toBe(true);
       expect(JSON.parse(readFileSync(join(out, "result.json"), "utf8")).error).toBe(result!.error);
       expect((await evaluateRun(out, { split: "test" })).result.error).toBe(result!.error);
