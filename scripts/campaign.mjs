@@ -1,5 +1,6 @@
 // Attacks: kills runs at random moments and resumes them, gives parsers damaged inputs, and trains for long.
 //   node scripts/campaign.mjs kill [--times 200] [--seed 1]        kill -9, resume, compare the last checkpoint bit for bit
+//   node scripts/campaign.mjs experiment [--times 10]              kill -9 a whole experiment, go on, compare its table
 //   node scripts/campaign.mjs mutate [--times 10000] [--only NAME] damaged inputs for each parser
 //   node scripts/campaign.mjs memory [--minutes 180]               a run whose resident memory is to stay flat
 // Each appends what it found to --out (default bench/results/campaign.json) and exits with 1 where something is wrong.
@@ -182,6 +183,55 @@ async function kill() {
   record("kill", { times, seed: Number(values.seed), found }, wrong);
 }
 
+/** Whole experiments: killed until they are done, each must end with the table of one that was never killed. */
+async function experiment() {
+  const times = Number(values.times ?? 10);
+  const file = join(scratch, "tiny.yaml");
+  writeFileSync(
+    file,
+    `title: Tiny
+paper: none
+profile: as-is
+settings:
+  { dataset: { name: two-moons, train: 200, test: 200 }, labels: 10, batch: 20, labeledBatch: 10, steps: 300, evalEvery: 100, model: mlp-two-moons }
+rows: { supervised: { method: supervised }, pi-model: { method: pi-model } }
+seeds: { small: [1, 2] }
+`,
+  );
+  /** @param {string} out */
+  const args = (out) => ["experiment", file, "--out", out, "--jobs", "2", "--threads", "1", "--checkpoint-every", "50"];
+  /** All but the times. @param {string} out */
+  const table = (out) =>
+    JSON.stringify(
+      JSON.parse(readFileSync(join(out, "results.json"), "utf8")).arms.map(
+        (/** @type {{ seconds: unknown }} */ { seconds: _, ...rest }) => rest,
+      ),
+    );
+  const straight = join(scratch, "straight");
+  const begun = performance.now();
+  const whole = await fewlabels(args(straight));
+  if (whole.code !== 0) throw new Error(whole.err);
+  const ms = performance.now() - begun;
+  const found = { kills: 0, experiments: 0, differ: 0, killedAtSeconds: /** @type {number[]} */ ([]) };
+  while (found.kills < times) {
+    const out = join(scratch, `killed-${found.experiments}`);
+    let code = null;
+    while (code === null && found.kills < times) {
+      const after = ms * (0.05 + 0.6 * rng.float());
+      ({ code } = await fewlabels(args(out), after));
+      if (code !== null) break;
+      found.kills += 1;
+      found.killedAtSeconds.push(Number((after / 1000).toFixed(2)));
+    }
+    const last = await fewlabels(args(out));
+    if (last.code !== 0) throw new Error(last.err);
+    found.experiments += 1;
+    if (table(out) !== table(straight)) found.differ += 1;
+    console.log(`${found.kills}/${times} kills: ${found.differ ? "DIFFERS" : "equal"}`);
+  }
+  record("experiment", { times, seed: Number(values.seed), found }, found.differ > 0);
+}
+
 /** The same pictures as a folder and as shards. */
 async function picturesAsFolderAndShards() {
   const folder = join(scratch, "pictures");
@@ -298,9 +348,9 @@ function record(what, result, wrong) {
 
 try {
   const [what = ""] = positionals;
-  const attacks = { kill, mutate, memory };
+  const attacks = { kill, experiment, mutate, memory };
   if (!(what in attacks))
-    throw new Error("usage: node scripts/campaign.mjs kill|mutate|memory [--times N] [--minutes N]");
+    throw new Error("usage: node scripts/campaign.mjs kill|experiment|mutate|memory [--times N] [--minutes N]");
   await attacks[/** @type {keyof typeof attacks} */ (what)]();
 } finally {
   rmSync(scratch, { recursive: true, force: true });

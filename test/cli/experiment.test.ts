@@ -112,8 +112,8 @@ describeTraining("fewlabels experiment tune", () => {
   });
 
   it("says what is wrong, and ends with 2", async () => {
-    const none = await fewlabels(["experiment", "tune", "two-moons"]);
-    expect([none.code, none.err]).toEqual([2, expect.stringContaining("two-moons declares no grid")]);
+    const none = await fewlabels(["experiment", "tune", "as-is"]);
+    expect([none.code, none.err]).toEqual([2, expect.stringContaining("as-is declares no grid")]);
     const name = await fewlabels(["experiment", "tune", "mnost"]);
     expect([name.code, name.err]).toEqual([2, expect.stringContaining('Did you mean "mnist"?')]);
   });

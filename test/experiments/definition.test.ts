@@ -2,8 +2,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
-import { findDefinition } from "../../src/experiments/catalog.js";
+import { readConfigFile } from "../../src/config/config-file.js";
+import { findDefinition, readProfile } from "../../src/experiments/catalog.js";
 import { readDefinition } from "../../src/experiments/definition.js";
+import { armsOf } from "../../src/experiments/plan.js";
 import { writeTiny } from "./tiny.js";
 
 const folder = mkdtempSync(join(tmpdir(), "fewlabels-definition-"));
@@ -43,4 +45,13 @@ it.each<[string, (text: string) => string, RegExp]>([
   ["YAML that is none", (text) => `${text}rows: [`, /not valid YAML/],
 ])("%s is named with its file", (_, change, message) => {
   expect(() => read(change)).toThrow(message);
+});
+
+it("the presets' experiment runs the presets", () => {
+  const arms = armsOf(findDefinition("fewlabels/presets"), "small", readProfile("as-is"));
+  for (const { row, column, given } of arms) {
+    const { evalEvery, ...own } = Object.fromEntries(given);
+    const labels = { digits: "digits/100", mnist: "mnist/100", cifar10: "cifar10/1000" }[column.name];
+    expect(own, column.name).toEqual(Object.fromEntries(readConfigFile(`${labels}-${row.name}`).given));
+  }
 });

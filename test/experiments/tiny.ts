@@ -5,7 +5,7 @@ import { join } from "node:path";
 export const tinyText = `
 title: Tiny
 paper: none
-profile: two-moons
+profile: as-is
 seeds: { small: [1, 2] }
 settings:
   dataset: { name: two-moons, train: 200, test: 200 }
