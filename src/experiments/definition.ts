@@ -45,7 +45,7 @@ export interface Published {
   readonly source: string;
 }
 
-/** "`better` has a lower error than `worse`". */
+/** "`better` has a lower error than `worse`": two rows, or two arms ("row/column"). */
 export interface Claim {
   readonly text: string;
   readonly better: string;
@@ -153,8 +153,11 @@ function checkNames({ file, rows, columns, claims, cells, skip, published }: Def
     if (!known[kind].includes(name)) throw new UsageError(unknownName(`${file}: ${where}`, kind, name, known[kind]));
   };
   for (const { better, worse, columns: where = [] } of claims) {
-    check("row", better, "claims");
-    check("row", worse, "claims");
+    for (const side of [better, worse]) {
+      const [row = "", column] = side.split("/");
+      check("row", row, "claims");
+      if (column !== undefined) check("column", column, "claims");
+    }
     for (const column of where) check("column", column, "claims");
   }
   for (const key of [...Object.keys(cells), ...skip]) {

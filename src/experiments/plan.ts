@@ -58,7 +58,7 @@ export function planExperiment(definition: Definition, options: PlanOptions): Pl
   return { definition, scale, out, arms, seeds, runs, ...(profile && { profile }) };
 }
 
-/** All arms in the order of the paper. Later layers win: settings, profile, row, column, cell. */
+/** All arms in the order of the paper. Later layers win: profile, settings, row, column, cell. */
 export function armsOf(
   definition: Definition,
   scale: Scale,
@@ -80,11 +80,10 @@ export function armsOf(
       if (method === undefined) throw new UsageError(`${definition.file}: arm ${key} has no method`);
       const shrunk = profile ? [profile.base, { method }, profile.methods[method] ?? {}] : [];
       const layers = [
+        // What an experiment says of itself holds over the profile.
+        ...shrunk,
         settings.options,
         settings[scale],
-        ...shrunk,
-        // What an experiment says of itself holds over the profile, at small scale too.
-        ...(profile ? [settings.small] : []),
         ...own.slice(1).flatMap((layer) => [layer.options, layer[scale]]),
         overrides,
       ];

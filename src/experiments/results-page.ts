@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { definitionNames, experimentsFolder, findDefinition, readProfile } from "./catalog.js";
 import type { Definition } from "./definition.js";
+import { armsOf, definitionText } from "./plan.js";
 import type { ExperimentResults } from "./results.js";
 import { type Comparison, summarize } from "./summary.js";
 import { comparisonText, tableRows } from "./table.js";
@@ -31,10 +32,12 @@ export function resultsPage(kept: readonly ExperimentResults[], folder = experim
     ...parts.flat(),
     "## Not run",
     "",
-    notRun.length === 0
-      ? "All experiments have results."
-      : `No results yet, at any scale: ${notRun.map((name) => `\`${name}\``).join(", ")}.`,
-    "Their claims are not tested here.",
+    "No results yet, at any scale; their claims are not tested here:",
+    "",
+    ...notRun.map((name) => {
+      const claims = findDefinition(name, folder).claims.map(({ text }) => text);
+      return `- \`${name}\`${claims.length > 0 ? `: ${claims.join("; ")}` : ""}`;
+    }),
     "",
   ].join("\n");
 }
@@ -58,7 +61,8 @@ function part(results: ExperimentResults, definition: Definition, folder: string
   });
   const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
   const [head = [], ...body] = rows;
-  const what = scale === "small" ? `scale small (${readProfile(definition.profile, folder).summary})` : "scale paper";
+  const what = scale === "small" ? `scale small (${results.shrunk ?? "shrunk"})` : "scale paper";
+  const changed = changedSince(results, definition, folder);
   const seconds = results.arms.flatMap((arm) => arm.seconds).reduce((sum, one) => sum + one, 0);
   return [
     `## ${definition.title}`,
@@ -71,9 +75,28 @@ function part(results: ExperimentResults, definition: Definition, folder: string
     "",
     ...summary.comparisons.map((comparison) => `- ${claimText(comparison)}`),
     ...(summary.comparisons.length > 0 ? [""] : []),
+    ...(changed.length > 0 ? [`Settings that have changed since these runs: ${changed.join("; ")}.`, ""] : []),
     ...summary.warnings.flatMap((warning) => [`> ${warning}`, ">"]).slice(0, -1),
     "",
   ];
+}
+
+/** "row/column: option was -> is", for arms whose definition is another one today. */
+function changedSince({ arms, scale }: ExperimentResults, definition: Definition, folder: string): string[] {
+  const today = armsOf(definition, scale, scale === "small" ? readProfile(definition.profile, folder) : undefined);
+  return arms.flatMap(({ row, column, options }) => {
+    const arm = today.find(({ key }) => key === `${row}/${column}`);
+    if (!arm || Object.keys(options).length === 0) return [];
+    const now = new Map(Object.entries(JSON.parse(definitionText(arm.given)) as Record<string, unknown>));
+    const keys = [...new Set([...Object.keys(options), ...now.keys()])];
+    const differing = keys.filter((key) => String(options[key]) !== String(now.get(key)));
+    const say = (value: unknown) => (value === undefined ? "the default" : String(value));
+    return differing.length === 0
+      ? []
+      : [
+          `${row}/${column}: ${differing.map((key) => `${key} ${say(options[key])} -> ${say(now.get(key))}`).join(", ")}`,
+        ];
+  });
 }
 
 function claimText(comparison: Comparison): string {

@@ -26,6 +26,8 @@ export interface ArmResult {
 export interface ExperimentResults {
   readonly experiment: string;
   readonly scale: Scale;
+  /** How scale small shrank it when it ran, in words. */
+  readonly shrunk?: string;
   readonly seeds: readonly number[];
   readonly arms: readonly ArmResult[];
   /** Arms of the definition of which nothing is finished, "row/column". */
@@ -74,6 +76,7 @@ export function collectResults(plan: Plan): ExperimentResults {
   return {
     experiment: plan.definition.name,
     scale: plan.scale,
+    ...(plan.profile && { shrunk: plan.profile.summary }),
     seeds: plan.seeds,
     arms: results.filter(({ errors }) => errors.length > 0),
     missing: results.filter(({ errors }) => errors.length === 0).map(({ row, column }) => `${row}/${column}`),

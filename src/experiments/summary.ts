@@ -52,11 +52,17 @@ export function summarize(definition: Definition, results: ExperimentResults): S
       };
     }),
   );
-  const comparisons = claims.flatMap((claim) =>
-    columns
+  const comparisons = claims.flatMap((claim) => {
+    const [better, worse] = [claim.better.split("/"), claim.worse.split("/")];
+    if (better[1] !== undefined && worse[1] !== undefined) {
+      const label = (name = "") => columns.find((column) => column.name === name)?.label ?? name;
+      const where = `${label(better[1])} against ${label(worse[1])}`;
+      return [compare(claim, where, armOf(better[0]!, better[1]), armOf(worse[0]!, worse[1]))];
+    }
+    return columns
       .filter(({ name }) => claim.columns?.includes(name) ?? true)
-      .map((column) => compare(claim, column, armOf(claim.better, column.name), armOf(claim.worse, column.name))),
-  );
+      .map(({ name }) => compare(claim, name, armOf(claim.better, name), armOf(claim.worse, name)));
+  });
   const present = ({ onlyAt }: RowOrColumn) => (onlyAt ?? results.scale) === results.scale;
   return {
     unit,
@@ -74,7 +80,7 @@ export function summarize(definition: Definition, results: ExperimentResults): S
 /** `seen`: over three seeds or more the mean difference has the claimed sign and its 95 % interval leaves 0 out; `leaning`: the sign alone. */
 function compare(
   claim: Claim,
-  { name: column }: RowOrColumn,
+  column: string,
   better: ArmResult | undefined,
   worse: ArmResult | undefined,
 ): Comparison {

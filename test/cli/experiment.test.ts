@@ -52,6 +52,11 @@ describeTraining("fewlabels experiment", () => {
     expect(statSync(join(place, "result.json")).mtimeMs).toBe(before);
     expect(lastJson(again.out)).toMatchObject({ experiment: expect.any(String), summary: { unit: "error" } });
 
+    const collected = await fewlabels(run("whole", "--collect", "--seeds", "1,2,3"));
+    expect(collected.code).toBe(0);
+    expect(collected.out).toContain("not all seeds are done: supervised/all 2 of 3");
+    expect(existsSync(join(folder, "whole/arms/supervised/all/seed-3"))).toBe(false);
+
     const changed = await fewlabels(run("whole", "--only", "supervised", "--seeds", "1", "--steps", "310"));
     expect(changed.code).toBe(0);
     expect(existsSync(`${place}.replaced-1/result.json`)).toBe(true);

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { findDefinition } from "../../src/experiments/catalog.js";
+import { findDefinition, readProfile } from "../../src/experiments/catalog.js";
+import { armsOf, definitionText } from "../../src/experiments/plan.js";
 import type { ExperimentResults } from "../../src/experiments/results.js";
 import { keptResults, resultsPage } from "../../src/experiments/results-page.js";
 import { summarize } from "../../src/experiments/summary.js";
@@ -61,6 +62,17 @@ describe("what became of the claims", () => {
     ).toBe("leaning");
   });
 
+  it("two settings of one row can be compared", () => {
+    const arm = { ...results({ "mean-teacher": [20, 21, 22] }).arms[0]!, row: "mean-teacher" };
+    const arms = [
+      { ...arm, column: "0", errors: [20, 21, 22] },
+      { ...arm, column: "1", errors: [25, 26.5, 27] },
+    ];
+    const given = { ...results({}), experiment: "mean-teacher/figure-4f", arms };
+    const { comparisons } = summarize(findDefinition("mean-teacher/figure-4f"), given);
+    expect(comparisons.map(({ column, verdict }) => [column, verdict])).toEqual([["0 against 1", "seen"]]);
+  });
+
   it("only seeds that both arms have are compared", () => {
     const [, , , last] = summarize(
       findDefinition("mean-teacher/table-2"),
@@ -78,7 +90,20 @@ describe("docs/results.md", () => {
     expect(page).toMatch(
       /Mean Teacher has a lower error than supervised training \(4000\): seen; errors 31\.00 and 41\.33 %/,
     );
-    expect(page).toMatch(/No results yet, at any scale: `fixmatch\/cifar10`/);
+    expect(page).toMatch(/- `fixmatch\/cifar10`: FixMatch has a lower error than Pseudo-Label; /);
+  });
+
+  it("names settings that are others today", () => {
+    const kept = results({ "mean-teacher": [30, 31, 32] });
+    const [arm] = armsOf(findDefinition("mean-teacher/table-2"), "small", readProfile("cifar10")).filter(
+      ({ key }) => key === "mean-teacher/4000",
+    );
+    const today = JSON.parse(definitionText(arm!.given));
+    const withOptions = (options: Record<string, unknown>) => ({ ...kept, arms: [{ ...kept.arms[0]!, options }] });
+    expect(resultsPage([withOptions(today)])).not.toContain("have changed since");
+    expect(resultsPage([withOptions({ ...today, steps: 77 })])).toContain(
+      `Settings that have changed since these runs: mean-teacher/4000: steps 77 -> ${today.steps}.`,
+    );
   });
 
   it("is what its command makes of the kept files", () => {

@@ -4,10 +4,11 @@ import { join } from "node:path";
 import { runOptions } from "../../config/run-options.js";
 import { writeWhole } from "../../files/write-whole.js";
 import { boolean } from "../../options.js";
+import type { Curve } from "../../report/read-run.js";
 import type { EvaluationEvent, RunResult } from "../../run/events.js";
 import { type DemoOptions, demoFacts, demoRuns } from "../../train/demo.js";
 import { defineCommand } from "../command.js";
-import { type Curve, reportPage } from "../demo-report.js";
+import { reportPage } from "../demo-report.js";
 import { count, duration, percent, table } from "../format.js";
 import { print, printError } from "../output.js";
 import { Progress } from "../progress.js";
@@ -56,12 +57,15 @@ async function demoCommand(options: DemoOptions, json: boolean): Promise<void> {
     }
     if (outcome.trouble) throw outcome.trouble;
     const { result } = outcome;
-    const curve = evaluations.map(({ step, test }) => [step, test![result.predictor]!.error] as const);
+    const curve = {
+      steps: evaluations.map(({ step }) => step),
+      values: evaluations.map(({ test }) => test![result.predictor]!.error),
+    };
     done.push({ method: config.method, result, curve });
   }
   const report = join(folder, "report.html");
   mkdirSync(folder, { recursive: true });
-  writeWhole(report, reportPage(done.map(({ result, curve }) => ({ result, curve }))));
+  writeWhole(report, await reportPage(done.map(({ result, curve }) => ({ result, curve }))));
   if (json) print(JSON.stringify({ runs: done.map(({ result }) => result), report }));
   else print(...summary(done, report, (performance.now() - started) / 1000));
 }

@@ -33,6 +33,7 @@ const options = {
   out: text(undefined, { doc: "folder of runs and results (default: runs/experiments/NAME-SCALE)" }),
   dryRun: boolean(false, { doc: "print every arm's hyper-parameters and what the whole will cost; train nothing" }),
   timing: boolean(true, { doc: "with --dry-run: time a few steps of every arm" }),
+  collect: boolean(false, { doc: "train nothing: table and report of what is finished, also while it runs elsewhere" }),
   save: text(undefined, { doc: "also write the results as one small JSON file into this folder" }),
   json: boolean(false, { doc: "print results and statistics as one JSON line at the end; progress goes to stderr" }),
 } as const;
@@ -77,7 +78,8 @@ async function experimentCommand(name: string, values: Options, given: Given, ca
     await dryRun(plan, threads, values);
     return;
   }
-  const interrupted = await runWithProgress(plan.runs, { jobs: values.jobs, threads, json: values.json });
+  const interrupted =
+    !values.collect && (await runWithProgress(plan.runs, { jobs: values.jobs, threads, json: values.json }));
   const results = collectResults(plan);
   const summary = summarize(definition, results);
   const { writeOutputs } = await import("../../../experiments/outputs.js"); // plots: half of the time a command takes to start

@@ -1,0 +1,38 @@
+import { expect, it } from "vitest";
+import { findDefinition, readProfile } from "../../src/experiments/catalog.js";
+import { armsOf } from "../../src/experiments/plan.js";
+
+const armOf = (name: string, key: string, scale: "paper" | "small") => {
+  const definition = findDefinition(name);
+  const profile = scale === "small" ? readProfile(definition.profile) : undefined;
+  return Object.fromEntries(armsOf(definition, scale, profile).find((arm) => arm.key === key)!.given);
+};
+
+it("what an experiment says for both scales holds over the profile: noisy labels are all the labels", () => {
+  expect(readProfile("mnist").base).toMatchObject({ labels: 100 });
+  expect(armOf("temporal-ensembling/noisy-labels", "supervised/50", "small")).toMatchObject({
+    labels: "all",
+    labelNoise: 50,
+    dataset: "mnist",
+  });
+});
+
+it("at paper scale every published hyper-parameter is there, at small scale the profile's", () => {
+  expect(armOf("mean-teacher/table-2", "mean-teacher/4000", "paper")).toMatchObject({
+    steps: 150_000,
+    batch: 100,
+    normalize: "gcn-zca",
+    "optimizer.warmupSteps": 40_000,
+    "method.consistencyWeight": 100,
+    "method.scaleByLabels": true,
+  });
+  const small = armOf("mean-teacher/table-2", "mean-teacher/4000", "small");
+  expect(small).toMatchObject({ steps: readProfile("cifar10").base.steps, labels: 4000 });
+  expect(small["method.scaleByLabels"]).toBeUndefined();
+});
+
+it("a column that reads the runs of another has no runs of its own", () => {
+  const keys = armsOf(findDefinition("uda/imagenet"), "paper", undefined).map(({ key }) => key);
+  expect(keys).toContain("uda/top-1");
+  expect(keys).not.toContain("uda/top-5");
+});
