@@ -1,23 +1,27 @@
 // Every reader of files from outside, with an undamaged input: what `campaign.mjs mutate` damages.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import {
   catalog,
   decodeImage,
   decodeSafetensors,
-  encodeImage,
+  decodeTorchFile,
   encodePixmap,
+  findManifest,
   flatten,
   parseCifarRecords,
   parseConfig,
   parseIdx,
   parseLabelFile,
   parseMat5,
+  plainNames,
   readCheckpoint,
   readLabelText,
   resolveConfig,
   TarFile,
   TarWriter,
+  unpickle,
   writeCheckpoint,
   writeSafetensors,
 } from "fewlabels/internal";
@@ -52,7 +56,23 @@ export async function parsers(scratch) {
   for (const [name, content] of Object.entries({ "a.cls": "1", "a.txt": "x".repeat(700), "b.cls": "0" }))
     writer.add(name, text(content));
   writer.finish();
-  const png = await encodeImage(pixels, { width: 8, height: 8, channels: 3 }, "png");
+  const goodState = state();
+  const reference = (/** @type {string} */ name) =>
+    fileURLToPath(new URL(`../../test/reference/torch-files/${name}`, import.meta.url));
+  const sharp = (await import("sharp")).default;
+  const raw = () => sharp(pixels, { raw: { width: 8, height: 8, channels: 3 } });
+  const encoded = {
+    PNG: new Uint8Array(await raw().png().toBuffer()),
+    JPEG: new Uint8Array(await raw().jpeg().toBuffer()),
+    GIF: new Uint8Array(await raw().gif().toBuffer()),
+    TIFF: new Uint8Array(await raw().tiff().toBuffer()),
+    WebP: new Uint8Array(await raw().webp().toBuffer()),
+  };
+  // What a picture's bytes hold is an answer, not an error: told apart here as for the other readers.
+  const pictureOf = async (/** @type {Uint8Array} */ bytes) => {
+    const decoded = await decodeImage(bytes, decoding);
+    if ("reason" in decoded) throw Object.assign(new Error(decoded.reason), { exitCode: 3 });
+  };
   const configuration = {
     dataset: "digits",
     labels: 20,
@@ -125,12 +145,38 @@ export async function parsers(scratch) {
         return readCheckpoint(join(scratch, "step-3"));
       },
     },
-    { name: "picture, PNG", whole: png, parse: (bytes) => decodeImage(bytes, decoding) },
     {
-      name: "picture, pixmap",
-      whole: encodePixmap({ width: 8, height: 8, channels: 3, pixels }),
-      parse: (bytes) => decodeImage(bytes, decoding),
+      name: "checkpoint, model.safetensors",
+      whole: readFileSync(join(scratch, "step-3", "model.safetensors")),
+      parse(bytes) {
+        writeFileSync(join(scratch, "step-3", "state.json"), goodState);
+        writeFileSync(join(scratch, "step-3", "model.safetensors"), bytes);
+        return readCheckpoint(join(scratch, "step-3"));
+      },
     },
+    ...["zip", "stream"].map((form) => ({
+      name: `torch file, ${form}`,
+      whole: new Uint8Array(readFileSync(reference(`plain.${form}.pth`))),
+      parse: (/** @type {Uint8Array} */ bytes) => decodeTorchFile(bytes, "x.pth"),
+    })),
+    ...[2, 4].map((protocol) => ({
+      name: `pickle, protocol ${protocol}`,
+      whole: new Uint8Array(readFileSync(reference(`numpy.protocol${protocol}.pkl`))),
+      parse: (/** @type {Uint8Array} */ bytes) => unpickle(bytes, { who: "x.pkl", names: plainNames }),
+    })),
+    {
+      name: "manifest of shards",
+      whole: text(
+        JSON.stringify({ classes: ["cat", "dog"], format: "png", parts: { labeled: { shards: 1, count: 2 } } }),
+      ),
+      parse(bytes) {
+        at("pack.json", bytes);
+        return findManifest(join(scratch, "pack-labeled-000000.tar"));
+      },
+    },
+    ...Object.entries({ ...encoded, pixmap: encodePixmap({ width: 8, height: 8, channels: 3, pixels }) }).map(
+      ([format, whole]) => ({ name: `picture, ${format}`, whole, parse: pictureOf }),
+    ),
   ];
 }
 

@@ -127,7 +127,7 @@ function readTable(content: string, file: string, separator: string): Omit<Label
   const [nameAt, labelAt] = [columns.indexOf("file"), columns.indexOf("label")];
   if (nameAt < 0 || labelAt < 0) {
     throw new DataError(
-      `${file}:${header!.line}: expected a header with "file" and "label", found "${shown(header!.fields.join(","))}"`,
+      `${file}:${header!.line}: expected a header with "file" and "label", found "${shown(header!.fields.join(","))}". Rename the columns that hold them`,
     );
   }
   const rows = records.map(({ line, fields }) => {

@@ -74,7 +74,7 @@ describe("parseLabelFile", () => {
     ["0 cat\n\n1 dgo", /labels\.txt:3: unknown class "dgo"\. Did you mean "dog"\?/],
     ["0 cat\n0 dog", /labels\.txt:2: image "0" is labeled "dog" here and "cat" on line 1/],
     ["cat", /labels\.txt:1: expected "name label", found "cat"/],
-    ["image,class\n0,cat", /labels\.txt:1: expected a header with "file" and "label"/],
+    ["image,class\n0,cat", /labels\.txt:1: expected a header with "file" and "label".*, found "image,class".*rename/i],
     ["file,label\n0,cat,x", /labels\.txt:2: expected 2 fields as in the header, found 3/],
     ['file,label\n0,"cat', /labels\.txt:2: a quote that opens here is never closed/],
     ['file,label\n"0\n1",cat', /labels\.txt:2: no training image/],

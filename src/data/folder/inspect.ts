@@ -35,6 +35,8 @@ export interface FolderReport {
   readonly misnamed: readonly string[];
   /** Rows of the labels file that training refuses: no such picture, no such class, two labels. */
   readonly badRows: readonly string[];
+  /** Classes with fewer than two different pictures where no test folder is, which training refuses. */
+  readonly tooFew: readonly string[];
   readonly remarks: readonly string[];
 }
 
@@ -97,6 +99,7 @@ export async function inspectFolder(dir: string, options: LayoutOptions = {}): P
     damaged: layout.files.flatMap(({ name }, i) => (damage.has(i) ? [{ file: name, reason: damage.get(i)! }] : [])),
     misnamed: misnamed.sort(),
     badRows: problems,
+    tooFew: layout.hasTest ? [] : classes.flatMap(({ name, train }, k) => fewPictures(name, train, k, readable)),
     remarks: layout.remarks,
   };
 }
@@ -121,6 +124,12 @@ function lookUp({ files, roots, classes }: FolderLayout, { rows }: LabelTable, l
     }
   }
   return { given, problems };
+}
+
+function fewPictures(name: string, train: number, k: number, readable: readonly Known[]): string[] {
+  const different = new Set(readable.flatMap(({ label, hash }) => (label === k ? [hash] : []))).size;
+  if (different > 1) return [];
+  return [`${name}: ${different} ${train > 1 ? "different " : ""}picture${different === 1 ? "" : "s"}`];
 }
 
 function rangeOf(values: readonly number[]): Range {

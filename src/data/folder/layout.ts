@@ -9,6 +9,7 @@ import { shownName } from "../../files/names.js";
 import { isFolder, listFolders, listImages } from "../../images/image-files.js";
 import { byNumberOrName, classByName, classReader, composed, hint } from "../../labels/class-names.js";
 import { type LabelRow, type LabelTable, readLabelTable, readLabelText } from "../../labels/label-rows.js";
+import { levelAdvice, tableAdvice } from "./advice.js";
 import { slashed } from "./finder.js";
 import { annotationsName, findSplits, hasAnnotations, type SplitOptions, type Splits, testNames } from "./splits.js";
 
@@ -65,7 +66,7 @@ function classLayout(
 ): FolderLayout {
   const classes = folders.map(shownName);
   const loose = listImages(root, false).files;
-  checkFolders(root, classes, loose.length);
+  checkFolders(root, folders, loose.length);
   if (unclear !== undefined) {
     const path = shownName(join(dir, unclear));
     throw new DataError(
@@ -108,16 +109,17 @@ function classLayout(
   };
 }
 
-function checkFolders(root: string, classes: readonly string[], loose: number): void {
+function checkFolders(root: string, folders: readonly string[], loose: number): void {
+  const classes = folders.map(shownName);
   if (classes.length === 0) {
     const found = loose > 0 ? `${loose} pictures but no class folders` : "no pictures in class folders";
     throw new DataError(
-      `folder: no labels: found ${found} in ${root}. Put labeled pictures into ${join(root, "<class>")}, a folder for each class, or give --labels FILE with "file,label"`,
+      `folder: no labels: found ${found} in ${root}. Put labeled pictures into ${join(root, "<class>")}, a folder for each class, or ${tableAdvice(root) ?? 'give --labels FILE with "file,label"'}`,
     );
   }
   if (classes.length === 1) {
     throw new DataError(
-      `folder: found one class only, "${classes[0]}", in ${root}; a classifier needs two. Is --data one level too high or too low?`,
+      `folder: found one class only, "${classes[0]}", in ${root}; a classifier needs two. ${levelAdvice(join(root, folders[0]!)) ?? tableAdvice(root) ?? "Is --data one level too high or too low?"}`,
     );
   }
   const twice = classes.find((name, k) => classes.findIndex((other) => composed(other) === composed(name)) !== k);

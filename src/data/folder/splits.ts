@@ -13,6 +13,7 @@ const trainNames = ["train", "training"];
 const unlabeledNames = ["unlabeled", "unlabelled"];
 /** In the order in which one of several is chosen. */
 export const testNames = ["test", "testing", "val", "valid", "validation"];
+export const splitNames: readonly string[] = [...trainNames, ...testNames];
 /** Words that may as well be classes (a valid and a forged note; a car and a train). */
 const alsoClasses = ["train", "training", "valid"];
 /** Tiny-ImageNet's labels of its test folder, as it is unpacked. */

@@ -53,4 +53,19 @@ describe("inspectFolder", () => {
       { file: "unlabeled/empty.png", reason: "the file is empty" },
     ]);
   });
+
+  it("names classes that training refuses because nothing would be left to test with", async () => {
+    const files = {
+      "a/1.png": gray(1),
+      "a/2.png": gray(2),
+      "b/1.png": gray(3),
+      "c/1.png": gray(4),
+      "c/2.png": gray(4),
+    };
+    const { dir, remove: removeSmall } = await pictureFolder(files);
+    const small = await inspectFolder(dir);
+    removeSmall();
+    expect(small.tooFew).toEqual(["b: 1 picture", "c: 1 different picture"]);
+    expect(report.tooFew).toEqual([]); // it has a test folder
+  });
 });

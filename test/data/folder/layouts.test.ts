@@ -155,6 +155,29 @@ describe("known layouts, whatever their case", () => {
     );
   });
 
+  it.each<[string, Files, RegExp]>([
+    [
+      "one level too high",
+      { ...some("pets/train/a"), ...some("pets/train/b") },
+      /It holds "train" with pictures: give --data \S*pets$/,
+    ],
+    ["two levels too high", { ...some("x/pets/a"), ...some("x/pets/b") }, /--data \S*x.pets$/],
+    [
+      "pictures in one folder and their labels in a table beside it",
+      { ...some("images"), "images.csv": "image,class\n0.png,a\n" },
+      /images\.csv lies there: if it says .* give --labels \S*images\.csv$/,
+    ],
+    [
+      "loose pictures beside their table",
+      { "1.png": flat([1, 2, 3]), "2.png": flat([1, 2, 4]), "labels.tsv": "file\tlabel\n1.png\ta\n2.png\tb\n" },
+      /labels\.tsv lies there: .* give --labels \S*labels\.tsv$/,
+    ],
+    ["one class alone", some("cat"), /one class only, "cat".*a classifier needs two/],
+  ])("%s: the message names what to give", async (_, files, message) => {
+    const dir = await make(files);
+    expect(() => scanFolder(dir)).toThrow(message);
+  });
+
   it("runs in the data folder are passed over, also after the first run", async () => {
     const dir = await make({ ...some("a"), ...some("b") });
     const before = await load(dir);

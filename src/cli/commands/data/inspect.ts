@@ -44,6 +44,10 @@ export function reportLines(report: FolderReport): string[] {
       "damaged files, left out of training",
       report.damaged.map(({ file, reason }) => `${file}: ${reason}`),
     ),
+    ...section(
+      "classes that training refuses: each needs a picture to train on and another to test with",
+      report.tooFew,
+    ),
     ...section("rows of the labels file that training refuses", report.badRows),
     ...section(
       "one picture with two labels, which training refuses",
