@@ -13,6 +13,8 @@ export { dataSets, findDataSet } from "./data/index.js";
 export { findManifest } from "./data/shards/manifest.js";
 export { folderItems, packShards, ShardWriter } from "./data/shards/pack.js";
 export { FewlabelsError } from "./errors.js";
+export { definitionNames, findDefinition } from "./experiments/catalog.js";
+export { armsOf } from "./experiments/plan.js";
 export { keptResults, resultsPage } from "./experiments/results-page.js";
 export { parseIdx } from "./files/idx.js";
 export { parseMat5 } from "./files/mat5.js";

@@ -1,5 +1,5 @@
 /** docs/results.md from the files in experiments/results: what was run, where and when, and what became of every claim. */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { definitionNames, experimentsFolder, findDefinition, readProfile } from "./catalog.js";
 import type { Definition } from "./definition.js";
@@ -29,6 +29,8 @@ export function resultsPage(kept: readonly ExperimentResults[], folder = experim
     "Errors at scale `small` are not the papers' numbers: networks, sets and steps are shrunk, for all arms of a table equally. What they can show is the order.",
     "A claim is *seen* if over three seeds or more the 95 % interval of the paired difference leaves 0 out.",
     "",
+    ...remarksOf(folder),
+    ...verdictsOf(kept, folder),
     ...parts.flat(),
     "## Not run",
     "",
@@ -40,6 +42,28 @@ export function resultsPage(kept: readonly ExperimentResults[], folder = experim
     }),
     "",
   ].join("\n");
+}
+
+/** What a person says of the results: `results/remarks.md`. */
+function remarksOf(folder: string): string[] {
+  const file = join(folder, "results/remarks.md");
+  return existsSync(file) ? [readFileSync(file, "utf8").trim(), ""] : [];
+}
+
+/** The claims that were tested, by what became of them. */
+function verdictsOf(kept: readonly ExperimentResults[], folder: string): string[] {
+  const all = kept.flatMap((results) => {
+    const definition = findDefinition(results.experiment, folder);
+    return summarize(definition, results).comparisons.map((comparison) => ({ name: definition.name, comparison }));
+  });
+  const words = { seen: "Seen", leaning: "Seen in the mean, not beyond chance", "not seen": "Not seen" } as const;
+  const lines = Object.entries(words).flatMap(([verdict, word]) => {
+    const some = all.filter(({ comparison }) => comparison.verdict === verdict);
+    if (some.length === 0) return [];
+    const items = some.map(({ name, comparison: { claim, column } }) => `${claim.text} (\`${name}\`, ${column})`);
+    return [`- **${word}**: ${items.join("; ")}.`];
+  });
+  return lines.length === 0 ? [] : ["## What was seen of the papers' claims", "", ...lines, ""];
 }
 
 function part(results: ExperimentResults, definition: Definition, folder: string): string[] {

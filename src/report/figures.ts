@@ -1,6 +1,6 @@
 /** The plots of reports, in the forms of the papers: dots with intervals, curves with bands, sensitivity, decision regions. */
 import * as Plot from "@observablehq/plot";
-import { spreadOf } from "../statistics.js";
+import { type Spread, spreadOf } from "../statistics.js";
 import { type Figure, renderPlot } from "./plot.js";
 import type { Curve } from "./read-run.js";
 
@@ -19,8 +19,8 @@ export function dotFigure(name: string, title: string, unit: string, dots: reado
   const columns = [...new Set(dots.map(({ column }) => column))];
   const measured = dots.filter(({ values }) => values.length > 0);
   const means = measured.map(({ row, column, values }) => {
-    const { mean, half95 } = spreadOf(values);
-    return { row, column, mean, ...intervalOf(mean, half95) };
+    const spread = spreadOf(values);
+    return { row, column, mean: spread.mean, ...intervalOf(spread) };
   });
   const seeds = measured.flatMap(({ row, column, values }) => values.map((value) => ({ row, column, value })));
   const printed = dots.flatMap(({ row, column, published }) =>
@@ -32,7 +32,7 @@ export function dotFigure(name: string, title: string, unit: string, dots: reado
     height: 84 + 26 * rows.length,
     marginLeft: left,
     marginBottom: 44,
-    x: { label: unit, grid: true, nice: true, inset: 8 },
+    x: { label: unit, grid: true, nice: true, inset: 8, ticks: 4 },
     y: { domain: rows, label: null },
     fx: { domain: columns, label: null, padding: 0.08 },
     marks: [
@@ -55,9 +55,9 @@ export function dotFigure(name: string, title: string, unit: string, dots: reado
   return { name, title, svg };
 }
 
-/** Percentages stay between 0 and 100; one seed has no interval. */
-function intervalOf(mean: number, half: number): { low: number; high: number } {
-  if (Number.isNaN(half)) return { low: mean, high: mean };
+/** Percentages stay between 0 and 100. Under three seeds none is drawn: two points say more than an interval 18 times their distance. */
+function intervalOf({ mean, half95: half, n }: Spread): { low: number; high: number } {
+  if (n < 3) return { low: mean, high: mean };
   return { low: Math.max(0, mean - half), high: Math.min(100, mean + half) };
 }
 
@@ -93,7 +93,11 @@ export function curveFigure(
       marginRight: 24,
       marginBottom: 44,
       x: { label: "step", ticks: 3 },
-      y: { label: y.label, grid: true, ...(y.log ? { type: "log" as const, ticks: 5 } : { zero: true }) },
+      y: {
+        label: y.label,
+        grid: true,
+        ...(y.log ? { type: "log" as const, ticks: logTicks(banded), tickFormat: String } : { zero: true }),
+      },
       fx: { domain: facets, label: null, padding: 0.1 },
       marks: [
         Plot.frame({ stroke: "#bbb" }),
@@ -104,6 +108,24 @@ export function curveFigure(
     [...new Set(all.map(({ series }) => series))],
   );
   return { name, title, svg };
+}
+
+/** Values that get a label on a logarithmic axis: 1, 2 and 5 times the powers of ten; within a decade, equal steps. */
+export function logTicks(bands: readonly { readonly low: number; readonly high: number }[]): number[] {
+  const [least, most] = [Math.min(...bands.map(({ low }) => low)), Math.max(...bands.map(({ high }) => high))];
+  if (!(least > 0 && most > least)) return [];
+  const power = (value: number) => 10 ** Math.floor(Math.log10(value));
+  const nice = (from: number) => [1, 2, 5, 10].map((factor) => Number((factor * power(from)).toPrecision(3)));
+  if (most / least < 5) {
+    const step = nice((most - least) / 5).find((one) => one >= (most - least) / 6)!;
+    const first = Math.ceil(least / step);
+    return Array.from({ length: Math.max(0, Math.floor(most / step) - first + 1) }, (_, i) =>
+      Number((step * (first + i)).toPrecision(6)),
+    );
+  }
+  const ticks: number[] = [];
+  for (let p = power(least); p <= most; p *= 10) ticks.push(...nice(p).slice(0, 3));
+  return ticks.filter((one) => one >= least && one <= most);
 }
 
 /** Mean and one standard deviation at each step that all curves have. */
@@ -134,8 +156,8 @@ export function sensitivityFigure(
   const place = ({ x, column }: Setting) => (named ? column : (x ?? Number(column)));
   const measured = settings.filter(({ values }) => values.length > 0);
   const means = measured.map((setting) => {
-    const { mean, half95 } = spreadOf(setting.values);
-    return { series: setting.row, x: place(setting), mean, ...intervalOf(mean, half95) };
+    const spread = spreadOf(setting.values);
+    return { series: setting.row, x: place(setting), mean: spread.mean, ...intervalOf(spread) };
   });
   const seeds = measured.flatMap((setting) =>
     setting.values.map((value) => ({ series: setting.row, x: place(setting), value })),

@@ -16,7 +16,8 @@ export const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#
 
 export const colorOf = (i: number): string => COLORS[i % COLORS.length]!;
 
-const LEGEND_HEIGHT = 26;
+/** Of a line of the legend. */
+const LEGEND_LINE = 22;
 
 export interface PlotSettings extends Plot.PlotOptions {
   readonly width: number;
@@ -29,7 +30,8 @@ export function renderPlot(options: PlotSettings, series: readonly string[] = []
   const scale = { domain: [...series], range: series.map((_, i) => colorOf(i)) };
   const plot = draw({ ...options, ...(series.length > 0 && { color: scale }) });
   if (!shown) return plot;
-  return stacked([legendOf(series, options.width), plot], options.width, [LEGEND_HEIGHT, options.height]);
+  const legend = legendOf(series, options.width);
+  return stacked([legend.svg, plot], options.width, [legend.height, options.height]);
 }
 
 function draw(options: PlotSettings): string {
@@ -41,26 +43,29 @@ function draw(options: PlotSettings): string {
   return svg.outerHTML;
 }
 
-/** A row of dots with names, spread by the length of the names. */
-function legendOf(series: readonly string[], width: number): string {
-  let at = 0;
+/** Dots with names in as many lines as they need. */
+function legendOf(series: readonly string[], width: number): { svg: string; height: number } {
+  let [at, line] = [12, 0];
   const places = series.map((name, i) => {
-    const place = { name, x: at, color: colorOf(i) };
-    at += 30 + 7.2 * name.length;
+    const room = 30 + 7.2 * name.length;
+    if (at + room > width && at > 12) [at, line] = [12, line + 1];
+    const place = { name, x: at, y: LEGEND_LINE * (line + 0.6), color: colorOf(i) };
+    at += room;
     return place;
   });
-  const room = Math.max(width, at + 20);
-  return draw({
+  const height = LEGEND_LINE * (line + 1) + 4;
+  const svg = draw({
     width,
-    height: LEGEND_HEIGHT,
+    height,
     margin: 0,
-    x: { domain: [-12, room - 12], range: [0, width], axis: null },
-    y: { domain: [0, 1], axis: null },
+    x: { domain: [0, width], range: [0, width], axis: null },
+    y: { domain: [0, height], range: [0, height], axis: null },
     marks: [
-      Plot.dot(places, { x: "x", y: 0.4, fill: "color", r: 5 }),
-      Plot.text(places, { x: "x", y: 0.4, text: "name", dx: 10, textAnchor: "start", fill: "currentColor" }),
+      Plot.dot(places, { x: "x", y: "y", fill: "color", r: 5 }),
+      Plot.text(places, { x: "x", y: "y", text: "name", dx: 10, textAnchor: "start", fill: "currentColor" }),
     ],
   });
+  return { svg, height };
 }
 
 function stacked(parts: readonly string[], width: number, heights: readonly number[]): string {

@@ -90,6 +90,9 @@ describe("docs/results.md", () => {
     expect(page).toMatch(
       /Mean Teacher has a lower error than supervised training \(4000\): seen; errors 31\.00 and 41\.33 %/,
     );
+    expect(page).toMatch(
+      /- \*\*Seen\*\*: Mean Teacher has a lower error than supervised training \(`mean-teacher\/table-2`, 4000\)\./,
+    );
     expect(page).toMatch(/- `fixmatch\/cifar10`: FixMatch has a lower error than Pseudo-Label; /);
   });
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, describe, expect, it } from "vitest";
-import { curveFigure, dotFigure, regionFigure, sensitivityFigure } from "../../src/report/figures.js";
+import { curveFigure, dotFigure, logTicks, regionFigure, sensitivityFigure } from "../../src/report/figures.js";
 import { htmlPage } from "../../src/report/page.js";
 import { pngOf } from "../../src/report/plot.js";
 import { readRun, thin } from "../../src/report/read-run.js";
@@ -161,5 +161,45 @@ describe("plots", () => {
       steps: [2, 4, 5],
       values: [3, 7, 9],
     });
+  });
+});
+
+describe("axes and legends", () => {
+  it.each([
+    [
+      [44, 71],
+      [45, 50, 55, 60, 65, 70],
+    ],
+    [
+      [0.02, 3],
+      [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2],
+    ],
+    [
+      [5, 90],
+      [5, 10, 20, 50],
+    ],
+  ])("a logarithmic axis over %j has labels %j", ([low, high], ticks) => {
+    expect(logTicks([{ low: low!, high: high! }])).toEqual(ticks);
+  });
+
+  it("a legend takes another line where its names do not fit", () => {
+    const curve = { steps: [1, 2], values: [3, 4] };
+    const figureOf = (names: readonly string[]) =>
+      curveFigure(
+        "a",
+        "a",
+        names.map((series) => ({ series, facet: "f", curves: [curve] })),
+        { label: "y" },
+      );
+    const heightOf = (svg: string) => Number(/^<svg[^>]*height="(\d+)"/.exec(svg)?.[1]);
+    const long = Array.from({ length: 8 }, (_, i) => `a method with a long name ${i}`);
+    expect(heightOf(figureOf(long).svg)).toBeGreaterThan(heightOf(figureOf(["a", "b"]).svg) + 40);
+  });
+
+  it("two seeds are dots without an interval", () => {
+    const figure = (values: readonly number[]) =>
+      sensitivityFigure("s", "s", "error", [{ row: "r", column: "c", values }], { label: "x", scale: "names" }).svg;
+    expect(figure([10, 30])).not.toContain(">80<");
+    expect(figure([10, 30, 60])).toContain(">80<");
   });
 });

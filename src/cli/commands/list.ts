@@ -38,9 +38,16 @@ export const list = defineCommand({
   run({ what, json }) {
     const entries = entriesOf(what);
     if (json) print(JSON.stringify(entries.map(({ lines, ...entry }) => ({ ...entry, ...factsOf(what, entry.name) }))));
-    else print(...entries.flatMap(entryLines));
+    else print(...entries.flatMap((one, i) => [...headingOf(what, one, entries[i - 1]), ...entryLines(one)]));
   },
 });
+
+/** Experiments are grouped by their paper: a line before the first of each. */
+function headingOf(what: Kind, { name, source }: Entry, before: Entry | undefined): string[] {
+  const [paper] = name.split("/");
+  if (what !== "experiments" || paper === before?.name.split("/")[0]) return [];
+  return [`--- ${paper}: ${source.endsWith(".yaml") ? "single runs, for `fewlabels train`" : source} ---`, ""];
+}
 
 /** Presets and size of a network with its default options, for the papers' input; null without the engine. */
 function factsOf(what: Kind, name: string): object {
