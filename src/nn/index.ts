@@ -40,5 +40,5 @@ export {
 } from "./network.js";
 export { parameter, withoutValues } from "./parameter.js";
 export { segment } from "./recomputed.js";
-export { type TracedLayer, trace } from "./trace.js";
+export { type ModuleWatch, type TracedLayer, trace, watchModules } from "./trace.js";
 export { initialize, namedBuffers, namedParameters } from "./walk.js";

@@ -20,26 +20,36 @@ export interface TracedLayer {
  */
 export function trace(network: Module, shape: readonly number[]): TracedLayer[] {
   const layers: TracedLayer[] = [];
-  const watched = modulesOf(network).filter(
-    ({ module }) => module.type !== undefined || Object.keys(module.parameters).length > 0,
+  const isLayer = (module: Module) => module.type !== undefined || Object.keys(module.parameters).length > 0;
+  const watch: ModuleWatch = (name, module, run) => {
+    const y = run();
+    if (isLayer(module)) layers.push(describe(name, module, y));
+    return y;
+  };
+  watchModules(network, watch, () =>
+    noGrad(() => scope(() => void network.forward(zeros([1, ...shape]), { mode: "eval", rng: Rng.fromSeed(0) }))),
   );
-  // Layers are called through the objects in the tree, so a watch on the object sees every call.
-  const originals = watched.map(({ name, module }) => {
+  return layers;
+}
+
+/** Stands around every forward pass of a module; `run` is that pass. */
+export type ModuleWatch = (name: string, module: Module, run: () => Tensor) => Tensor;
+
+/** Runs `body`, during which `watch` stands around the forward passes of all modules of the tree. */
+export function watchModules<T>(network: Module, watch: ModuleWatch, body: () => T): T {
+  // Modules are called through the objects in the tree, so a watch on the object sees every call.
+  const originals = modulesOf(network).map(({ name, module }) => {
     const { forward } = module;
-    const watch: Module["forward"] = (x, pass) => {
-      const y = forward(x, pass);
-      layers.push(describe(name, module, y));
-      return y;
-    };
-    Object.assign(module, { forward: watch });
+    const watched: Module["forward"] = (x, pass) => watch(name, module, () => forward(x, pass));
+    Object.assign(module, { forward: watched });
     return { module, forward };
   });
   try {
-    noGrad(() => scope(() => void network.forward(zeros([1, ...shape]), { mode: "eval", rng: Rng.fromSeed(0) })));
+    return body();
   } finally {
-    for (const { module, forward } of originals) Object.assign(module, { forward });
+    // The latest watch first: a module that is in the tree twice gets its own pass back.
+    for (const { module, forward } of originals.reverse()) Object.assign(module, { forward });
   }
-  return layers;
 }
 
 function describe(name: string, module: Module, y: Tensor): TracedLayer {

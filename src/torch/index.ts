@@ -20,6 +20,7 @@ export * from "./ops.js";
 export { recompute } from "./recompute.js";
 export { engineInfo, setThreads, threads } from "./runtime.js";
 export { scope } from "./scope.js";
+export { type Operand, recordTape, type Tape, type TapeStep } from "./tape.js";
 export {
   borrowTensor,
   call,

@@ -328,6 +328,22 @@ export type Result = Tensor | number | boolean | undefined | Result[];
 
 const opIds = new Map<string, number>();
 
+/** Sees every operator after it ran: its name, overload, arguments as given, and result. */
+export type CallWatcher = (name: string, overload: string, args: readonly unknown[], result: Result) => void;
+
+let watcher: CallWatcher | undefined;
+
+/** Runs `body`, during which `watch` sees every call of this thread; an inner watcher hides the outer one. */
+export function watchCalls<T>(watch: CallWatcher, body: () => T): T {
+  const before = watcher;
+  watcher = watch;
+  try {
+    return body();
+  } finally {
+    watcher = before;
+  }
+}
+
 /**
  * Calls any operator of libtorch's dispatcher: `call("aten::add", "Tensor", a, b)`. Arguments follow the schema in
  * order; trailing ones may be left out. Throws EngineError with the operator's name and the shapes given.
@@ -340,7 +356,9 @@ export function call(name: string, overload: string, ...args: readonly unknown[]
       op = addon().find(name, overload);
       opIds.set(key, op);
     }
-    return wrap(addon().call(op, args.map(unwrap)));
+    const result = wrap(addon().call(op, args.map(unwrap)));
+    watcher?.(name, overload, args, result);
+    return result;
   } catch (error) {
     if (error instanceof EngineError) throw error;
     throw new EngineError(`${key}(${args.map(describe).join(", ")}): ${(error as Error).message}`, { cause: error });

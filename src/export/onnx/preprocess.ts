@@ -1,0 +1,82 @@
+/**
+ * What stands before the network in the graph: from pixels 0..255 (float32) to what the network was trained on. The same
+ * formulas as `src/images/normalize.ts` and `whiten.ts`.
+ */
+import type { Normalization } from "../../images/image-set.js";
+import { type Builder, int, ints } from "./builder.js";
+import { floats } from "./model.js";
+
+/** How the pictures of a run are normalized. */
+export interface Normalizing {
+  readonly normalize: Normalization;
+  /** input = pixel * scale + offset, by channel; not with `image`, `zca`, `gcn-zca`. */
+  readonly scale?: readonly number[];
+  readonly offset?: readonly number[];
+  /** With `zca` and `gcn-zca`: white = (prepared - mean) matrix, `[D]` and `[D, D]`, symmetric. */
+  readonly whitening?: { readonly mean: Float64Array | Float32Array; readonly matrix: Float32Array };
+  /** Columns and rows of the picture that evaluation looks at, where not all: x0, y0, x1, y1. */
+  readonly box?: readonly [number, number, number, number];
+}
+
+/** L2 norm that an image has after global contrast normalization. */
+const gcnNorm = 55;
+
+/** Adds the nodes; `shape` is `[C, H, W]` of `x`, and the result's name is returned. */
+export function addPreprocessing(
+  b: Builder,
+  x: string,
+  shape: readonly [number, number, number],
+  how: Normalizing,
+): string {
+  b.where = "preprocessing";
+  const cropped = how.box ? crop(b, x, how.box) : x;
+  const result = normalized(b, cropped, shape, how);
+  b.where = "";
+  return result;
+}
+
+function crop(b: Builder, x: string, [x0, y0, x1, y1]: NonNullable<Normalizing["box"]>): string {
+  return b.node("Slice", [x, b.ints([y0, x0]), b.ints([y1, x1]), b.ints([2, 3]), b.ints([1, 1])]);
+}
+
+function normalized(b: Builder, x: string, [c, h, w]: readonly [number, number, number], how: Normalizing): string {
+  if (how.whitening) return whitened(b, x, [c, h, w], how.normalize, how.whitening);
+  if (how.normalize === "image") {
+    const [centered, variance] = moments(b, x, [1, 2, 3]);
+    // The deviation is at least one gray level.
+    return b.node("Div", [centered, b.node("Max", [b.node("Sqrt", [variance]), b.scalar(1)])]);
+  }
+  const perChannel = (values: readonly number[]) => b.constant(floats(values, [1, c, 1, 1]));
+  const scaled = b.node("Mul", [x, perChannel(how.scale ?? new Array<number>(c).fill(1 / 255))]);
+  return b.node("Add", [scaled, perChannel(how.offset ?? new Array<number>(c).fill(0))]);
+}
+
+/** x less its mean over the axes, and its variance (divided by the count). */
+function moments(b: Builder, x: string, over: readonly number[]): [centered: string, variance: string] {
+  const mean = (of: string) => b.node("ReduceMean", [of], { axes: ints(over), keepdims: int(1) });
+  const centered = b.node("Sub", [x, mean(x)]);
+  return [centered, mean(b.node("Mul", [centered, centered]))];
+}
+
+function whitened(
+  b: Builder,
+  x: string,
+  [c, h, w]: readonly [number, number, number],
+  kind: Normalization,
+  { mean, matrix }: NonNullable<Normalizing["whitening"]>,
+): string {
+  const size = c * h * w;
+  const rows = b.node("Reshape", [x, b.ints([0, size])]);
+  const prepared = kind === "gcn-zca" ? contrastNormalized(b, rows, size) : b.node("Mul", [rows, b.scalar(1 / 255)]);
+  const centered = b.node("Sub", [prepared, b.constant(floats(mean, [1, size]), "whitening.mean")]);
+  const white = b.node("MatMul", [centered, b.constant(floats(matrix, [size, size]), "whitening.matrix")]);
+  return b.node("Reshape", [white, b.ints([0, c, h, w])]);
+}
+
+/** Each row loses its mean and is divided by its L2 norm / 55; flat pictures stay as they are. */
+function contrastNormalized(b: Builder, rows: string, size: number): string {
+  const [centered, variance] = moments(b, rows, [1]);
+  const norm = b.node("Sqrt", [b.node("Mul", [variance, b.scalar(size / gcnNorm ** 2)])]);
+  const flat = b.node("Less", [norm, b.scalar(1e-8)]);
+  return b.node("Where", [flat, rows, b.node("Div", [centered, b.node("Max", [norm, b.scalar(1e-8)])])]);
+}
