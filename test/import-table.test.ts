@@ -59,12 +59,13 @@ const table: Readonly<Record<string, readonly string[]>> = {
   train: [everything],
   inference: [everything],
   experiments: [everything],
+  export: [everything],
   cli: [everything],
   index: [everything],
   internal: [everything],
 };
 /** Rooms above the table's families, ground first: each may import everything below itself, and none above. */
-const storeys = ["config", "session", "train", "inference", "experiments", "cli", "index", "internal"];
+const storeys = ["config", "session", "train", "inference", "experiments", "export", "cli", "index", "internal"];
 
 interface Import {
   readonly from: string;

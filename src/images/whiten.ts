@@ -18,13 +18,38 @@ export type Whitening = keyof typeof regularizer;
 export function whitenSets(kind: Whitening, train: ImageSet, test: ImageSet): { train: ImageSet; test: ImageSet } {
   return noGrad(() =>
     scope(() => {
-      const size = train.channels * train.height * train.width;
-      const mean = meanImage(kind, train, size);
-      const matrix = whiteningMatrix(covariance(kind, train, mean), regularizer[kind]);
+      const { mean, matrix } = fit(kind, train);
       const white = (set: ImageSet) => apply(kind, set, mean, matrix);
       return { train: white(train), test: white(test) };
     }),
   );
+}
+
+function fit(kind: Whitening, train: ImageSet) {
+  const mean = meanImage(kind, train, train.channels * train.height * train.width);
+  return { mean, matrix: whiteningMatrix(covariance(kind, train, mean), regularizer[kind]) };
+}
+
+/** white = (prepared - mean) matrix, for images `[D]` as `prepare` makes them; `matrix` `[D, D]` is symmetric. */
+export interface FittedWhitening {
+  readonly kind: Whitening;
+  readonly mean: Float64Array;
+  readonly matrix: Float32Array;
+}
+
+/** What `whitenSets` fits on the training images. */
+export function fitWhitening(kind: Whitening, train: ImageSet): FittedWhitening {
+  return noGrad(() =>
+    scope(() => {
+      const { mean, matrix } = fit(kind, train);
+      return { kind, mean, matrix: matrix.toArray() as Float32Array };
+    }),
+  );
+}
+
+/** `set` whitened as the training images were. */
+export function whitenNew({ kind, mean, matrix }: FittedWhitening, set: ImageSet): ImageSet {
+  return noGrad(() => scope(() => apply(kind, set, mean, tensor(matrix, [mean.length, mean.length]))));
 }
 
 /** Rows first .. first + rows - 1 of `set` as `[rows, size]` float32, prepared as `kind` says, less `mean`. */

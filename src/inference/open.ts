@@ -53,7 +53,7 @@ export async function openTrainedRun(
 }
 
 /** The checkpoint with the lowest validation error so far. */
-function bestCheckpoint(folder: RunFolder, latest: Checkpoint, predictor: string): Checkpoint {
+export function bestCheckpoint(folder: RunFolder, latest: Checkpoint, predictor: string): Checkpoint {
   const history = new EvaluationHistory(predictor, "val");
   history.recall(folder.events(), latest.step);
   const step = history.best()?.step ?? latest.step;

@@ -63,20 +63,8 @@ export function writeInferenceRecord(run: string, record: InferenceRecord): void
 
 /** Throws UsageError where the run has none or its images are no pictures, DataError where it cannot be read. */
 export function readInferenceRecord(run: string): InferenceRecord & { readonly decoding: Decoding } {
-  const path = join(run, fileName);
-  if (!existsSync(path)) {
-    throw new UsageError(`${run}: holds no ${fileName}: the run was started by an older version. Train again`);
-  }
-  let content: InferenceRecord;
-  try {
-    content = JSON.parse(readFileSync(path, "utf8")) as InferenceRecord;
-  } catch (error) {
-    throw new DataError(`${path}: cannot be read (${(error as Error).message})`);
-  }
-  const { decoding, classes, input, normalize, scale, models } = content ?? {};
-  if (!Array.isArray(classes) || !Array.isArray(models) || !input || typeof normalize !== "string") {
-    throw new DataError(`${path}: expected classes, models, input and normalize`);
-  }
+  const content = readAnyRecord(run);
+  const { decoding, input, normalize, scale } = content;
   if (!decoding) {
     const shape = `${input.channels}x${input.height}x${input.width}`;
     throw new UsageError(`${run}: the run was trained on ${shape} images; picture files cannot be made into such`);
@@ -87,6 +75,25 @@ export function readInferenceRecord(run: string): InferenceRecord & { readonly d
     );
   }
   return { ...content, decoding };
+}
+
+/** As `readInferenceRecord`, of runs on any images and with any normalization. */
+export function readAnyRecord(run: string): InferenceRecord {
+  const path = join(run, fileName);
+  if (!existsSync(path)) {
+    throw new UsageError(`${run}: holds no ${fileName}: the run was started by an older version. Train again`);
+  }
+  let content: InferenceRecord;
+  try {
+    content = JSON.parse(readFileSync(path, "utf8")) as InferenceRecord;
+  } catch (error) {
+    throw new DataError(`${path}: cannot be read (${(error as Error).message})`);
+  }
+  const { classes, input, normalize, models } = content ?? {};
+  if (!Array.isArray(classes) || !Array.isArray(models) || !input || typeof normalize !== "string") {
+    throw new DataError(`${path}: expected classes, models, input and normalize`);
+  }
+  return content;
 }
 
 /** New images, scaled as the training images were. */

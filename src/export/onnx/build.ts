@@ -3,7 +3,7 @@ import type { Module } from "../../nn/index.js";
 import { Builder } from "./builder.js";
 import { foldBatchNorm } from "./fold.js";
 import type { OnnxModel } from "./model.js";
-import { addPreprocessing, type Normalizing } from "./preprocess.js";
+import { addGray, addPreprocessing, type Normalizing } from "./preprocess.js";
 import { addNetwork } from "./record.js";
 
 export interface BuildOptions extends Normalizing {
@@ -13,6 +13,8 @@ export interface BuildOptions extends Normalizing {
   readonly width: number;
   readonly numClasses: number;
   readonly metadata: Readonly<Record<string, string>>;
+  /** The input is color although the network is gray: the graph begins with the conversion. Default false. */
+  readonly fromColor?: boolean;
 }
 
 /** The names that transformers.js expects. */
@@ -28,13 +30,15 @@ export function buildOnnx(network: Module, options: BuildOptions): OnnxModel {
   const [x0, y0, x1, y1] = box ?? [0, 0, width, height];
   const inner = { channels, height: y1 - y0, width: x1 - x0 };
   const b = new Builder();
-  const x = addPreprocessing(b, INPUT, [channels, inner.height, inner.width], options);
+  const colors = options.fromColor && channels === 1 ? 3 : channels;
+  const own = colors === channels ? INPUT : addGray(b, INPUT);
+  const x = addPreprocessing(b, own, [channels, inner.height, inner.width], options);
   const logits = addNetwork(b, network, inner, x);
   b.nodes.push({ op: "Identity", inputs: [logits], outputs: [OUTPUT], attributes: {}, name: OUTPUT });
   return foldBatchNorm({
     nodes: b.nodes,
     initializers: b.initializers,
-    input: { name: INPUT, type: "float32", shape: ["batch", channels, height, width] },
+    input: { name: INPUT, type: "float32", shape: ["batch", colors, height, width] },
     output: { name: OUTPUT, type: "float32", shape: ["batch", numClasses] },
     metadata,
   });

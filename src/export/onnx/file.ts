@@ -1,6 +1,7 @@
 /** ONNX files: the numbers of the fields are those of onnx.proto (IR version 8). */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { DataError, UsageError } from "../../errors.js";
+import { writeWhole } from "../../files/write-whole.js";
 import {
   type Attribute,
   type ElementType,
@@ -85,20 +86,11 @@ function encodePort({ name, type, shape }: OnnxPort): Chunks {
   ];
 }
 
-/** Writes beside and renames, so that a kill never leaves half a file. Returns its size in bytes. */
+/** Writes the file, whole or not at all. Returns its size in bytes. */
 export function writeChunks(path: string, chunks: Chunks): number {
-  const temporary = `${path}.tmp`;
-  const file = openSync(temporary, "w");
-  try {
-    for (const chunk of chunks) for (let at = 0; at < chunk.length; ) at += writeSync(file, chunk, at);
-    fsyncSync(file);
-  } catch (error) {
-    closeSync(file);
-    rmSync(temporary, { force: true });
-    throw error;
-  }
-  closeSync(file);
-  renameSync(temporary, path);
+  writeWhole(path, (file) => {
+    for (const chunk of chunks) file.write(chunk);
+  });
   return sizeOf(chunks);
 }
 

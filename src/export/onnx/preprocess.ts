@@ -80,3 +80,32 @@ function contrastNormalized(b: Builder, rows: string, size: number): string {
   const flat = b.node("Less", [norm, b.scalar(1e-8)]);
   return b.node("Where", [flat, rows, b.node("Div", [centered, b.node("Max", [norm, b.scalar(1e-8)])])]);
 }
+
+/** Color to gray as libvips does it: brightness in linear light (BT.709), rounded to whole levels. Gray pictures stay as they are. */
+export function addGray(b: Builder, x: string): string {
+  b.where = "gray";
+  const [low, high] = [0.04045, 0.0031308];
+  const unit = b.node("Mul", [x, b.scalar(1 / 255)]);
+  const curve = b.node("Pow", [
+    b.node("Mul", [b.node("Add", [unit, b.scalar(0.055)]), b.scalar(1 / 1.055)]),
+    b.scalar(2.4),
+  ]);
+  const linear = b.node("Where", [
+    b.node("Less", [unit, b.scalar(low)]),
+    b.node("Mul", [unit, b.scalar(1 / 12.92)]),
+    curve,
+  ]);
+  const light = b.node("Conv", [linear, b.constant(floats([0.2126, 0.7152, 0.0722], [1, 3, 1, 1]))], {
+    kernel_shape: ints([1, 1]),
+  });
+  const root = b.node("Pow", [b.node("Max", [light, b.scalar(high)]), b.scalar(1 / 2.4)]);
+  const bright = b.node("Sub", [b.node("Mul", [root, b.scalar(1.055)]), b.scalar(0.055)]);
+  const gray = b.node("Where", [
+    b.node("Less", [light, b.scalar(high)]),
+    b.node("Mul", [light, b.scalar(12.92)]),
+    bright,
+  ]);
+  const levels = b.node("Floor", [b.node("Add", [b.node("Mul", [gray, b.scalar(255)]), b.scalar(0.5)])]);
+  b.where = "";
+  return levels;
+}

@@ -106,6 +106,7 @@ const operators: Readonly<Record<string, Run>> = {
     return callTensor("aten::avg_pool2d", "", input, intsOf(a.kernel_shape), intsOf(a.strides), padding, false, true);
   },
   GlobalAveragePool: ([x]) => x!.mean([2, 3], true),
+  Floor: unary("floor"),
   Relu: unary("relu"),
   LeakyRelu: ([x], a) => callTensor("aten::leaky_relu", "", x, floatOf(a.alpha, 0.01)),
   HardSwish: unary("hardswish"),

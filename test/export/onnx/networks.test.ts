@@ -12,7 +12,7 @@ import { describeEngine } from "../../support/engine.js";
 import { describeRuntimes, ortRunner } from "../../support/runtimes.js";
 
 /** Small forms of all registered networks that take pictures of 32 pixels; every option that changes the graph. */
-const forms: readonly (readonly [name: string, options: Record<string, unknown>, side?: number])[] = [
+const forms: [name: string, options: Record<string, unknown>, side?: number][] = [
   ["cnn-13", { width: 0.1 }],
   ["cnn-13", { width: 0.1, norm: "weight", heads: 2 }],
   ["wide-resnet", { depth: 10, width: 1 }],

@@ -1,0 +1,152 @@
+/** The trained network of a run, ready to be written: weights of one checkpoint and one role, and how its pictures are prepared. */
+import { plainImages, storeImages } from "../batches/loader.js";
+import type { RunConfig } from "../config/resolve.js";
+import { fingerprint } from "../data/fingerprint.js";
+import { DataError, UsageError, unknownName } from "../errors.js";
+import type { Decoding, ImageSet } from "../images/image-set.js";
+import { type FittedWhitening, fitWhitening, whitenNew } from "../images/whiten.js";
+import { bestCheckpoint } from "../inference/open.js";
+import { findModel } from "../models/index.js";
+import { createModel, type Model, type Network } from "../nn/index.js";
+import { Rng } from "../rng.js";
+import type { RunResult } from "../run/events.js";
+import { type Checkpoint, type RunFacts, RunFolder } from "../run/index.js";
+import { restoreModel } from "../session/checkpoint.js";
+import { loadSplit } from "../session/data.js";
+import { type InferenceRecord, normalizeNew, readAnyRecord } from "../session/inference-record.js";
+import { noGrad, scope, setThreads } from "../torch/index.js";
+import type { Normalizing } from "./onnx/preprocess.js";
+
+export interface SourceOptions {
+  /** `last` (default), `best` (of `--save-best val`), or a step. */
+  readonly checkpoint?: string | undefined;
+  /** Which model: "student", "teacher". Default: the one whose error is the method's result. */
+  readonly role?: string | undefined;
+  /** Folder of the data set, where it is no longer that of the training run. */
+  readonly data?: string | undefined;
+  readonly threads?: number | undefined;
+}
+
+export interface Source {
+  readonly run: string;
+  readonly config: RunConfig & RunFacts;
+  readonly record: InferenceRecord;
+  readonly result: RunResult | undefined;
+  readonly role: string;
+  readonly step: number;
+  readonly network: Network;
+  readonly model: Model;
+  /** Shape of the pictures that an exported network takes. */
+  readonly picture: { readonly channels: number; readonly height: number; readonly width: number };
+  readonly decoding: Decoding | undefined;
+  readonly normalizing: Normalizing;
+  /** `[N, K]` logits of images as they are decoded, by our engine in float32. */
+  logits(images: ImageSet): Float32Array;
+}
+
+/**
+ * Loads a checkpoint in float32 on the CPU. Where the run whitens its images, reads the training data to fit the whitening again.
+ * Throws UsageError where there is no such checkpoint or role, DataError where files are damaged or the data are others.
+ */
+export async function openSource(run: string, options: SourceOptions = {}): Promise<Source> {
+  const folder = RunFolder.open(run);
+  const config = folder.config<RunConfig>();
+  const record = readAnyRecord(run);
+  const checkpoint = chosenCheckpoint(folder, config, record.predictor, options.checkpoint ?? "last");
+  const role = options.role ?? record.predictor;
+  if (!record.models.includes(role)) throw new UsageError(unknownName(run, "model", role, record.models));
+  setThreads(options.threads ?? config.threads);
+  const { classes, input, evaluation, decoding } = record;
+  const side = decoding?.size;
+  const picture = side === undefined ? input : { channels: input.channels, height: side, width: side };
+  if (evaluation && evaluation.box[2] - evaluation.box[0] !== evaluation.side) {
+    const [x0, , x1] = evaluation.box;
+    throw new UsageError(
+      `${run}: its pictures are cut to ${x1 - x0} pixels and then resized to ${evaluation.side}, and resizing is not part of exported networks. Train with --crop ${x1 - x0}, or with pictures of another --dataset.size`,
+    );
+  }
+  const whitening = await whiteningOf(run, config, record, options.data);
+  const network = findModel(config.model).definition.create(
+    { ...input, numClasses: classes.length },
+    config.modelOptions,
+  );
+  const model = createModel(network, { rng: Rng.fromSeed(0), precision: "fp32", device: "cpu" });
+  restoreModel(checkpoint, role, model);
+  return {
+    run,
+    config,
+    record,
+    result: folder.result<RunResult>(),
+    role,
+    step: checkpoint.step,
+    network,
+    model,
+    picture,
+    decoding,
+    normalizing: {
+      normalize: record.normalize,
+      ...(record.scale && record.offset ? { scale: record.scale, offset: record.offset } : {}),
+      ...(whitening ? { whitening } : {}),
+      ...(evaluation ? { box: evaluation.box } : {}),
+    },
+    logits: (images) => logitsOf(model, images, record, whitening),
+  };
+}
+
+function chosenCheckpoint(folder: RunFolder, config: RunConfig, predictor: string, which: string): Checkpoint {
+  const latest = folder.latestCheckpoint();
+  if (!latest) throw new UsageError(`${folder.path}: there is no checkpoint to export yet`);
+  if (which === "last") return latest;
+  if (which === "best") {
+    if (config.saveBest === "val") return bestCheckpoint(folder, latest, predictor);
+    throw new UsageError(`${folder.path}: the run kept no best checkpoint (it was not trained with --save-best val)`);
+  }
+  const steps = folder.checkpointSteps();
+  if (steps.includes(Number(which))) return folder.checkpoint(Number(which));
+  throw new UsageError(
+    `${folder.path}: expected last, best or a step for --checkpoint, got ${which}. Steps there: ${steps.join(", ")}`,
+  );
+}
+
+async function whiteningOf(
+  run: string,
+  config: RunConfig & RunFacts,
+  { normalize }: InferenceRecord,
+  dir: string | undefined,
+): Promise<FittedWhitening | undefined> {
+  if (normalize !== "zca" && normalize !== "gcn-zca") return undefined;
+  const { data } = await loadSplit({ ...config, data: dir ?? config.data });
+  const now = data.fingerprint ?? fingerprint(data);
+  if (now !== config.dataFingerprint) {
+    throw new DataError(
+      `${run}: whitens its images (${normalize}), which is fitted on the training data, and the data are not those of the run (fingerprint ${now}, then ${config.dataFingerprint}). Give their folder with --data`,
+    );
+  }
+  return fitWhitening(normalize, data.train);
+}
+
+function logitsOf(
+  model: Model,
+  images: ImageSet,
+  record: InferenceRecord,
+  whitening: FittedWhitening | undefined,
+): Float32Array {
+  const normalized = whitening
+    ? { images: whitenNew(whitening, images), scaling: plainScaling(images.channels) }
+    : normalizeNew(record, images);
+  const store = storeImages(normalized, record);
+  try {
+    return noGrad(() =>
+      scope(() => {
+        const all = Int32Array.from({ length: images.count }, (_, i) => i);
+        return model.forward(plainImages(store, all), "eval").toArray() as Float32Array;
+      }),
+    );
+  } finally {
+    store.release();
+  }
+}
+
+function plainScaling(channels: number) {
+  return { per: "channel", scale: new Float32Array(channels).fill(1), offset: new Float32Array(channels) } as const;
+}
