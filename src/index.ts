@@ -10,6 +10,8 @@ export { type FolderReport, inspectFolder } from "./data/folder/inspect.js";
 export * from "./data/index.js";
 export { folderItems, packShards, setItems } from "./data/shards/pack.js";
 export { DataError, DownloadError, EngineError, FewlabelsError, TrainingError, UsageError } from "./errors.js";
+export { type ExportOptions, type ExportReport, exportRun } from "./export/export.js";
+export { type NetworkToOnnxOptions, networkToOnnx } from "./export/network-to-onnx.js";
 export type { ImageSet } from "./images/image-set.js";
 export { type EvaluateOptions, evaluateRun } from "./inference/evaluate.js";
 export { type FilterOptions, type FilterResult, filterPool } from "./inference/filter.js";

@@ -60,12 +60,13 @@ const table: Readonly<Record<string, readonly string[]>> = {
   inference: [everything],
   experiments: [everything],
   export: [everything],
+  web: [everything],
   cli: [everything],
   index: [everything],
   internal: [everything],
 };
 /** Rooms above the table's families, ground first: each may import everything below itself, and none above. */
-const storeys = ["config", "session", "train", "inference", "experiments", "export", "cli", "index", "internal"];
+const storeys = ["config", "session", "train", "inference", "experiments", "export", "web", "cli", "index", "internal"];
 
 interface Import {
   readonly from: string;

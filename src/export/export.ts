@@ -221,13 +221,18 @@ async function write(
       json("preprocessor_config.json", preprocessorConfig(facts));
       json("golden.json", known);
       for (const [i, png] of pictures.entries()) writeWhole(join(folder, `golden/${i}.png`), png);
-      writeWhole(join(folder, "README.md"), modelCard(facts, known, source.result?.perClass ?? []));
+      writeWhole(join(folder, "README.md"), modelCard(facts, known, perClassOf(source)));
     } else {
       writeChunks(join(folder, "model.onnx"), chunks);
       json("model.json", { ...facts, threshold, ...(compared ? { test: withoutLists(compared) } : {}) });
       copyPage(folder);
     }
   });
+}
+
+/** The result's classes, where they are those of these weights. */
+function perClassOf({ result, role, step }: Source) {
+  return result?.predictor === role && result.steps === step ? result.perClass : [];
 }
 
 function pictureOf({ pixels, channels, height, width }: ImageSet, i: number): Uint8Array {

@@ -1,5 +1,5 @@
 /** The trained network of a run, ready to be written: weights of one checkpoint and one role, and how its pictures are prepared. */
-import { plainImages, storeImages } from "../batches/loader.js";
+import { plainImages, storeImages } from "../batches/store.js";
 import type { RunConfig } from "../config/resolve.js";
 import { fingerprint } from "../data/fingerprint.js";
 import { DataError, UsageError, unknownName } from "../errors.js";

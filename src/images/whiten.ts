@@ -18,14 +18,14 @@ export type Whitening = keyof typeof regularizer;
 export function whitenSets(kind: Whitening, train: ImageSet, test: ImageSet): { train: ImageSet; test: ImageSet } {
   return noGrad(() =>
     scope(() => {
-      const { mean, matrix } = fit(kind, train);
+      const { mean, matrix } = fitOn(kind, train);
       const white = (set: ImageSet) => apply(kind, set, mean, matrix);
       return { train: white(train), test: white(test) };
     }),
   );
 }
 
-function fit(kind: Whitening, train: ImageSet) {
+function fitOn(kind: Whitening, train: ImageSet) {
   const mean = meanImage(kind, train, train.channels * train.height * train.width);
   return { mean, matrix: whiteningMatrix(covariance(kind, train, mean), regularizer[kind]) };
 }
@@ -41,7 +41,7 @@ export interface FittedWhitening {
 export function fitWhitening(kind: Whitening, train: ImageSet): FittedWhitening {
   return noGrad(() =>
     scope(() => {
-      const { mean, matrix } = fit(kind, train);
+      const { mean, matrix } = fitOn(kind, train);
       return { kind, mean, matrix: matrix.toArray() as Float32Array };
     }),
   );

@@ -97,7 +97,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   });
   server.on("request", (request, response) => {
     busy++;
-    answer(request)
+    void answer(request)
       .catch((error: unknown) => replyOf(error, onFault))
       .then((reply) => send(request, response, reply, stopping))
       .finally(() => busy--);

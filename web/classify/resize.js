@@ -1,6 +1,7 @@
 /**
  * Brings a decoded picture to the size of the network as libvips does (and so `fewlabels predict`): whole-number averages first where
- * the picture is much larger, then Lanczos with three lobes, widened to the reduction, rows before columns, 8 bits between.
+ * the picture is much larger, then Lanczos with three lobes, widened to the reduction, rows before columns, 8 bits between. Small
+ * pictures are enlarged with Catmull-Rom cubics.
  */
 
 /** @typedef {{ data: Uint8ClampedArray | Uint8Array, width: number, height: number }} Rgb three bytes a pixel */
@@ -23,30 +24,36 @@ export function flatten(rgba, width, height) {
  * @returns {Float32Array} `[3, size, size]`, 0..255
  */
 export function toNetwork(picture, size, fit, jpeg) {
-  const { width, height } = picture;
-  const [fx, fy] = [width / size, height / size];
-  const one = fit === "stretch" ? undefined : fit === "crop" ? Math.min(fx, fy) : Math.max(fx, fy);
-  const target = {
-    width: one === undefined ? size : Math.max(1, Math.round(width / one)),
-    height: one === undefined ? size : Math.max(1, Math.round(height / one)),
+  /** How many times larger than wanted, by axis, and what it comes to. @param {Rgb} p */
+  const plan = ({ width, height }) => {
+    const [x, y] = [width / size, height / size];
+    const both = fit === "crop" ? Math.min(x, y) : Math.max(x, y);
+    const [fx, fy] = fit === "stretch" ? [x, y] : [both, both];
+    return { fx, fy, width: Math.max(1, Math.round(width / fx)), height: Math.max(1, Math.round(height / fy)) };
   };
-  let now = picture;
-  if (jpeg) {
-    const shrink = Math.min(width / target.width, height / target.height);
-    const step = shrink >= 8 ? 8 : shrink >= 4 ? 4 : shrink >= 2 ? 2 : 1;
-    now = boxed(now, step, step);
-  }
+  const shrink = Math.min(plan(picture).fx, plan(picture).fy);
+  const step = jpeg ? whileDecoding(shrink) : 1;
+  const now = boxed(picture, step, step, Math.floor);
+  const { fx, fy, width, height } = plan(now);
   // libvips averages whole blocks first, until a factor of two is left for the filter.
-  const whole = (/** @type {number} */ factor) => Math.max(1, Math.floor(factor / 2));
-  now = boxed(now, whole(now.width / target.width), whole(now.height / target.height));
-  const resized = columns(rows(now, target.height), target.width);
-  return centered(resized, size);
+  const [bx, by] = [fx, fy].map((factor) => Math.max(1, Math.floor(factor / 2)));
+  const small = boxed(now, bx, by, Math.ceil);
+  return centered(columns(rows(small, height, fy / by), width, fx / bx), size);
 }
 
-/** Averages of blocks; at the right and lower edge of what is left. @param {Rgb} p @param {number} bx @param {number} by @returns {Rgb} */
-function boxed({ data, width, height }, bx, by) {
+/** By how much sharp lets libjpeg average. @param {number} shrink */
+function whileDecoding(shrink) {
+  const step = shrink >= 8 ? 8 : shrink >= 4 ? 4 : shrink >= 2 ? 2 : 1;
+  return step > 1 && Math.floor(shrink) === step ? step / 2 : step;
+}
+
+/**
+ * Averages of blocks; what is left at the right and lower edge is dropped, or a smaller block, as `round` says.
+ * @param {Rgb} p @param {number} bx @param {number} by @param {(x: number) => number} round @returns {Rgb}
+ */
+function boxed({ data, width, height }, bx, by, round) {
   if (bx === 1 && by === 1) return { data, width, height };
-  const [w, h] = [Math.ceil(width / bx), Math.ceil(height / by)];
+  const [w, h] = [Math.max(1, round(width / bx)), Math.max(1, round(height / by))];
   const out = new Uint8ClampedArray(w * h * 3);
   for (let y = 0; y < h; y++) {
     for (let x = 0; x < w; x++) {
@@ -69,25 +76,38 @@ function lanczos(x) {
   return (3 * Math.sin(p) * Math.sin(p / 3)) / (p * p);
 }
 
-/** For each output position the first input position and the weights, which sum to 1. @param {number} from @param {number} to */
-function filters(from, to) {
-  const factor = from / to;
+/** @param {number} x */
+function cubic(x) {
+  const t = Math.abs(x);
+  if (t >= 2) return 0;
+  return t < 1 ? 1.5 * t ** 3 - 2.5 * t ** 2 + 1 : -0.5 * t ** 3 + 2.5 * t ** 2 - 4 * t + 2;
+}
+
+/**
+ * For each output position the first input position and the weights, which sum to 1.
+ * @param {number} from @param {number} to @param {number} factor input positions for one of the output
+ */
+function filters(from, to, factor) {
   const stretch = Math.max(1, factor);
-  const reach = Math.ceil(3 * stretch);
+  const larger = factor < 1;
+  const [kernel, lobes] = larger ? [cubic, 2] : [lanczos, 3];
+  const reach = Math.ceil(lobes * stretch);
+  // Reduced pictures are centered; enlarged ones begin at the edge, as in libvips.
+  const start = larger ? -0.5 : (factor - 1) / 2 - (to * factor - from) / 2;
   return Array.from({ length: to }, (_, i) => {
-    const center = (i + 0.5) * factor - 0.5;
+    const center = i * factor + start;
     const first = Math.floor(center) - reach + 1;
-    const weights = Float64Array.from({ length: 2 * reach }, (_, k) => lanczos((first + k - center) / stretch));
+    const weights = Float64Array.from({ length: 2 * reach }, (_, k) => kernel((first + k - center) / stretch));
     const sum = weights.reduce((a, b) => a + b, 0);
     return { first, weights: weights.map((w) => w / sum) };
   });
 }
 
-/** @param {Rgb} p @param {number} to @returns {Rgb} */
-function rows({ data, width, height }, to) {
-  if (height === to) return { data, width, height };
+/** @param {Rgb} p @param {number} to @param {number} factor @returns {Rgb} */
+function rows({ data, width, height }, to, factor) {
+  if (factor === 1) return { data, width, height };
   const out = new Uint8ClampedArray(width * to * 3);
-  filters(height, to).forEach(({ first, weights }, y) => {
+  filters(height, to, factor).forEach(({ first, weights }, y) => {
     for (let i = 0; i < width * 3; i++) {
       let sum = 0;
       for (let k = 0; k < weights.length; k++) {
@@ -99,11 +119,11 @@ function rows({ data, width, height }, to) {
   return { data: out, width, height: to };
 }
 
-/** @param {Rgb} p @param {number} to @returns {Rgb} */
-function columns({ data, width, height }, to) {
-  if (width === to) return { data, width, height };
+/** @param {Rgb} p @param {number} to @param {number} factor @returns {Rgb} */
+function columns({ data, width, height }, to, factor) {
+  if (factor === 1) return { data, width, height };
   const out = new Uint8ClampedArray(to * height * 3);
-  filters(width, to).forEach(({ first, weights }, x) => {
+  filters(width, to, factor).forEach(({ first, weights }, x) => {
     for (let y = 0; y < height; y++) {
       for (let c = 0; c < 3; c++) {
         let sum = 0;
@@ -120,7 +140,7 @@ function columns({ data, width, height }, to) {
 /** The middle, or black around what is smaller. @param {Rgb} p @param {number} size */
 function centered({ data, width, height }, size) {
   const out = new Float32Array(3 * size * size);
-  const [left, top] = [Math.floor((width - size) / 2), Math.floor((height - size) / 2)];
+  const [left, top] = [Math.ceil((width - size) / 2), Math.ceil((height - size) / 2)];
   for (let y = 0; y < size; y++) {
     for (let x = 0; x < size; x++) {
       const [u, v] = [x + left, y + top];

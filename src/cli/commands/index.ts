@@ -14,12 +14,14 @@ import { embed } from "./embed.js";
 import { evaluate } from "./evaluate.js";
 import { experiment } from "./experiment/experiment.js";
 import { experimentTune } from "./experiment/tune.js";
+import { exportCommand } from "./export.js";
 import { list } from "./list.js";
 import { model } from "./model.js";
 import { predict } from "./predict.js";
 import { predictions } from "./predictions.js";
 import { pseudoLabel } from "./pseudo-label.js";
 import { report } from "./report.js";
+import { serve } from "./serve.js";
 import { setup } from "./setup.js";
 import { train } from "./train.js";
 import { weightsGet } from "./weights/get.js";
@@ -34,6 +36,8 @@ export const commands: readonly Command[] = [
   pseudoLabel,
   predictions,
   embed,
+  exportCommand,
+  serve,
   dataDownload,
   dataInspect,
   dataSplit,

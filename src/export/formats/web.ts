@@ -1,11 +1,11 @@
 /** The static page: what lies in `web/classify/` of this package, and the files of onnxruntime-web that it loads. */
 import { copyFileSync, existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { UsageError } from "../../errors.js";
+import { packagePath } from "../../package.js";
 import { optionalFile } from "../runtime.js";
 
-const page = fileURLToPath(new URL("../../../web/classify/", import.meta.url));
+const page = packagePath("web/classify");
 
 /** The CPU build alone: 50 kB, 24 kB and 14 MB of the package's 146 MB. */
 const runtimeFiles = ["ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"];
