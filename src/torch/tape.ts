@@ -64,7 +64,9 @@ export function recordTape(input: Tensor, body: (x: Tensor) => Tensor, where: ()
   const steps: TapeStep[] = [];
   const shapes = new Map<number, readonly number[]>([[0, input.shape]]);
   const bound = new Map<Tensor, Binding>([[input, { id: 0, memory: { version: 0 }, version: 0 }]]);
-  const copies = new Map<Tensor, Tensor>();
+  const copies: Tensor[] = [];
+  /** Copies that are still what the tensor is. */
+  let current = new Map<Tensor, Tensor>();
   const fail = (name: string, problem: string): never => {
     const place = where();
     throw new EngineError(`cannot record ${name}${place ? ` in ${place}` : ""}: ${problem}`);
@@ -85,23 +87,24 @@ export function recordTape(input: Tensor, body: (x: Tensor) => Tensor, where: ()
     }
     return { kind: "value", id: binding.id };
   };
-  // Calls made here are not the body's.
   const constantOf = (t: Tensor): Tensor => {
     if (t.isKept) return t;
-    const copy =
-      copies.get(t) ??
-      watchCalls(
-        () => {},
-        () => t.detach().clone().keep(),
-      );
-    copies.set(t, copy);
+    const known = current.get(t);
+    if (known) return known;
+    // Calls made here are not the body's.
+    const copy = watchCalls(
+      () => {},
+      () => t.detach().clone().keep(),
+    );
+    copies.push(copy);
+    current.set(t, copy);
     return copy;
   };
 
   const record = (name: string, overload: string, args: readonly unknown[], result: Result): void => {
     const tensors = args.flat().filter((arg): arg is Tensor => arg instanceof Tensor);
     if (!tensors.some((t) => bound.has(t))) {
-      for (const t of tensors) if (name.endsWith("_")) copies.delete(t);
+      if (name.endsWith("_")) current = new Map(); // it may change what another constant shows
       return;
     }
     const operands = args.map((arg) => operandOf(arg, name));
@@ -130,5 +133,5 @@ export function recordTape(input: Tensor, body: (x: Tensor) => Tensor, where: ()
   const result = watchCalls(record, () => body(input));
   const output = bound.get(result);
   if (!output) return fail("the pass", "its result does not depend on the input");
-  return { input: 0, output: output.id, steps, shapes, copies: [...copies.values()] };
+  return { input: 0, output: output.id, steps, shapes, copies };
 }

@@ -36,9 +36,21 @@ export function toNetwork(picture, size, fit, jpeg) {
   const now = boxed(picture, step, step, Math.floor);
   const { fx, fy, width, height } = plan(now);
   // libvips averages whole blocks first, until a factor of two is left for the filter.
-  const [bx, by] = [fx, fy].map((factor) => Math.max(1, Math.floor(factor / 2)));
-  const small = boxed(now, bx, by, Math.ceil);
-  return centered(columns(rows(small, height, fy / by), width, fx / bx), size);
+  const x = axis(now.width, width, fx);
+  const y = axis(now.height, height, fy);
+  const small = boxed(now, x.block, y.block, Math.ceil);
+  return centered(columns(rows(small, y), x), size);
+}
+
+/** @typedef {{ to: number, block: number, factor: number, extra: number }} Axis */
+
+/**
+ * How one axis is reduced: averages of `block`, then a filter by `factor`; `extra` positions are invented at the ends.
+ * @param {number} from @param {number} to @param {number} factor @returns {Axis}
+ */
+function axis(from, to, factor) {
+  const block = Math.max(1, Math.floor(from / to / 2));
+  return { to, block, factor: factor / block, extra: (to * factor - from) / block };
 }
 
 /** By how much sharp lets libjpeg average. @param {number} shrink */
@@ -83,17 +95,14 @@ function cubic(x) {
   return t < 1 ? 1.5 * t ** 3 - 2.5 * t ** 2 + 1 : -0.5 * t ** 3 + 2.5 * t ** 2 - 4 * t + 2;
 }
 
-/**
- * For each output position the first input position and the weights, which sum to 1.
- * @param {number} from @param {number} to @param {number} factor input positions for one of the output
- */
-function filters(from, to, factor) {
+/** For each output position the first input position and the weights, which sum to 1. @param {Axis} axis */
+function filters({ to, factor, extra }) {
   const stretch = Math.max(1, factor);
   const larger = factor < 1;
   const [kernel, lobes] = larger ? [cubic, 2] : [lanczos, 3];
   const reach = Math.ceil(lobes * stretch);
   // Reduced pictures are centered; enlarged ones begin at the edge, as in libvips.
-  const start = larger ? -0.5 : (factor - 1) / 2 - (to * factor - from) / 2;
+  const start = larger ? -0.5 : (factor - 1) / 2 - extra / 2;
   return Array.from({ length: to }, (_, i) => {
     const center = i * factor + start;
     const first = Math.floor(center) - reach + 1;
@@ -103,11 +112,12 @@ function filters(from, to, factor) {
   });
 }
 
-/** @param {Rgb} p @param {number} to @param {number} factor @returns {Rgb} */
-function rows({ data, width, height }, to, factor) {
-  if (factor === 1) return { data, width, height };
+/** @param {Rgb} p @param {Axis} axis @returns {Rgb} */
+function rows({ data, width, height }, axis) {
+  const { to } = axis;
+  if (axis.factor === 1 && to === height) return { data, width, height };
   const out = new Uint8ClampedArray(width * to * 3);
-  filters(height, to, factor).forEach(({ first, weights }, y) => {
+  filters(axis).forEach(({ first, weights }, y) => {
     for (let i = 0; i < width * 3; i++) {
       let sum = 0;
       for (let k = 0; k < weights.length; k++) {
@@ -119,11 +129,12 @@ function rows({ data, width, height }, to, factor) {
   return { data: out, width, height: to };
 }
 
-/** @param {Rgb} p @param {number} to @param {number} factor @returns {Rgb} */
-function columns({ data, width, height }, to, factor) {
-  if (factor === 1) return { data, width, height };
+/** @param {Rgb} p @param {Axis} axis @returns {Rgb} */
+function columns({ data, width, height }, axis) {
+  const { to } = axis;
+  if (axis.factor === 1 && to === width) return { data, width, height };
   const out = new Uint8ClampedArray(to * height * 3);
-  filters(width, to, factor).forEach(({ first, weights }, x) => {
+  filters(axis).forEach(({ first, weights }, x) => {
     for (let y = 0; y < height; y++) {
       for (let c = 0; c < 3; c++) {
         let sum = 0;
