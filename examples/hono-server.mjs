@@ -12,7 +12,11 @@ const app = new Hono();
 app.post("/", bodyLimit({ maxSize: 20 * 1024 * 1024 }), async (c) => {
   const bytes = new Uint8Array(await c.req.arrayBuffer());
   const answer = await predictor.classify(bytes);
-  return "error" in answer ? c.json({ error: answer.error }, 422) : c.json({ class: answer.class, probability: answer.probability });
+  return "error" in answer
+    ? c.json({ error: answer.error }, 422)
+    : c.json({ class: answer.class, probability: answer.probability });
 });
 
-serve({ fetch: app.fetch, hostname: "127.0.0.1", port: Number(port) }, ({ port: own }) => console.log(`http://127.0.0.1:${own}/`));
+serve({ fetch: app.fetch, hostname: "127.0.0.1", port: Number(port) }, ({ port: own }) =>
+  console.log(`http://127.0.0.1:${own}/`),
+);

@@ -148,7 +148,7 @@ async function withNetwork(job: Job, format: Exclude<Format, "safetensors">): Pr
 
 async function testSetOf({ source, options, remarks }: Job, needed: boolean): Promise<TestSet | undefined> {
   if (!needed) return undefined;
-  const test = await openTestSet(source.config, options.data);
+  const test = await openTestSet(source, options.data);
   if (typeof test !== "string") return test;
   remarks.push(`no test set: ${test}. Give its folder with --data`);
   return undefined;

@@ -1,12 +1,15 @@
 /** The trained network of a run, ready to be written: weights of one checkpoint and one role, and how its pictures are prepared. */
 import { plainImages, storeImages } from "../batches/store.js";
+import { catalog as builtIn, type Catalog } from "../config/catalog.js";
+import { withModules } from "../config/plugin.js";
+import { checkNetwork } from "../config/plugin-check.js";
 import type { RunConfig } from "../config/resolve.js";
+import type { DataSetDefinition } from "../data/dataset.js";
 import { fingerprint } from "../data/fingerprint.js";
-import { DataError, UsageError, unknownName } from "../errors.js";
+import { DataError, findByName, UsageError, unknownName } from "../errors.js";
 import type { Decoding, ImageSet } from "../images/image-set.js";
 import { type FittedWhitening, fitWhitening, whitenNew } from "../images/whiten.js";
 import { bestCheckpoint } from "../inference/open.js";
-import { findModel } from "../models/index.js";
 import { createModel, type Model, type Network } from "../nn/index.js";
 import { Rng } from "../rng.js";
 import type { RunResult } from "../run/events.js";
@@ -25,11 +28,15 @@ export interface SourceOptions {
   /** Folder of the data set, where it is no longer that of the training run. */
   readonly data?: string | undefined;
   readonly threads?: number | undefined;
+  /** What the names in the run's configuration mean; default what comes with the package, and its recorded files. */
+  readonly catalog?: Catalog | undefined;
 }
 
 export interface Source {
   readonly run: string;
   readonly config: RunConfig & RunFacts;
+  /** With the files that the run names. */
+  readonly catalog: Catalog;
   readonly record: InferenceRecord;
   readonly result: RunResult | undefined;
   readonly role: string;
@@ -65,16 +72,17 @@ export async function openSource(run: string, options: SourceOptions = {}): Prom
       `${run}: its pictures are cut to ${x1 - x0} pixels and then resized to ${evaluation.side}, and resizing is not part of exported networks. Train with --crop ${x1 - x0}, or with pictures of another --dataset.size`,
     );
   }
-  const whitening = await whiteningOf(run, config, record, options.data);
-  const network = findModel(config.model).definition.create(
-    { ...input, numClasses: classes.length },
-    config.modelOptions,
-  );
+  const known = await withModules(options.catalog ?? builtIn, config.modules);
+  const whitening = await whiteningOf(run, config, record, known, options.data);
+  const { item: definition } = findByName(known.models, "model", config.model, run);
+  const network = definition.create({ ...input, numClasses: classes.length }, config.modelOptions);
+  if (definition.module) checkNetwork(network, definition.module);
   const model = createModel(network, { rng: Rng.fromSeed(0), precision: "fp32", device: "cpu" });
   restoreModel(checkpoint, role, model);
   return {
     run,
     config,
+    catalog: known,
     record,
     result: folder.result<RunResult>(),
     role,
@@ -108,14 +116,20 @@ function chosenCheckpoint(folder: RunFolder, config: RunConfig, predictor: strin
   );
 }
 
+/** The data set that the run names. */
+export function dataSetOf({ dataset }: RunConfig, catalog: Catalog, who: string): DataSetDefinition {
+  return findByName(catalog.dataSets, "data set", dataset, who).item;
+}
+
 async function whiteningOf(
   run: string,
   config: RunConfig & RunFacts,
   { normalize }: InferenceRecord,
+  catalog: Catalog,
   dir: string | undefined,
 ): Promise<FittedWhitening | undefined> {
   if (normalize !== "zca" && normalize !== "gcn-zca") return undefined;
-  const { data } = await loadSplit({ ...config, data: dir ?? config.data });
+  const { data } = await loadSplit({ ...config, data: dir ?? config.data }, dataSetOf(config, catalog, run));
   const now = data.fingerprint ?? fingerprint(data);
   if (now !== config.dataFingerprint) {
     throw new DataError(

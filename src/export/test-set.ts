@@ -1,11 +1,10 @@
 /** The test images of a run as they are decoded, before any normalization: what exported files are compared on. */
-import type { RunConfig } from "../config/resolve.js";
 import { fingerprint } from "../data/fingerprint.js";
 import { FewlabelsError } from "../errors.js";
 import { readImages } from "../images/decode.js";
 import type { ImageSet } from "../images/image-set.js";
-import type { RunFacts } from "../run/index.js";
 import { loadSplit } from "../session/data.js";
+import { dataSetOf, type Source } from "./source.js";
 
 /** Images with a known class, decoded piece by piece. */
 export interface TestSet {
@@ -15,9 +14,12 @@ export interface TestSet {
 }
 
 /** The test set of a run, or why there is none to be had. */
-export async function openTestSet(config: RunConfig & RunFacts, dir: string | undefined): Promise<TestSet | string> {
+export async function openTestSet(
+  { config, catalog, run }: Source,
+  dir: string | undefined,
+): Promise<TestSet | string> {
   try {
-    const { data } = await loadSplit({ ...config, data: dir ?? config.data });
+    const { data } = await loadSplit({ ...config, data: dir ?? config.data }, dataSetOf(config, catalog, run));
     if ((data.fingerprint ?? fingerprint(data)) !== config.dataFingerprint) {
       return "the data set is no longer that of the run";
     }

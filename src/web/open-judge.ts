@@ -27,7 +27,7 @@ export interface JudgeOptions {
 }
 
 /** `path`: a run folder, an exported folder, or an exported .onnx file. Throws UsageError and DataError. */
-export function openJudge(path: string, options: JudgeOptions): OpenedJudge {
+export async function openJudge(path: string, options: JudgeOptions): Promise<OpenedJudge> {
   if (!existsSync(path)) throw new UsageError(`${path}: there is no such file or folder`);
   if (existsSync(join(path, "config.json")) && existsSync(join(path, "checkpoints"))) return ofRun(path, options);
   const files = ["model.onnx", "onnx/model.onnx", "onnx/model_fp16.onnx", "onnx/model_quantized.onnx"];
@@ -43,8 +43,8 @@ export function openJudge(path: string, options: JudgeOptions): OpenedJudge {
   return existsSync(join(path, "index.html")) ? { ...opened, page: path } : opened;
 }
 
-function ofRun(path: string, { maxMegapixels, ...options }: JudgeOptions): OpenedJudge {
-  const { classes, role, decoding, probabilities } = openPredictor(path, options);
+async function ofRun(path: string, { maxMegapixels, ...options }: JudgeOptions): Promise<OpenedJudge> {
+  const { classes, role, decoding, probabilities } = await openPredictor(path, options);
   return {
     judge: { classes, decoding: limited(decoding, maxMegapixels), probabilities },
     about: { classes: classes.length, role },

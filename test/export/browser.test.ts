@@ -47,7 +47,7 @@ describeBrowser("exports in Chromium", () => {
     const run = await photoRun(folder);
     photos = await newPhotos(join(folder, "new"), count);
     ours = [];
-    for await (const prediction of openPredictor(run, { threads: 1, role: "student" }).predict(
+    for await (const prediction of (await openPredictor(run, { threads: 1, role: "student" })).predict(
       photos.map(({ file }) => file),
     )) {
       if ("error" in prediction) throw new Error(prediction.error);

@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { beforeAll, expect, test } from "vitest";
-import { registries } from "../../src/cli/registries.js";
+import { flatten } from "../../src/config/given.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { sureThreshold } from "../../src/export/check.js";
 import { exportRun } from "../../src/export/export.js";
@@ -55,13 +55,13 @@ describeEngine("export", () => {
     mkdirSync(dir);
     const run = await photoRun(dir, { normalize, "dataset.size": 10, steps: 3 });
     await sameClasses(run, 60);
-    expect(() => openPredictor(run)).toThrow(/whitens/);
+    await expect(openPredictor(run)).rejects.toThrow(/whitens/);
   });
 
   test("points: the same class for every one", async () => {
     const run = fresh("points");
     const given = { dataset: "two-moons", model: "mlp", method: "supervised", labels: 6, batch: 12, labeledBatch: 6 };
-    await trainToEnd(resolveConfig({ ...given, steps: 3, threads: 1, evalEvery: 0, out: run }, registries));
+    await trainToEnd(resolveConfig(flatten({ ...given, steps: 3, threads: 1, evalEvery: 0, out: run })));
     const { test } = await exportRun(run, { format: "onnx", out: fresh("x.onnx"), testPictures: 1000 });
     expect(test!.images).toBeGreaterThan(100);
     expect(test!.changed).toBe(0);
@@ -168,10 +168,10 @@ describeEngine("export", () => {
     await exportRun(run, { format: "transformers", out });
     const golden = JSON.parse(readFileSync(join(out, "golden.json"), "utf8")) as Golden;
     const files = golden.pictures.map(({ file }) => join(out, file));
-    const { judge } = openJudge(out, { maxMegapixels: 10, threads: 1 });
+    const { judge } = await openJudge(out, { maxMegapixels: 10, threads: 1 });
     const { decodeImage } = await import("../../src/images/decode.js");
     let i = 0;
-    for await (const prediction of openPredictor(run, { threads: 1 }).predict(files)) {
+    for await (const prediction of (await openPredictor(run, { threads: 1 })).predict(files)) {
       if ("error" in prediction) throw new Error(prediction.error);
       expect(prediction.class).toBe(golden.pictures[i]!.class);
       const image = await decodeImage(readFileSync(files[i++]!), judge.decoding);
@@ -304,7 +304,9 @@ describeRuntimes("transformers.js in Node", () => {
     const number = Number(process.env.FEWLABELS_PICTURES ?? 24);
     const photos = await newPhotos(join(dir, "new"), number);
     let [i, flipped, largest] = [0, 0, 0];
-    for await (const p of openPredictor(run, { threads: 1, role: "student" }).predict(photos.map(({ file }) => file))) {
+    for await (const p of (await openPredictor(run, { threads: 1, role: "student" })).predict(
+      photos.map(({ file }) => file),
+    )) {
       if ("error" in p) throw new Error(p.error);
       const [best] = await classify(photos[i++]!.file);
       if (best.label === p.class) largest = Math.max(largest, Math.abs(best.score - p.probability));

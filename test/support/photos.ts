@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
-import { registries } from "../../src/cli/registries.js";
+import { flatten } from "../../src/config/given.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { Rng } from "../../src/rng.js";
 import { trainToEnd } from "./train-run.js";
@@ -81,7 +81,7 @@ export async function photoRun(dir: string, given: Readonly<Record<string, unkno
     out: run,
     ...given,
   };
-  await trainToEnd(resolveConfig(config, registries));
+  await trainToEnd(resolveConfig(flatten(config)));
   return run;
 }
 

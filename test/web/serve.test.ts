@@ -24,7 +24,7 @@ let jpeg: Buffer;
 describeEngine("serve", () => {
   beforeAll(async () => {
     await trainToEnd(configure(run, { method: "supervised", steps: 3 }));
-    const { judge, about } = openJudge(run, { threads: 1, maxMegapixels: 4 });
+    const { judge, about } = await openJudge(run, { threads: 1, maxMegapixels: 4 });
     classifier = batchedClassifier(judge, 8);
     server = await startServer({
       handle: classifyRoutes({ classifier, about }),
@@ -55,7 +55,8 @@ describeEngine("serve", () => {
     const path = join(folder, "one.png");
     writeFileSync(path, png);
     const predicted = [];
-    for await (const prediction of openPredictor(run, { threads: 1 }).predict([path])) predicted.push(prediction);
+    for await (const prediction of (await openPredictor(run, { threads: 1 })).predict([path]))
+      predicted.push(prediction);
     const [expected] = predicted;
     if (!expected || "error" in expected) throw new Error("predict failed");
     const got = await alive();
@@ -183,7 +184,7 @@ describeEngine("serve", () => {
   });
 
   test("stops gracefully: what is under way is answered, new requests are not taken", async () => {
-    const { judge, about } = openJudge(run, { threads: 1, maxMegapixels: 4 });
+    const { judge, about } = await openJudge(run, { threads: 1, maxMegapixels: 4 });
     const other = await startServer({
       handle: classifyRoutes({ classifier: batchedClassifier(judge), about }),
       port: 0,

@@ -44,7 +44,7 @@ export const serve = defineCommand({
   ],
   notes: "Ctrl-C or SIGTERM: no new requests, those under way are answered, then it ends with exit code 0.",
   async run({ path, port, host, maxBody, maxRequests, batch, json, ...options }, { who }) {
-    const { judge, about, page } = openJudge(path, options);
+    const { judge, about, page } = await openJudge(path, options);
     const server = await startServer({
       handle: classifyRoutes({ classifier: batchedClassifier(judge, batch), about, page }),
       host,
