@@ -1,5 +1,5 @@
 // What browsers make of exports: the page and transformers.js in Chromium, against `predict` on the same files.
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { exportRun } from "../../src/export/export.js";
@@ -14,7 +14,7 @@ import { folderOfThisFile } from "../support/train-run.js";
 /** FEWLABELS_PICTURES=200 for the figures in docs/benchmarks.md. */
 const count = Number(process.env.FEWLABELS_PICTURES ?? 24);
 /** Where screenshots go, if anywhere. */
-const shots = process.env.FEWLABELS_SHOTS;
+const shots = process.env.FEWLABELS_SHOTS && resolve(process.env.INIT_CWD ?? ".", process.env.FEWLABELS_SHOTS);
 
 const folder = folderOfThisFile();
 const page = join(folder, "page");

@@ -74,7 +74,7 @@ describeEngine("export", () => {
     await exportRun(run, { format: "onnx", out });
     const { metadata, input, output } = readOnnx(out);
     expect(JSON.parse(metadata.classes!)).toEqual([..."0123456789"]);
-    expect(input).toEqual({ name: "pixel_values", type: "float32", shape: ["batch", 1, 32, 32] });
+    expect(input).toEqual({ name: "pixel_values", type: "float32", shape: ["batch", 3, 32, 32] });
     expect(output).toEqual({ name: "logits", type: "float32", shape: ["batch", 10] });
     expect(JSON.parse(metadata.fewlabels!)).toMatchObject({ run: { method: "supervised", step: 4, role: "teacher" } });
   });
@@ -132,7 +132,7 @@ describeEngine("export", () => {
     expect(config).toMatchObject({
       architecture: "convnet-tiny",
       num_classes: 10,
-      pretrained_cfg: { input_size: [1, 32, 32] },
+      pretrained_cfg: { input_size: [3, 32, 32] },
     });
     // Trained further with a learning rate of 0: the same network.
     const again = await digits({
@@ -185,7 +185,7 @@ describeEngine("export", () => {
         width: size,
         labels: new Int32Array(1),
       });
-      got.forEach((p, k) => expect(p).toBeCloseTo(prediction.probabilities[k]!, 4));
+      for (const [k, p] of got.entries()) expect(p).toBeCloseTo(prediction.probabilities[k]!, 4);
     }
     expect(i).toBe(8);
   });

@@ -29,7 +29,7 @@ export function buildOnnx(network: Module, options: BuildOptions): OnnxModel {
   const { channels, height, width, numClasses, metadata, box } = options;
   const [x0, y0, x1, y1] = box ?? [0, 0, width, height];
   const inner = { channels, height: y1 - y0, width: x1 - x0 };
-  const b = new Builder();
+  const b = new Builder(INPUT);
   const colors = options.fromColor && channels === 1 ? 3 : channels;
   const own = colors === channels ? INPUT : addGray(b, INPUT);
   const x = addPreprocessing(b, own, [channels, inner.height, inner.width], options);

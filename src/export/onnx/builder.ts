@@ -7,6 +7,12 @@ export class Builder {
   /** What is being translated: names of nodes and values begin with it. */
   where = "";
   #count = 0;
+  readonly #pictures: string;
+
+  /** `pictures`: the input of the graph. */
+  constructor(pictures: string) {
+    this.#pictures = pictures;
+  }
 
   /** Adds a node with one output and returns the output's name. */
   node(op: string, inputs: readonly string[], attributes: Readonly<Record<string, Attribute>> = {}): string {
@@ -27,6 +33,11 @@ export class Builder {
   /** A number as float32 without axes. */
   scalar(value: number): string {
     return this.constant(floats([value], []));
+  }
+
+  /** The number of pictures, as a list of one length. */
+  batch(): string {
+    return this.node("Shape", [this.#pictures], { start: int(0), end: int(1) });
   }
 
   ints(values: readonly number[]): string {

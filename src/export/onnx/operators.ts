@@ -93,6 +93,14 @@ const gelu: Translate = (b, [x, approximate]) => {
   return b.node("Mul", [b.node("Mul", [name(x), b.scalar(0.5)]), b.node("Add", [erf, b.scalar(1)])]);
 };
 
+/** softmax(q k' / sqrt(D)) v over the last two axes of `[N, heads, T, D]`. */
+const attention: Translate = (b, [q, k, v]) => {
+  const size = port(q).shape.at(-1)!;
+  const scaled = b.node("Mul", [name(q), b.scalar(1 / Math.sqrt(size))]);
+  const scores = b.node("MatMul", [scaled, b.node("Transpose", [name(k)], { perm: ints([0, 1, 3, 2]) })]);
+  return b.node("MatMul", [b.node("Softmax", [scores], { axis: int(3) }), name(v)]);
+};
+
 const END = 2 ** 53 - 1;
 
 /** By name without "aten::" and without the underscore of the forms in place. */
@@ -153,6 +161,9 @@ export const translations: Readonly<Record<string, Translate>> = {
   silu: (b, [x]) => b.node("Mul", [name(x), b.node("Sigmoid", [name(x)])]),
   hardtanh: (b, [x, low, high]) => b.node("Clip", [name(x), b.scalar(number(low, -1)), b.scalar(number(high, 1))]),
   hardswish: unary("HardSwish"),
+  hardsigmoid: (b, [x]) => b.node("HardSigmoid", [name(x)], { alpha: float(1 / 6), beta: float(0.5) }),
+  _scaled_dot_product_attention: attention,
+  scaled_dot_product_attention: attention,
   gelu,
   softmax: (b, [x, at]) => b.node("Softmax", [name(x)], { axis: int(axis(at, port(x).shape.length)) }),
   log_softmax: (b, [x, at]) => b.node("LogSoftmax", [name(x)], { axis: int(axis(at, port(x).shape.length)) }),
@@ -196,6 +207,12 @@ export const translations: Readonly<Record<string, Translate>> = {
   },
   reshape: (b, [x, lengths]) => reshapeTo(b, name(x), list(lengths)),
   view: (b, [x, lengths]) => reshapeTo(b, name(x), list(lengths)),
+  expand: (b, [x, lengths]) => {
+    const [first, ...others] = list(lengths);
+    const all =
+      first === BATCH ? b.node("Concat", [b.batch(), b.ints(others)], { axis: int(0) }) : b.ints(list(lengths));
+    return b.node("Expand", [name(x), all]);
+  },
   flatten: (b, [x, start, end], result) => {
     const rank = port(x).shape.length;
     if (axis(start ?? 0, rank) === 1 && axis(end ?? -1, rank) === rank - 1)

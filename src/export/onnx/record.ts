@@ -12,7 +12,7 @@ import {
   type TapeStep,
   type Tensor,
 } from "../../torch/index.js";
-import type { Builder } from "./builder.js";
+import { type Builder, int } from "./builder.js";
 import { bytesOf, floats, integers, type OnnxTensor } from "./model.js";
 import { type Argument, BATCH, type Port, translations } from "./operators.js";
 
@@ -100,9 +100,13 @@ function translate(b: Builder, tape: Tape, other: Tape, x: string, names: Readon
       if (a.kind === "list" && z?.kind === "list")
         return a.items.map((item, k) => argument(item, z.items[k])) as Port[];
       if (a.kind === "constant" && z?.kind === "constant") {
-        if (!equal(a.tensor, z.tensor))
-          fail("a tensor in it depends on the pictures or on their number in a way that was not recorded");
-        return constant(a.tensor);
+        if (equal(a.tensor, z.tensor)) return constant(a.tensor);
+        const row = rowOfEach(a.tensor, z.tensor);
+        if (!row)
+          return fail("a tensor in it depends on the pictures or on their number in a way that was not recorded");
+        const lengths = b.node("Concat", [b.batch(), b.ints(row.shape.slice(1))], { axis: int(0) });
+        const spread = b.node("Expand", [b.constant(tensorOf(row)), lengths]);
+        return { port: spread, shape: a.tensor.shape, batched: true };
       }
       if (a.kind !== "plain" || z?.kind !== "plain") return fail("it does not always get the same arguments");
       return merged(a.value, z.value, fail);
@@ -133,10 +137,13 @@ function translate(b: Builder, tape: Tape, other: Tape, x: string, names: Readon
   return ports.get(tape.output)!.port;
 }
 
+/** Operators whose other results nobody reads. */
+const firstAlone = new Set(["_scaled_dot_product_attention"]);
+
 /** Forms in place compute the same; their results have names of their own here. */
 function translationOf({ name, results }: TapeStep): string | undefined {
   const short = name.replace(/^aten::/, "").replace(/_$/, "");
-  return results.length === 1 && Object.hasOwn(translations, short) ? short : undefined;
+  return (results.length === 1 || firstAlone.has(short)) && Object.hasOwn(translations, short) ? short : undefined;
 }
 
 /** A plain argument of both passes; lengths that are those of the batch become BATCH. */
@@ -172,6 +179,17 @@ function neededSteps(tape: Tape): Set<TapeStep> {
     step.operands.forEach(want);
   }
   return needed;
+}
+
+/** The row `[1, ...]` that two tensors consist of, one of as many as a batch has: a token that is put before every picture's. */
+function rowOfEach(a: Tensor, z: Tensor): Tensor | undefined {
+  const lengths = (t: Tensor) => t.shape.slice(1).join();
+  if (a.shape[0] !== SIZES[0] || z.shape[0] !== SIZES[1] || lengths(a) !== lengths(z)) return undefined;
+  const row = a.narrow(0, 0, 1);
+  const same = [a, z].every((t) =>
+    Array.from({ length: t.size(0) }, (_, i) => t.narrow(0, i, 1)).every((r) => equal(r, row)),
+  );
+  return same ? row : undefined;
 }
 
 function equal(a: Tensor, z: Tensor): boolean {

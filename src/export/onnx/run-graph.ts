@@ -3,7 +3,17 @@
  * does, without another runtime at hand, and what `fewlabels serve` uses for exported folders. Only what `export` writes.
  */
 import { DataError } from "../../errors.js";
-import { batchNorm, call, callTensor, constantPad2d, noGrad, scope, type Tensor, tensor } from "../../torch/index.js";
+import {
+  batchNorm,
+  call,
+  callTensor,
+  constantPad2d,
+  expand,
+  noGrad,
+  scope,
+  type Tensor,
+  tensor,
+} from "../../torch/index.js";
 import { type Attribute, integersOf, type OnnxModel, type OnnxNode, type OnnxTensor } from "./model.js";
 
 type Attributes = OnnxNode["attributes"];
@@ -45,6 +55,8 @@ const conv: Run = ([x, weight, bias], a) => {
     intOf(a.group, 1),
   );
 };
+
+const lengthsOf = (lengths: readonly number[]) => tensor([...lengths], [lengths.length]);
 
 const unary =
   (name: string): Run =>
@@ -110,6 +122,7 @@ const operators: Readonly<Record<string, Run>> = {
   Relu: unary("relu"),
   LeakyRelu: ([x], a) => callTensor("aten::leaky_relu", "", x, floatOf(a.alpha, 0.01)),
   HardSwish: unary("hardswish"),
+  HardSigmoid: ([x], a) => x!.mul(floatOf(a.alpha, 0.2)).add(floatOf(a.beta, 0.5)).clampMin(0).clampMax(1),
   Sigmoid: unary("sigmoid"),
   Tanh: unary("tanh"),
   Erf: unary("erf"),
@@ -144,7 +157,16 @@ const operators: Readonly<Record<string, Run>> = {
     const pairs = Array.from({ length: rank }, (_, i) => [all[rank - 1 - i]!, all[2 * rank - 1 - i]!]).flat();
     return callTensor("aten::constant_pad_nd", "", x, pairs, value?.item() ?? 0);
   },
-  Concat: (parts, a) => callTensor("aten::cat", "", parts, intOf(a.axis)),
+  // Lengths are float32 here, too.
+  Shape: ([x], a) => lengthsOf(x!.shape.slice(intOf(a.start), intOf(a.end, x!.shape.length))),
+  Expand: ([x, lengths], _, [, given]) => expand(x!, lengths ? lengths.toNumbers() : numbersOf(given)),
+  Concat: (parts, a, raw) =>
+    callTensor(
+      "aten::cat",
+      "",
+      parts.map((part, i) => part ?? lengthsOf(numbersOf(raw[i]))),
+      intOf(a.axis),
+    ),
   Slice: ([x], _, [, starts, ends, over, steps]) => {
     const [from, to, axes, by] = [starts, ends, over, steps].map(numbersOf) as [number[], number[], number[], number[]];
     return axes.reduce((t, axis, i) => callTensor("aten::slice", "Tensor", t, axis, from[i], to[i], by[i]), x!);
@@ -193,6 +215,7 @@ function runNodes(
   who: string,
 ): Tensor {
   const values = new Map([[input.name, x]]);
+  const kept = new Set(weights.values()); // a cast to what it is already gives back the same tensor
   const lastRead = new Map(nodes.flatMap(({ inputs }, i) => inputs.map((name) => [name, i] as const)));
   for (const [i, node] of nodes.entries()) {
     const inputs = node.inputs.map((name) => values.get(name) ?? weights.get(name));
@@ -211,7 +234,7 @@ function runNodes(
       if (lastRead.get(name) !== i || name === input.name) continue;
       const t = values.get(name);
       values.delete(name);
-      if (t && ![...values.values()].includes(t)) t.release();
+      if (t && !kept.has(t) && ![...values.values()].includes(t)) t.release();
     }
   }
   const result = values.get(output.name);

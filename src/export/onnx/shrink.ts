@@ -63,7 +63,7 @@ function roundEven(x: number): number {
 const ZERO = 128;
 
 function quantized(model: OnnxModel): OnnxModel {
-  const b = new Builder();
+  const b = new Builder(model.input.name);
   const readings = new Map<string, readonly [codes: string, scale: string, zero: string]>();
   /** The input of a layer in 8 bits, once for all who read it. */
   const codesOf = (x: string) => {
