@@ -28,6 +28,8 @@ export interface RowOrColumn extends Layer {
   readonly onlyAt?: Scale;
   /** Another column, whose runs this one reads once more, with `metric`: top-1 and top-5 of the same runs. */
   readonly runsOf?: string;
+  /** Seeds at the most: the papers ran fewer with all labels. */
+  readonly runs?: number;
   /** What of a run's result counts: "top5Error"; `error` if not given. */
   readonly metric?: string;
   /** Another row, whose run of the same column and seed stores the predictions that this one starts from. */
@@ -188,7 +190,7 @@ function keysOf(document: Document, part: string): readonly string[] | undefined
   return isMap(map) ? map.items.map(({ key }) => String(isScalar(key) ? key.value : key)) : undefined;
 }
 
-const ownKeys = ["paper", "small", "label", "x", "role", "predictionsOf", "onlyAt", "runsOf", "metric"];
+const ownKeys = ["paper", "small", "label", "x", "role", "predictionsOf", "onlyAt", "runsOf", "metric", "runs"];
 
 function linesOf(value: unknown, where: string, file: string, order?: readonly string[]): RowOrColumn[] {
   const lines = record(value, where, file);
@@ -202,6 +204,7 @@ function linesOf(value: unknown, where: string, file: string, order?: readonly s
       ...(one.role !== undefined && { role: String(one.role) }),
       ...(one.onlyAt !== undefined && { onlyAt: oneOf(SCALES, one.onlyAt, `${where}.${name}.onlyAt`, file) }),
       ...(one.runsOf !== undefined && { runsOf: String(one.runsOf) }),
+      ...(one.runs !== undefined && { runs: Number(one.runs) }),
       ...(one.metric !== undefined && { metric: String(one.metric) }),
       ...(one.predictionsOf !== undefined && { predictionsOf: String(one.predictionsOf) }),
       ...layerOf(one, `${where}.${name}`, file),

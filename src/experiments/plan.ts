@@ -54,7 +54,9 @@ export function planExperiment(definition: Definition, options: PlanOptions): Pl
   const profile = scale === "small" ? readProfile(definition.profile, folder) : undefined;
   const all = armsOf(definition, scale, profile, overrides);
   const arms = only === undefined ? all : selectArms(definition, all, only);
-  const runs = seeds.flatMap((seed) => arms.map((arm) => runOf(arm, seed, out)));
+  const runs = seeds.flatMap((seed, i) =>
+    arms.filter(({ column }) => i < (column.runs ?? seeds.length)).map((arm) => runOf(arm, seed, out)),
+  );
   return { definition, scale, out, arms, seeds, runs, ...(profile && { profile }) };
 }
 

@@ -73,7 +73,7 @@ export function summarize(definition: Definition, results: ExperimentResults): S
     columns: columns.filter(present).map(({ name, label }) => ({ name, label })),
     cells,
     comparisons,
-    warnings: warningsOf(results),
+    warnings: warningsOf(results, columns),
   };
 }
 
@@ -94,7 +94,9 @@ function compare(
   return { claim, column, verdict, test, better: spreadOf(low), worse: spreadOf(high) };
 }
 
-function warningsOf({ arms, missing, seeds }: ExperimentResults): string[] {
+function warningsOf({ arms, missing, seeds }: ExperimentResults, columns: readonly RowOrColumn[]): string[] {
+  const wanted = ({ column }: ArmResult) =>
+    Math.min(seeds.length, columns.find(({ name }) => name === column)?.runs ?? seeds.length);
   const least = Math.min(...arms.map(({ errors }) => errors.length));
   const warnings: string[] = [];
   if (arms.length > 0 && least < 5) {
@@ -105,10 +107,10 @@ function warningsOf({ arms, missing, seeds }: ExperimentResults): string[] {
         : `${least} seeds are few: the exact sign-flip test cannot go below p = ${smallest} with them, and the intervals are wide`,
     );
   }
-  const partial = arms.filter(({ errors }) => errors.length < seeds.length);
+  const partial = arms.filter((arm) => arm.errors.length < wanted(arm));
   if (partial.length > 0) {
     warnings.push(
-      `not all seeds are done: ${partial.map((arm) => `${arm.row}/${arm.column} ${arm.errors.length} of ${seeds.length}`).join(", ")}`,
+      `not all seeds are done: ${partial.map((arm) => `${arm.row}/${arm.column} ${arm.errors.length} of ${wanted(arm)}`).join(", ")}`,
     );
   }
   if (missing.length > 0) warnings.push(`not run: ${missing.join(", ")}`);

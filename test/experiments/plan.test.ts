@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { findDefinition, readProfile } from "../../src/experiments/catalog.js";
-import { armsOf } from "../../src/experiments/plan.js";
+import { armsOf, planExperiment } from "../../src/experiments/plan.js";
 
 const armOf = (name: string, key: string, scale: "paper" | "small") => {
   const definition = findDefinition(name);
@@ -35,4 +35,11 @@ it("a column that reads the runs of another has no runs of its own", () => {
   const keys = armsOf(findDefinition("uda/imagenet"), "paper", undefined).map(({ key }) => key);
   expect(keys).toContain("uda/top-1");
   expect(keys).not.toContain("uda/top-5");
+});
+
+it("a column may have fewer runs: four with all labels, as in the paper", () => {
+  const { runs } = planExperiment(findDefinition("mean-teacher/table-2"), { scale: "paper", out: "nowhere" });
+  const of = (column: string) => runs.filter(({ arm }) => arm.key === `mean-teacher/${column}`).map(({ seed }) => seed);
+  expect(of("4000")).toEqual([2000, 2001, 2002, 2003, 2004, 2005, 2006, 2007, 2008, 2009]);
+  expect(of("all")).toEqual([2000, 2001, 2002, 2003]);
 });

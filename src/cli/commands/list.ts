@@ -82,7 +82,8 @@ function experimentEntry(name: string): Entry {
   const costs = SCALES.map((scale) => {
     const arms = armsOf(definition, scale, scale === "small" ? readProfile(definition.profile) : undefined);
     const seeds = definition.seeds[scale].length;
-    const steps = arms.reduce((sum, { given }) => sum + Number(given.get("steps") ?? 0), 0) * seeds;
+    const runsOf = ({ runs = seeds }: { readonly runs?: number }) => Math.min(runs, seeds);
+    const steps = arms.reduce((sum, { given, column }) => sum + Number(given.get("steps") ?? 0) * runsOf(column), 0);
     return { scale, arms: arms.length, seeds, steps };
   });
   const lines = [
