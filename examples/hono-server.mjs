@@ -1,20 +1,23 @@
 // A web server around a trained run, with Hono: POST a picture to /, get its class.
 //   node hono-server.mjs RUN [PORT]
 import { serve } from "@hono/node-server";
-import { openPredictor } from "fewlabels";
+import { DataError, openPredictor } from "fewlabels";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 
 const [run = "runs/mine", port = "8080"] = process.argv.slice(2);
-const predictor = openPredictor(run);
+const predictor = await openPredictor(run);
 
 const app = new Hono();
 app.post("/", bodyLimit({ maxSize: 20 * 1024 * 1024 }), async (c) => {
   const bytes = new Uint8Array(await c.req.arrayBuffer());
-  const answer = await predictor.classify(bytes);
-  return "error" in answer
-    ? c.json({ error: answer.error }, 422)
-    : c.json({ class: answer.class, probability: answer.probability });
+  try {
+    const { class: name, probability } = await predictor.classify(bytes);
+    return c.json({ class: name, probability });
+  } catch (error) {
+    if (error instanceof DataError) return c.json({ error: error.message }, 422); // no picture, or a damaged one
+    throw error;
+  }
 });
 
 serve({ fetch: app.fetch, hostname: "127.0.0.1", port: Number(port) }, ({ port: own }) =>

@@ -16,6 +16,7 @@ export { FewlabelsError } from "./errors.js";
 export { definitionNames, findDefinition } from "./experiments/catalog.js";
 export { armsOf } from "./experiments/plan.js";
 export { keptResults, resultsPage } from "./experiments/results-page.js";
+export { openSource as openExportSource } from "./export/source.js";
 export { parseIdx } from "./files/idx.js";
 export { parseMat5 } from "./files/mat5.js";
 export { unpickle } from "./files/pickle.js";
