@@ -1,8 +1,7 @@
 /** What an experiment leaves beside its runs: results.json, table.csv, report.html, plots/. */
 
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { writeWhole } from "../files/write-whole.js";
+import { makeFolder, writeWhole } from "../files/write-whole.js";
 import { htmlPage, type Section } from "../report/page.js";
 import type { Figure } from "../report/plot.js";
 import { writeFigures } from "../report/write.js";
@@ -26,12 +25,12 @@ export async function writeOutputs(
   save?: string,
 ): Promise<Written> {
   const { definition, scale, out } = plan;
-  mkdirSync(out, { recursive: true });
+  makeFolder(out);
   const json = `${JSON.stringify(results)}\n`;
   writeWhole(join(out, "results.json"), json);
   writeWhole(join(out, "table.csv"), csvText(summary));
   if (save !== undefined) {
-    mkdirSync(save, { recursive: true });
+    makeFolder(save);
     writeWhole(join(save, `${definition.name.replaceAll("/", "-")}-${scale}.json`), json);
   }
   const regions = definition.kind === "regions" ? await regionsOf(plan) : [];

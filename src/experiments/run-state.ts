@@ -1,18 +1,8 @@
 /** Where a planned run stands on the disk; what a killed experiment left is put in order before it goes on. */
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  rmSync,
-} from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { writeWhole } from "../files/write-whole.js";
+import { makeFolder, writeWhole } from "../files/write-whole.js";
 import { RunFolder } from "../run/index.js";
 import { definitionText, type PlannedRun } from "./plan.js";
 
@@ -39,7 +29,7 @@ export function stateOf(run: PlannedRun): RunState {
 
 /** Makes the run's place ready and returns its state; a run of another definition is moved aside, not deleted. */
 export async function prepareRun(run: PlannedRun): Promise<RunState> {
-  mkdirSync(dirname(run.folder), { recursive: true });
+  makeFolder(dirname(run.folder));
   await endOrphan(run);
   const files = besides(run);
   const state = stateOf(run);

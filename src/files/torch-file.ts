@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { DataError } from "../errors.js";
+import { notTheFile } from "./not-the-file.js";
 import { bytes as inBytes } from "./packed.js";
 import { type Fail, type Known, type Pickled, unpickle } from "./pickle.js";
 import { counts, plainNames } from "./pickle-names.js";
@@ -117,6 +118,8 @@ export function readWeightsFile(path: string): WeightsFile {
   } catch (error) {
     throw new DataError(`${path}: cannot be read (${(error as Error).message})`);
   }
+  const other = notTheFile(file);
+  if (other !== undefined) throw new DataError(`${path}: expected weights of safetensors or torch.save, but ${other}`);
   if (isZip(file) || file[0] === 0x80) return decodeTorchFile(file, path);
   return { tensors: unwrapNames(decodeSafetensors(file, path)), taken: [] };
 }

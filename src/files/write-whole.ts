@@ -11,6 +11,7 @@ import {
   renameSync,
   rmSync,
   statfsSync,
+  statSync,
   writeSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -90,7 +91,7 @@ export function writeWholeFolder(path: string, fill: (folder: string) => void): 
   const [beside, replaced] = [besidePath(path), `${besidePath(path)}-replaced`];
   writing(path, () => {
     rmSync(beside, { recursive: true, force: true });
-    mkdirSync(beside, { recursive: true });
+    makeFolders(beside);
   });
   try {
     fill(beside);
@@ -117,7 +118,26 @@ export function putInPlace(beside: string, path: string): void {
 
 /** Makes a folder and those above it, for what is to be written. Throws as `writeWhole` does. */
 export function makeFolder(path: string): void {
-  writing(path, () => mkdirSync(path, { recursive: true }));
+  writing(path, () => makeFolders(path));
+}
+
+/**
+ * What `mkdirSync` with `recursive` does, which never ends where the system says ENOENT though the folder above is there (nothing can be
+ * made in /proc, nor where a mount has gone).
+ */
+function makeFolders(path: string): void {
+  if (isFolder(path)) return;
+  const above = dirname(path);
+  if (above !== path && !isFolder(above)) makeFolders(above);
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (!isFolder(path)) throw error; // another process may have made it meanwhile
+  }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 function writing<T>(path: string, work: () => T): T {

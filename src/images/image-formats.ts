@@ -1,4 +1,5 @@
 /** Which files are pictures, told by their first bytes, whatever they are called. */
+import { notTheFile } from "../files/not-the-file.js";
 
 /** Formats that are decoded. */
 export const imageFormats = ["jpeg", "png", "webp", "tiff", "gif", "avif", "ppm"] as const;
@@ -64,9 +65,9 @@ export function sniffFormat(head: Uint8Array): ImageFormat | { readonly reason: 
   if (word(0, 2) === "BM") return { reason: foreign.bmp! };
   if (word(0, 5) === "%PDF-") return { reason: foreign.pdf! };
   if (/^\s*<svg/i.test(word(0, 32))) return { reason: foreign.svg! };
-  const isText = (byte: number) => byte >= 32 || byte === 9 || byte === 10 || byte === 13;
-  if (head.length > 8 && head.every((byte) => byte < 127 && isText(byte))) return { reason: foreign.text! };
-  return undefined;
+  const other = notTheFile(head);
+  if (other === undefined) return undefined;
+  return { reason: other.includes("Git LFS") ? other : foreign.text! };
 }
 
 /** The format that a file's name promises, if it promises one. */

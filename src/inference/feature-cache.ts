@@ -3,10 +3,10 @@
  * are written whole, so that several processes may write at once.
  */
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { readSafetensors, writeSafetensors } from "../files/safetensors.js";
-import { isUnfinished } from "../files/write-whole.js";
+import { isUnfinished, makeFolder } from "../files/write-whole.js";
 
 /** Bytes of a key: SHA-256. */
 const KEY = 32;
@@ -40,7 +40,7 @@ export class FeatureCache {
     const fresh = this.#fresh;
     if (fresh.length === 0) return;
     this.#fresh = [];
-    mkdirSync(this.#folder, { recursive: true });
+    makeFolder(this.#folder);
     const size = fresh[0]![1].length;
     const [keys, rows] = [new Uint8Array(fresh.length * KEY), new Float32Array(fresh.length * size)];
     for (const [i, [key, row]] of fresh.entries()) {

@@ -1,10 +1,10 @@
 /** Pretrained weights on this machine: the cache folder, what is in it, and how it gets there. */
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, extname, join } from "node:path";
 import { type FetchControl, fetchFile, hashOfFile } from "../data/download/fetch-file.js";
 import { DataError, DownloadError, UsageError, unknownName } from "../errors.js";
-import { writeWhole } from "../files/write-whole.js";
+import { makeFolder, writeWhole } from "../files/write-whole.js";
 import { type OfficialWeights, officialWeights } from "./official-weights.js";
 
 export interface CachedWeights {
@@ -92,7 +92,7 @@ export async function getWeights(
   const here = cached(official, folder);
   if (here) return { ...here, fetched: false };
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
   } catch (error) {
     throw new DataError(`cannot make ${folder}: ${(error as Error).message}. FEWLABELS_CACHE names another folder`);
   }

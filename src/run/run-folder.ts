@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DataError, DiskError, quoted, UsageError } from "../errors.js";
-import { cannotWrite, isUnfinished, writeWhole } from "../files/write-whole.js";
+import { cannotWrite, isUnfinished, makeFolder, writeWhole } from "../files/write-whole.js";
 import {
   type Checkpoint,
   type JsonValue,
@@ -63,8 +63,8 @@ export class RunFolder {
    * same second has it. Returns its path. Throws DiskError where none can be made.
    */
   static claim(path: string): string {
+    makeFolder(dirname(path));
     return writing(path, () => {
-      mkdirSync(dirname(path), { recursive: true });
       for (let k = 1; ; k++) {
         const candidate = k === 1 ? path : `${path}-${k}`;
         try {
@@ -80,12 +80,12 @@ export class RunFolder {
   /** Makes the folder and writes config.json. Throws UsageError where it is not free, DiskError where it cannot be written. */
   static create(path: string, config: object, facts: RunFacts): RunFolder {
     RunFolder.assertFree(path);
-    writing(path, () => mkdirSync(path, { recursive: true }));
+    makeFolder(path);
     const folder = new RunFolder(path);
     folder.lock();
     try {
       RunFolder.assertFree(path); // another run may have come and gone meanwhile
-      writing(path, () => mkdirSync(folder.checkpointsPath, { recursive: true }));
+      makeFolder(folder.checkpointsPath);
       folder.#writeWhole("config.json", { ...config, ...facts });
       return folder;
     } catch (error) {

@@ -34,6 +34,12 @@ export function loadWeights(model: Model, nameOrFile: string): string[] {
       ? [`${name} (${shown(found.shape)} there, ${shown(tensor.shape)} here)`]
       : [];
   });
+  const broken = kept.filter(({ name }) => file.has(name) && !allFinite(file.get(name)!)).map(({ name }) => name);
+  if (broken.length > 0) {
+    throw new DataError(
+      `${path}: ${broken.length} of its tensors hold NaN or infinity, so nothing can be learned from them: ${broken.slice(0, LISTED).join(", ")}. Was the run that wrote them broken? Take an earlier checkpoint`,
+    );
+  }
   const problems = [
     ...listed("missing in the file", missing),
     ...listed("not part of the model", unexpected),
@@ -57,6 +63,25 @@ export function loadWeights(model: Model, nameOrFile: string): string[] {
     ...[...fresh].map(([layer, why]) => `${path}: ${layer} ${why}, so this head starts with fresh weights`),
   ];
 }
+
+/** Whether a tensor of real numbers holds numbers alone: all bits of an exponent set are NaN or infinity. */
+function allFinite({ dtype, bytes }: RawTensor): boolean {
+  const layout = exponents[dtype];
+  if (!layout) return true;
+  const { size, mask } = layout;
+  // Little-endian: sign and exponent are in the last two bytes of each number.
+  for (let at = size - 2; at < bytes.length; at += size) {
+    if (((bytes[at]! | (bytes[at + 1]! << 8)) & mask) === mask) return false;
+  }
+  return true;
+}
+
+const exponents: Readonly<Partial<Record<RawTensor["dtype"], { size: number; mask: number }>>> = {
+  F64: { size: 8, mask: 0x7ff0 },
+  F32: { size: 4, mask: 0x7f80 },
+  F16: { size: 2, mask: 0x7c00 },
+  BF16: { size: 2, mask: 0x7f80 },
+};
 
 /** Sides of the square grids of two tables of positions `[1, 1 + side^2, D]`, where that is what differs. */
 function gridsOf(name: string, there: readonly number[], here: readonly number[]) {

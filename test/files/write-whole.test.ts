@@ -6,6 +6,7 @@ import { DiskError } from "../../src/errors.js";
 import {
   besidePath,
   cannotWrite,
+  makeFolder,
   putInPlace,
   WholeFile,
   writeWhole,
@@ -95,6 +96,18 @@ describe("a folder that is written whole", () => {
     expect(names(path)).toEqual(["new"]);
     expect(names(join(path, ".."))).toEqual(["step-3"]);
   });
+});
+
+it("makes folders below folders, leaves those that are there, and ends where the system makes none", () => {
+  const dir = fresh();
+  makeFolder(join(dir, "a", "b", "c"));
+  makeFolder(join(dir, "a", "b"));
+  expect(names(join(dir, "a", "b"))).toEqual(["c"]);
+  writeFileSync(join(dir, "file"), "");
+  expect(() => makeFolder(join(dir, "file"))).toThrow(DiskError);
+  expect(() => makeFolder(join(dir, "file", "x"))).toThrow(/A part of that path is a file/);
+  // Node's own `recursive` never comes back from here.
+  if (existsSync("/proc/self")) expect(() => makeFolder("/proc/nobody/x")).toThrow(/cannot write .*nobody.*ENOENT/);
 });
 
 it("puts in place what others have written", () => {

@@ -1,4 +1,4 @@
-import { renameSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { DataError, UsageError } from "../../src/errors.js";
@@ -171,8 +171,39 @@ describeEngine("loadWeights", () => {
     expect(valuesOf(model).get("classifier.1.weight")).toEqual(before);
   });
 
-  test("a file that is not there, or none of the format, is a DataError naming it", () => {
+  test.each(["F32", "F16", "BF16", "F64"] as const)(
+    "NaN and infinity in %s are refused, naming where they are",
+    (dtype) => {
+      for (const bad of [Number.NaN, Number.NEGATIVE_INFINITY]) {
+        const entries = entriesOf(source(), dtype);
+        const name = Object.keys(entries)[3]!;
+        const path = write(entries);
+        const tensors = readSafetensors(path);
+        const infinity = { F32: [0x80, 0xff], F16: [0x00, 0xfc], BF16: [0x80, 0xff], F64: [0xf0, 0xff] }[dtype];
+        const bytes = tensors.get(name)!.bytes.slice();
+        bytes.set(Number.isNaN(bad) ? [infinity[0]! + 1, infinity[1]!] : infinity, bytes.length - 2);
+        writeSafetensors(path, { ...Object.fromEntries(tensors), [name]: { ...tensors.get(name)!, bytes } });
+        const [model, before] = [build(10), valuesOf(build(10))];
+        expect(() => loadWeights(model, path)).toThrow("1 of its tensors hold NaN or infinity");
+        expect(() => loadWeights(model, path)).toThrow(name);
+        expect(valuesOf(model)).toEqual(before);
+      }
+    },
+  );
+
+  test("a file that is not there, or none of the format, is a DataError naming it and what it is", () => {
     expect(() => loadWeights(build(10), join(folder, "none.safetensors"))).toThrow(/none\.safetensors: cannot be read/);
+    for (const [content, message] of [
+      [
+        "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 102540417\n",
+        /other\.pth: .*Git LFS.*git lfs pull/,
+      ],
+      ["<!DOCTYPE html><html><body>Sign in to download</body></html>", /other\.pth: .*a web page/],
+      ["file,label\na.png,cat\nb.png,dog\n", /other\.pth: expected weights .*this is text/],
+    ] as const) {
+      writeFileSync(join(folder, "other.pth"), content);
+      expect(() => loadWeights(build(10), join(folder, "other.pth"))).toThrow(message);
+    }
   });
 });
 

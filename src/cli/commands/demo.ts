@@ -1,8 +1,7 @@
 /** `fewlabels demo`: the same few labels without and with unlabeled pictures, side by side. */
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { runOptions } from "../../config/run-options.js";
-import { writeWhole } from "../../files/write-whole.js";
+import { makeFolder, writeWhole } from "../../files/write-whole.js";
 import { boolean } from "../../options.js";
 import type { Curve } from "../../report/read-run.js";
 import type { EvaluationEvent, RunResult } from "../../run/events.js";
@@ -64,7 +63,7 @@ async function demoCommand(options: DemoOptions, json: boolean): Promise<void> {
     done.push({ method: config.method, result, curve });
   }
   const report = join(folder, "report.html");
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   writeWhole(report, await reportPage(done.map(({ result, curve }) => ({ result, curve }))));
   if (json) print(JSON.stringify({ runs: done.map(({ result }) => result), report }));
   else print(...summary(done, report, (performance.now() - started) / 1000));

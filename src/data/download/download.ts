@@ -1,8 +1,9 @@
 /** The official files of a data set, brought to where `--data` expects them. What is there and right is not fetched again. */
-import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, rmSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { DataError } from "../../errors.js";
 import { bytes } from "../../files/packed.js";
+import { makeFolder } from "../../files/write-whole.js";
 import { type FetchControl, fetchFile, md5OfFile, sizeOf } from "./fetch-file.js";
 import type { OfficialData, OfficialDownload, OfficialFile } from "./official-files.js";
 import { unpackArchive } from "./unpack-archive.js";
@@ -35,7 +36,7 @@ export async function downloadDataSet(official: OfficialData, options: DownloadO
   const { extra = false, mirror, signal, onNote, onProgress } = options;
   const downloads = official.downloads.filter((download) => extra || !download.extra);
   const folder = folderFor(official, options.dir);
-  makeFolder(folder);
+  makeDataFolder(folder);
   const files: { file: string; bytes: number; fetched: boolean }[] = [];
   let downloadedBytes = 0;
   for (const download of downloads) {
@@ -74,9 +75,9 @@ function folderFor({ folder, downloads }: OfficialData, dir: string): string {
   return here ? dir : join(dir, folder);
 }
 
-function makeFolder(folder: string): void {
+function makeDataFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
   } catch (error) {
     throw new DataError(`cannot make ${folder}: ${(error as Error).message}. Choose another folder with --data`);
   }

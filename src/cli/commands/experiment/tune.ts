@@ -1,5 +1,4 @@
 /** `fewlabels experiment tune NAME`: the settings of `--scale small`, chosen on validation images with the same effort for every method. */
-import { mkdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { asFlags } from "../../../config/given.js";
@@ -14,7 +13,7 @@ import {
   tunedFile,
 } from "../../../experiments/catalog.js";
 import { planTuning, type Tuned, tunedOf } from "../../../experiments/tune.js";
-import { writeWhole } from "../../../files/write-whole.js";
+import { makeFolder, writeWhole } from "../../../files/write-whole.js";
 import { boolean, integer, text } from "../../../options.js";
 import { spreadOf } from "../../../statistics.js";
 import { argument, defineCommand } from "../../command.js";
@@ -73,7 +72,7 @@ export const experimentTune = defineCommand({
     }
     const tuned = tunedOf(plan, new Date());
     const file = resolve(values.write ?? tunedFile(profile.name));
-    mkdirSync(dirname(file), { recursive: true });
+    makeFolder(dirname(file));
     writeWhole(file, `${JSON.stringify(tuned, null, 2)}\n`);
     if (values.json) print(JSON.stringify(tuned));
     else print("", ...tunedTable(tuned), "", `chosen by the lowest validation error; written to ${file}`);
