@@ -22,6 +22,7 @@ export function resumeConfig(
   }: { readonly describe?: Describe; readonly catalog?: Catalog } = {},
 ): RunConfig {
   const declared = declaredOptions(saved, catalog);
+  const labelsWholeBatch = !choose(saved, catalog).method.usesUnlabeled;
   const changed: Record<string, unknown> = {};
   for (const [key, raw] of given) {
     if (key === "resume" || key === "out") continue;
@@ -33,6 +34,8 @@ export function resumeConfig(
     ];
     if (!known.includes(key)) throw new UsageError(unknownKey(who, name, key, known));
     const before = inner === undefined ? saved[group as keyof RunConfig] : savedGroup(saved, group)[inner];
+    // Where all rows are labeled it was taken with a warning at the start, and had no effect.
+    if (key === "labeledBatch" && labelsWholeBatch) continue;
     const option = declared[key];
     const value = option ? absolutePath(option, parseOption(option, name, raw, who)) : raw;
     if ((neutralOptions as readonly string[]).includes(key)) changed[key] = value;

@@ -192,6 +192,13 @@ describe("resumeConfig", () => {
     expect(resume({ steps: "50", "model.width": "0.250" }).steps).toBe(50);
   });
 
+  it("accepts what the start accepted with a warning: labeled rows where all rows are labeled", () => {
+    const given = { method: "supervised", batch: 12, labeledBatch: 4 };
+    const begun = config(given);
+    expect(begun.labeledBatch).toBe(12);
+    expect(resumeConfig(flatten(given), begun, "runs/b").labeledBatch).toBe(12);
+  });
+
   it("refuses others, saying what may change", () => {
     expect(() => resume({ steps: 60 })).toThrow(/--steps is 60, but the run in runs\/b was started with 50.*--threads/);
     expect(() => resume({ "model.width": 1 })).toThrow(UsageError);
