@@ -1,4 +1,4 @@
-/** Packed data whose announced size is checked before anything is allocated. */
+/** What bytes are by their beginning, and packed data whose announced size is checked before anything is allocated. */
 import { gunzipSync, inflateSync, constants as zlib } from "node:zlib";
 import { DataError } from "../errors.js";
 
@@ -14,6 +14,21 @@ export function bytes(n: number): string {
 /** Whether this is gzip data, whatever the file is called. */
 export function isGzip(data: Uint8Array): boolean {
   return data.length >= 2 && data[0] === 0x1f && data[1] === 0x8b;
+}
+
+/** Bytes that `notTheFile` looks at. */
+const looked = 64;
+
+/** Says what a file is that holds text in place of data: a pointer of Git LFS, a web page; undefined for anything else. */
+export function notTheFile(content: Uint8Array): string | undefined {
+  const head = content.subarray(0, looked);
+  const start = String.fromCharCode(...head);
+  if (start.startsWith("version https://git-lfs")) {
+    return "this is a pointer of Git LFS, not the file itself: fetch it with `git lfs pull`";
+  }
+  const isText = (byte: number) => (byte >= 32 && byte < 127) || byte === 9 || byte === 10 || byte === 13;
+  if (head.length <= 8 || !head.every(isText)) return undefined;
+  return /^\s*</.test(start) ? "this is a web page, not the file itself: download it again" : "this is text";
 }
 
 /**

@@ -4,8 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { DataError } from "../errors.js";
-import { notTheFile } from "./not-the-file.js";
-import { bytes as inBytes } from "./packed.js";
+import { bytes as inBytes, notTheFile } from "./packed.js";
 import { type Fail, type Known, type Pickled, unpickle } from "./pickle.js";
 import { counts, plainNames } from "./pickle-names.js";
 import type { RawDType, RawTensor } from "./safetensors.js";

@@ -1,5 +1,5 @@
 /** Which files are pictures, told by their first bytes, whatever they are called. */
-import { notTheFile } from "../files/not-the-file.js";
+import { notTheFile } from "../files/packed.js";
 
 /** Formats that are decoded. */
 export const imageFormats = ["jpeg", "png", "webp", "tiff", "gif", "avif", "ppm"] as const;
