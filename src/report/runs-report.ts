@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import { spreadOf } from "../statistics.js";
 import { type CurveSeries, curveFigure, type Dots, dotFigure } from "./figures.js";
 import type { Section } from "./page.js";
-import type { Figure } from "./plot.js";
+import { COLORS, type Figure } from "./plot.js";
 import type { RunRecord } from "./read-run.js";
 
 /** Runs of one setting. */
@@ -108,12 +108,17 @@ export function reportOnRuns(records: readonly RunRecord[], title: string): Runs
 /** Error of every role, and classification cost, over the steps; none where runs were evaluated only once. */
 function curveFigures(groups: readonly RunGroup[]): Figure[] {
   const several = (curve: { steps: readonly number[] }) => curve.steps.length > 1;
-  const errors = groups.flatMap(({ label, runs }) => {
-    const roles = [...new Set(runs.flatMap(({ curves }) => Object.keys(curves.error)))];
+  const rolesOf = ({ runs }: RunGroup) => [...new Set(runs.flatMap(({ curves }) => Object.keys(curves.error)))];
+  // More lines than colors: a panel for each arm.
+  const apart = groups.reduce((sum, group) => sum + rolesOf(group).length, 0) > COLORS.length;
+  const errors = groups.flatMap((group) => {
+    const { label, runs } = group;
+    const roles = rolesOf(group);
     return roles.map((role): CurveSeries => {
       const curves = runs.flatMap(({ curves: { error } }) =>
         error[role] && several(error[role]) ? [error[role]] : [],
       );
+      if (apart) return { series: role, facet: label, curves };
       return { series: roles.length > 1 ? `${label}, ${role}` : label, facet: "", curves };
     });
   });

@@ -90,6 +90,16 @@ describe("reports of runs", () => {
     expect(outsideOf('<img src="https://x.y/z.png">').length).toBeGreaterThan(0);
   });
 
+  it("more curves than colors stand in a panel for each arm", () => {
+    const methods = Array.from({ length: 9 }, (_, i) => `method-${i}`);
+    const many = methods.map((method, i) => fakeRun(`many-${i}`, method, 1, 10 + i));
+    const { figures } = reportOnRuns(many.map(readRun), "Many");
+    const curves = figures.find(({ name }) => name === "error-curves")!.svg;
+    for (const method of methods) expect(curves.split(`>${method}<`).length - 1).toBe(1);
+    expect(curves).not.toContain(">method-0, student<");
+    expect(curves.match(/aria-label="fx-axis tick label"|fx-axis/g)?.length).toBeGreaterThan(0);
+  });
+
   it("a run under way has no error yet, and is said to be unfinished", () => {
     const path = join(folder, "open");
     RunFolder.create(path, { method: "vat", steps: 9 }, { versions: {}, dataFingerprint: "x" }).close();
