@@ -6,8 +6,8 @@ import type { PreparedData } from "./data.js";
 
 /**
  * The configuration with a batch that the data can fill; only numbers that were not given are changed, and each change is a remark.
- * What was given and cannot be filled is refused where the batches are made. Throws UsageError where a method learns from unlabeled images and
- * none is left.
+ * What was given and cannot be filled is refused where the batches are made. Throws UsageError where a method wants a stream of unlabeled images and
+ * none is left (a mixed one takes rows as they fall).
  */
 export function fitBatch(
   config: RunConfig,
@@ -16,7 +16,7 @@ export function fitBatch(
 ): { readonly config: RunConfig; readonly fitted: readonly string[] } {
   const { byDefault = [], ...rest } = config;
   const [labeled, unlabeled] = [split.labeled.length, pool ? pool.count : split.unlabeled.length];
-  if (usesUnlabeled && unlabeled === 0) {
+  if (usesUnlabeled && unlabeled === 0 && config.sampler !== "mixed") {
     throw new UsageError(
       `method ${name} learns from unlabeled images, and none is left: all ${labeled} have labels${config.unlabeled === "rest" ? ", and --unlabeled rest leaves those out" : ""}. ` +
         "Use --unlabeled all, keep fewer labels (--labels N), or train with --method supervised",

@@ -40,6 +40,10 @@ describe("fitBatch", () => {
     expect(fitted({ method: "supervised" }, 8, 0, { name: "supervised", usesUnlabeled: false })).toEqual([100, 100]);
   });
 
+  it("takes rows as they fall with one stream, all of them labeled too", () => {
+    expect(fitted({ unlabeled: "rest", sampler: "mixed" }, 40, 0)[0]).toBe(40);
+  });
+
   it("says what to do where no unlabeled image is left", () => {
     expect(() => fitted({ unlabeled: "rest" }, 40, 0)).toThrow(
       /none is left: all 40 have labels, and --unlabeled rest leaves those out\. Use --unlabeled all, keep fewer labels/,
