@@ -1,6 +1,6 @@
 /** Do the unlabeled examples help? On two moons with few labels every method that reads them must beat the baseline. */
 import { join } from "node:path";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test, vi } from "vitest";
 import { methods } from "../../src/methods/index.js";
 import { describeEngine } from "../support/engine.js";
 import { configure, folderOfThisFile, trainToEnd } from "../support/train-run.js";
@@ -83,6 +83,8 @@ async function meanError(name: string, besides: Readonly<Record<string, unknown>
   }
   return sum / SEEDS.length;
 }
+
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 }); // three runs each: 10 s, and more on a busy machine
 
 describeEngine("two moons, 10 labels", () => {
   let supervised = Number.NaN;

@@ -32,7 +32,11 @@ describeBinary("fewlabels data download", () => {
       /unknown data set to download "cifar01"\. Did you mean "cifar10"/,
     );
     await expectError(download("cifar10", dir, "", "--extra"), 2, /--extra is for svhn; cifar10 has no extra images/);
-    await expectError(download("mnist", dir, "", "--timeout", "soon"), 2, /expected seconds in 0\.1 \.\. 3600/);
+    await expectError(
+      download("mnist", dir, "", "--timeout", "soon"),
+      2,
+      /expected a number in 0\.1\.\.3600 for --timeout, got "soon"/,
+    );
     await expectError(download("mnist", dir, "ftp://x/y"), 2, /http or https address in FEWLABELS_MIRROR, got "ftp:/);
     expect(readdirSync(dir)).toEqual([]);
   });
