@@ -15,6 +15,7 @@ import {
   flatten,
   folderItems,
   openSession,
+  parseOptions,
   packShards,
   Rng,
   resolveConfig,
@@ -44,7 +45,11 @@ const pictures = join(folder, "pictures");
 /** Writes the first pictures of the training set out. */
 async function writePictures() {
   const cifar10 = findDataSet("cifar10");
-  const { train, classes } = await cifar10.load({ dir: values.data, rng: Rng.fromSeed(0), options: {} });
+  const { train, classes } = await cifar10.load({
+    dir: values.data,
+    rng: Rng.fromSeed(0),
+    options: parseOptions(cifar10.options, {}, "cifar10"),
+  });
   const bytes = 3 * 32 * 32;
   for (let i = 0; i < images; i++) {
     const planes = train.pixels.subarray(i * bytes, (i + 1) * bytes);

@@ -125,10 +125,18 @@ const head = (/** @type {number} */ length, more = "") =>
     `POST /classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${length}\r\nConnection: close\r\n${more}\r\n`,
   );
 
-const known = (await post(whole.png)).text;
+/** @type {{ class: string, probability: number }} */
+const known = JSON.parse((await post(whole.png)).text);
 let wrong = 0;
+/** @type {string[]} */
+const remarks = [];
+/** Pictures beside it in a pass change its last digits. */
 const alive = async () => {
-  if ((await post(whole.png)).text !== known) wrong++;
+  const { status, text } = await post(whole.png);
+  const now = status === 200 ? JSON.parse(text) : {};
+  if (now.class === known.class && Math.abs(now.probability - known.probability) < 1e-5) return;
+  wrong++;
+  remarks.push(`a whole picture: ${status} ${text.slice(0, 200)}`);
 };
 
 const began = Date.now();
@@ -160,7 +168,10 @@ const lane = async () => {
     const { headers, body } = request(mutated(sources[i % sources.length] ?? whole.png), i);
     const { status } = await post(body, headers).catch(() => ({ status: 0 }));
     counted(`damaged body: ${status || "closed"}`);
-    if (status >= 500 && status !== 503) wrong++;
+    if (status >= 500 && status !== 503) {
+      wrong++;
+      remarks.push(`a damaged body: ${status}`);
+    }
     if (i % 100 === 0) {
       await alive();
       counted(`bomb: ${(await post(bomb)).status}`);
@@ -177,7 +188,7 @@ const lane = async () => {
 };
 await Promise.all(Array.from({ length: lanes }, lane));
 await Promise.all(slow);
-await alive().catch(() => wrong++);
+await alive();
 const quarter = memory.length >> 2;
 const [secondQuarterMB, lastQuarterMB] = [median(memory.slice(quarter, 2 * quarter)), median(memory.slice(-quarter))];
 const faults = log.split("\n").filter(Boolean).length;
@@ -197,6 +208,7 @@ const result = {
   minutes: Number(((Date.now() - began) / 60_000).toFixed(1)),
   answers: Object.fromEntries([...answers].sort()),
   wrong,
+  remarks,
   linesInItsLog: faults,
   ranToTheEnd: running,
   exitCode: code,

@@ -6,16 +6,17 @@ import type { NamedTensor } from "../../nn/index.js";
 import type { ExportFacts } from "../facts.js";
 import type { Source } from "../source.js";
 
-/** Registered names whose tensors and architecture are torchvision's and timm's. */
-const architectures: Readonly<Record<string, string>> = {
-  "resnet-18": "resnet18",
-  "resnet-34": "resnet34",
-  "resnet-50": "resnet50",
-  "resnet-101": "resnet101",
-  "resnet-152": "resnet152",
-  "resnext-50": "resnext50_32x4d",
-  "resnext-101": "resnext101_32x8d",
-};
+/** ResNeXts that timm and torchvision know, by depth, groups and width of a group. */
+const resnexts = new Set(["50_32x4d", "101_32x4d", "101_32x8d", "101_64x4d"]);
+
+/** timm's name of a network of these options, where its tensors have the same names there. */
+export function timmArchitecture(model: string, options: Readonly<Record<string, unknown>>): string | undefined {
+  const { depth, groups, groupWidth, width, heads, padding } = options;
+  if ((width ?? 1) !== 1 || heads !== 1 || padding !== "torch") return undefined;
+  if (model === "resnet") return `resnet${depth}`;
+  const form = `${depth}_${groups}x${groupWidth}d`;
+  return model === "resnext" && resnexts.has(form) ? `resnext${form}` : undefined;
+}
 
 /** Writes `model.safetensors` and `config.json` into `folder`. Tensors are float32, as the run holds them. */
 export function writeWeights(folder: string, source: Source, facts: ExportFacts): void {
@@ -33,14 +34,15 @@ function tensorSource({ tensor }: NamedTensor) {
   return { dtype: "F32", shape: tensor.shape, bytes } as const;
 }
 
-/** timm's name, where the options leave the architecture as published. */
-function published({ model, modelOptions }: Source["config"]): string | undefined {
-  const { width, heads, padding } = modelOptions as Readonly<Record<string, unknown>>;
-  return (width ?? 1) === 1 && heads === 1 && padding === "torch" ? architectures[model] : undefined;
-}
+type Affine = Pick<Source["normalizing"], "normalize" | "scale" | "offset">;
 
-/** Mean and deviation of pixels in [0, 1], from input = pixel scale + offset. */
-function meanAndStd({ scale, offset }: Source["normalizing"]) {
+/** Mean and deviation of pixels in [0, 1], from input = pixel scale + offset; none where each picture has its own. */
+export function meanAndStd(
+  { normalize, scale, offset }: Affine,
+  channels: number,
+): { mean?: number[]; std?: number[] } {
+  const all = (value: number) => Array.from({ length: channels }, () => value);
+  if (normalize === "none") return { mean: all(0), std: all(1) };
   if (!scale || !offset) return {};
   return { mean: offset.map((o, c) => -o / (scale[c]! * 255) || 0), std: scale.map((s) => 1 / (s * 255)) };
 }
@@ -49,7 +51,7 @@ function timmConfig({ record, config, normalizing, decoding }: Source, facts: Ex
   const { input } = record;
   const side = decoding?.size ?? input.height;
   return {
-    architecture: published(config) ?? config.model,
+    architecture: timmArchitecture(config.model, config.modelOptions) ?? config.model,
     num_classes: record.classes.length,
     label_names: record.classes,
     pretrained_cfg: {
@@ -58,7 +60,7 @@ function timmConfig({ record, config, normalizing, decoding }: Source, facts: Ex
       interpolation: "lanczos",
       crop_pct: input.height / side,
       crop_mode: "center",
-      ...meanAndStd(normalizing),
+      ...meanAndStd(normalizing, input.channels),
       num_classes: record.classes.length,
       label_names: record.classes,
     },
