@@ -8,7 +8,7 @@ import { cpus, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { findDataSet, Rng } from "fewlabels/internal";
+import { findDataSet, parseOptions, Rng } from "fewlabels/internal";
 import sharp from "sharp";
 
 const { values } = parseArgs({
@@ -27,10 +27,11 @@ process.chdir(fileURLToPath(new URL("../test/runtimes/", import.meta.url))); // 
 
 /** CIFAR-10 pictures as JPEG files in folders by class. @param {string} folder @param {number} train @param {number} test @param {number} size */
 async function writePhotos(folder, train, test, size) {
-  const cifar10 = await findDataSet("cifar10").load({
+  const definition = findDataSet("cifar10");
+  const cifar10 = await definition.load({
     dir: join(data, "cifar-10-batches-bin"),
     rng: Rng.fromSeed(0),
-    options: {},
+    options: parseOptions(definition.options, {}, "cifar10"),
   });
   for (const [part, set, count] of /** @type {const} */ ([
     ["train", cifar10.train, train],
