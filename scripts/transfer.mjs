@@ -76,7 +76,9 @@ async function run(name, given) {
 }
 
 /** @type {{ settings: object, firstError?: number, rows: Record<string, { error: number[], seconds: number[] }> }} */
-const kept = existsSync(out) ? JSON.parse(readFileSync(out, "utf8")) : { settings: { labels, steps, pretrain }, rows: {} };
+const kept = existsSync(out)
+  ? JSON.parse(readFileSync(out, "utf8"))
+  : { settings: { labels, steps, pretrain }, rows: {} };
 const first = await run("seen", { dataset: "seen", labels: "all", method: "supervised", steps: pretrain, seed: 1 });
 kept.firstError = first.result.error;
 const weights = join(first.folder, "checkpoints", `step-${pretrain}`, "teacher.safetensors");
@@ -97,7 +99,8 @@ const rows = [
 ];
 for (const [at, seed] of values.seeds.split(",").map(Number).entries()) {
   for (const [name, given] of rows) {
-    const row = (kept.rows[name] ??= { error: [], seconds: [] });
+    const row = kept.rows[name] ?? { error: [], seconds: [] };
+    kept.rows[name] = row;
     if (row.error.length > at) continue;
     const { result, seconds } = await run(`${name}-${seed}`.replaceAll(/\W+/g, "-"), {
       dataset: "unseen",

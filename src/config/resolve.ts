@@ -10,6 +10,20 @@ import type { Modules } from "./plugin.js";
 import type { RunInput } from "./run-input.js";
 import { type Group, groups, type RunOptionValues, runOptions } from "./run-options.js";
 import { rejectUnknown } from "./unknown-key.js";
+import { wantedBy } from "./weights-wanted.js";
+
+/** What the data, the weights or the machine may decide where nobody chose it. */
+const openOptions = [
+  "batch",
+  "labeledBatch",
+  "steps",
+  "evalEvery",
+  "checkpointEvery",
+  "dataset.size",
+  "model.width",
+  "model.headStart",
+  "optimizer.backboneLrFactor",
+] as const;
 
 type Derived = "dataset" | "labels" | "labeledBatch" | "threads" | "out" | "evalEvery" | "checkpointEvery";
 export type OptionValues = Readonly<Record<string, unknown>>;
@@ -33,7 +47,7 @@ export interface RunConfig extends Omit<RunOptionValues, Derived> {
   readonly modelOptions: OptionValues;
   readonly optimizerOptions: OptionValues;
   /** What nobody gave, so that a small data set may change it; gone once the run has its data. */
-  readonly byDefault?: readonly ("batch" | "labeledBatch")[];
+  readonly byDefault?: readonly (typeof openOptions)[number][];
   /** Absolute paths of the files that define what is not the package's own. */
   readonly modules?: Modules;
 }
@@ -68,7 +82,7 @@ export function resolveConfig<C extends Listing = BuiltIn>(
   }
   const dataSet = findByName(known.dataSets, "data set", run.dataset, describe("dataset").who);
   const method = findByName(known.methods, "method", run.method, describe("method").who);
-  const model = findByName(known.models, "model", run.model, describe("model").who);
+  const model = findModel(run.model, all, known, describe);
   const optimizerName = String(all.get("optimizer.name") ?? defaultOptimizer.default);
   const optimizer = findByName(known.optimizers, "optimizer", optimizerName, describe("optimizer.name").who);
   const chosen: Record<Group, { readonly item: Listed; readonly preset: OptionValues }> = {
@@ -97,7 +111,7 @@ export function resolveConfig<C extends Listing = BuiltIn>(
     const advice = `only the data sets ${takers.join(", ")} take unlabeled pictures of their own`;
     throw new UsageError(badValue(who, name, "all or rest", run.unlabeled, advice));
   }
-  const byDefault = (["batch", "labeledBatch"] as const).filter((key) => !all.has(key));
+  const byDefault = openOptions.filter((key) => !all.has(key) && model.preset[key.replace("model.", "")] === undefined);
   const labeledBatch = checkBatch({ ...run, labels }, method.item, describe, warn);
   if (run.saveBest === "val" && run.val === 0) {
     const { who, name } = describe("saveBest");
@@ -136,6 +150,15 @@ export function resolveConfig<C extends Listing = BuiltIn>(
     optimizerOptions: groupOptions("optimizer"),
     ...modulesOf(chosen),
   };
+}
+
+/** The network that was asked for, or the one that the weights are of, with the options they were trained with. */
+function findModel(name: string, given: Given, { models }: Listing, describe: Describe) {
+  const weights = given.get("model.weights");
+  const wanted = !given.has("model") && typeof weights === "string" ? wantedBy(weights) : undefined;
+  if (!wanted) return findByName(models, "model", name, describe("model").who);
+  const { item, preset } = findByName(models, "model", wanted.model, describe("model.weights").who);
+  return { item, preset: { ...preset, ...wanted.modelOptions } };
 }
 
 function isFlat(given: object): given is Given {

@@ -11,6 +11,9 @@ export const sharedModelOptions = {
   weightsRole: text(undefined, {
     doc: "the one role that gets these weights, `teacher` say, where the method has several; if not given, every role (a teacher that starts as a copy of its student is not changed by weights of its own)",
   }),
+  headStart: choice(["random", "means"], "random", {
+    doc: "how a head starts that the loaded weights do not fill: at random, or from the mean features of each class (default: means for pictures from folders and shards)",
+  }),
   freeze: choice(FREEZES, "none", {
     doc: "backbone: train the heads alone; what lies before them keeps its weights and runs as in evaluation",
   }),

@@ -78,9 +78,10 @@ export function workingRows(config: RunConfig, definition: MethodDefinition): Wo
   );
   const judged = 2 * testBatch;
   const largest = Math.max(...sizes);
+  const starting = config.modelOptions.headStart === "means" ? 2 : 1;
   const ahead = (batchesAhead + 1) * largest + (val > 0 ? Math.min(val, judged) : 0);
   return {
-    train: Math.max(INIT_ROWS, ahead, largest + STATISTICS_ROWS), // the last of these: in the last step
+    train: Math.max(starting * INIT_ROWS, ahead, largest + STATISTICS_ROWS), // the first: before it starts; the last: in the last step
     test: judged,
   };
 }

@@ -10,6 +10,8 @@ import type { Picture } from "../images/contact-sheet.js";
 import { Rng } from "../rng.js";
 import { scope, setThreads, type Tensor } from "../torch/index.js";
 import { type PreparedData, prepareData } from "./data.js";
+import { resolveDevice } from "./device.js";
+import { photoDefaults } from "./photo-defaults.js";
 import { viewsOf } from "./views.js";
 
 export interface PreviewOptions {
@@ -37,11 +39,12 @@ export interface Preview {
 
 /** The views of the first step of `config`, of images drawn with its seed. Throws UsageError or DataError. */
 export async function previewRun(
-  config: RunConfig,
+  given: RunConfig,
   { images, draws, catalog = builtIn }: PreviewOptions,
 ): Promise<Preview> {
-  setThreads(config.threads);
-  const { dataSet, method: definition } = choose(config, await withModules(catalog, config.modules));
+  setThreads(given.threads);
+  const { dataSet, method: definition } = choose(given, await withModules(catalog, given.modules));
+  const { config } = await photoDefaults(given, dataSet, definition, resolveDevice(given.device));
   const declared = Object.values(viewsOf(definition, config));
   const data = await prepareData(config, dataSet, declared);
   try {

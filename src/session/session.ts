@@ -17,7 +17,8 @@ import { type PreparedData, prepareData } from "./data.js";
 import { resolveDevice, resolvePrecision } from "./device.js";
 import { fitBatch } from "./fit-batch.js";
 import { noNoise } from "./noise.js";
-import { createSetup, type Hardware, initializationRows } from "./setup.js";
+import { photoDefaults } from "./photo-defaults.js";
+import { createSetup, type Hardware, initializationRows, meanRows } from "./setup.js";
 import { viewsOf } from "./views.js";
 
 export interface Session {
@@ -37,15 +38,16 @@ export interface Session {
 }
 
 /** `catalog`: what the names in `asked` mean, beside what its `modules` define. Throws UsageError or DataError. */
-export async function openSession(asked: RunConfig, catalog: Catalog = builtIn): Promise<Session> {
-  setThreads(asked.threads);
-  const device = resolveDevice(asked.device);
+export async function openSession(given: RunConfig, catalog: Catalog = builtIn): Promise<Session> {
+  setThreads(given.threads);
+  const device = resolveDevice(given.device);
   const hardware = {
     device,
-    precision: resolvePrecision(asked.precision as Hardware["precision"] | undefined, device),
+    precision: resolvePrecision(given.precision as Hardware["precision"] | undefined, device),
   };
-  const chosen = choose(asked, await withModules(catalog, asked.modules));
+  const chosen = choose(given, await withModules(catalog, given.modules));
   const definition = chosen.method;
+  const { config: asked, remarks: photo } = await photoDefaults(given, chosen.dataSet, definition, device);
   checkStreamed(asked, chosen);
   const views = viewsOf(definition, asked);
   const data = await prepareData(asked, chosen.dataSet, Object.values(views), workingRows(asked, definition));
@@ -64,11 +66,15 @@ export async function openSession(asked: RunConfig, catalog: Catalog = builtIn):
   const first = data.train.cache
     ? await holdRows(data.train, initializationRows(data, rng), "the initialization of the network")
     : undefined;
+  const means =
+    data.train.cache && config.modelOptions.headStart === "means" ? meanRows(data.split, data.train) : undefined;
+  const second = means ? await holdRows(data.train, means, "the means of the classes") : undefined;
   const { setup, optimizers, remarks, opened } = createSetup(config, chosen, data, hardware, rng);
   const method = definition.create(setup, config.methodOptions);
   opened();
   const quiet = noNoise(definition, method, views, data, inputShape(data.train), config);
   first?.release();
+  second?.release();
   if (definition.module) checkMethod(method, definition.module);
   const batches = createBatches(config, definition, data, views, rng, device);
   const { weak, crop, translate, flip, strong, normalize } = data;
@@ -82,7 +88,7 @@ export async function openSession(asked: RunConfig, catalog: Catalog = builtIn):
     optimizers,
     batches,
     holdStatisticsRows: () => holdRows(data.train, setup.statisticsRows, "the running statistics of the average"),
-    remarks: [...data.remarks, ...fitted, ...remarks, ...quiet],
+    remarks: [...photo, ...data.remarks, ...fitted, ...remarks, ...quiet],
     owners: { ...method.state, sampler: batches },
   };
 }

@@ -5,6 +5,7 @@ import type { Chosen } from "../config/catalog.js";
 import { checkNetwork } from "../config/plugin-check.js";
 import type { RunConfig } from "../config/resolve.js";
 import { UsageError } from "../errors.js";
+import type { LinearHead } from "../features/logistic.js";
 import type { Setup } from "../methods/index.js";
 import type { sharedModelOptions } from "../models/index.js";
 import { createModel, type Model, type Network } from "../nn/index.js";
@@ -12,6 +13,7 @@ import { createOptimizer, type GivenOptimizer, type Optimizer } from "../optim/i
 import type { OptionsOf } from "../options.js";
 import type { Rng } from "../rng.js";
 import { noGrad, type Precision, scope } from "../torch/index.js";
+import { firstOfClasses, headOfMeans, startHeads } from "./class-means.js";
 import type { PreparedData } from "./data.js";
 import { loadWeights } from "./weights.js";
 
@@ -47,12 +49,28 @@ export function createSetup(
   const input = { channels, height, width, numClasses: data.classes.length };
   const optimizers = new Map<string, Optimizer>();
   const remarks = new Set<string>();
-  const { weights, weightsRole, freeze } = config.modelOptions as OptionsOf<typeof sharedModelOptions>;
+  const { weights, weightsRole, freeze, headStart } = config.modelOptions as OptionsOf<typeof sharedModelOptions>;
   if (weightsRole !== undefined && weights === undefined) {
     throw new UsageError("--model.weightsRole: says who gets the weights of --model.weights, which is not given");
   }
   const roles = new Set<string>();
   let opening = true;
+  let means: LinearHead | undefined;
+  const load = (model: Model, file: string): string[] => {
+    const layers = new Set<string>();
+    const onFresh = (layer: string) => layers.add(layer);
+    if (headStart !== "means") return loadWeights(model, file);
+    const remarks = loadWeights(model, file, { start: "from the mean features of the classes", onFresh });
+    if (layers.size === 0) return remarks;
+    const rows = meanRows(data.split, data.train);
+    const y = rows.map((row) => data.split.y[row]!);
+    // All roles have the same features here.
+    means ??= headOfMeans(model, y, input.numClasses, (from, to) =>
+      plainImages(data.train, rows.slice(from, to), device),
+    );
+    startHeads(model, layers, means);
+    return remarks;
+  };
   const buildModel = (role: string): Model => {
     const network = definition.create(input, config.modelOptions);
     if (definition.module) checkNetwork(network, definition.module);
@@ -66,7 +84,7 @@ export function createSetup(
     // built later must be as in a run that was never stopped.
     const fromCheckpoint = opening && config.resume !== undefined;
     const wanted = weights !== undefined && !fromCheckpoint && (weightsRole ?? name) === name;
-    const loaded = wanted ? loadWeights(model, weights) : [];
+    const loaded = wanted ? load(model, weights) : [];
     for (const remark of loaded) remarks.add(remark);
     if (!usesSecondHead) for (const remark of idleHead(config, network, model)) remarks.add(remark);
     return model;
@@ -133,6 +151,11 @@ export function statisticsRows(data: Pick<PreparedData, "split" | "pool">, rng: 
 /** Images in memory that training shows, labeled or not; those held out for validation are none of them. */
 function trainedRows({ split, pool }: Pick<PreparedData, "split" | "pool">): Int32Array {
   return Int32Array.from(new Set([...split.labeled, ...(pool ? [] : split.unlabeled)]));
+}
+
+/** Labeled images that a head's start is taken from; of pictures that are decoded on demand no more than are held. */
+export function meanRows({ labeled, y }: PreparedData["split"], { cache }: PreparedData["train"]): Int32Array {
+  return firstOfClasses(labeled, y, cache ? INIT_ROWS : labeled.length);
 }
 
 const initialDraws = (rng: Rng) => rng.split("initialization");

@@ -12,12 +12,23 @@ import { fromRaw } from "./checkpoint.js";
 /** How many names of one kind an error lists. */
 const LISTED = 20;
 
+export interface FreshHeads {
+  /** How such a head starts, for the remark. Default: with fresh weights. */
+  readonly start?: string;
+  /** Called with the layer of each. */
+  readonly onFresh?: (layer: string) => void;
+}
+
 /**
  * Copies the file's tensors into `model`, converted to its types; `num_batches_tracked` is ignored. A head that has
  * another number of classes in the file, or a second head that is not there, stays fresh. Returns a remark for each such
  * head. Throws DataError that lists missing, unexpected and mis-shaped names; the model is then as before.
  */
-export function loadWeights(model: Model, nameOrFile: string): string[] {
+export function loadWeights(
+  model: Model,
+  nameOrFile: string,
+  { start = "with fresh weights", onFresh = () => {} }: FreshHeads = {},
+): string[] {
   const path = locateWeights(nameOrFile);
   const { tensors, taken } = readWeightsFile(path);
   const file = inOurNames(tensors);
@@ -54,13 +65,14 @@ export function loadWeights(model: Model, nameOrFile: string): string[] {
           : "Is it the same network, with the same options and the same number of input channels?"),
     );
   }
+  for (const layer of fresh.keys()) onFresh(layer);
   noGrad(() => {
     for (const { name, tensor } of kept) scope(() => tensor.copy_(fitted(name, file.get(name)!, tensor.shape)));
   });
   const averaged = taken.filter((key) => key.includes("ema"));
   return [
     ...averaged.map((key) => `${path}: the averaged weights in it ("${key}") are taken`),
-    ...[...fresh].map(([layer, why]) => `${path}: ${layer} ${why}, so this head starts with fresh weights`),
+    ...[...fresh].map(([layer, why]) => `${path}: ${layer} ${why}, so this head starts ${start}`),
   ];
 }
 

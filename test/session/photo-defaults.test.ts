@@ -1,0 +1,149 @@
+// What nobody chose for a folder of pictures follows from the weights, or from the pictures, their labels and the machine.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { flatten } from "../../src/config/given.js";
+import { resolveConfig } from "../../src/config/resolve.js";
+import { folder as folderSet } from "../../src/data/folder.js";
+import { photoDefaults } from "../../src/session/photo-defaults.js";
+import { describeEngine } from "../support/engine.js";
+import { noisy, pictureFolder } from "../support/pictures.js";
+import { removeFolder, temporaryFolder, trainToEnd } from "../support/train-run.js";
+
+const out = temporaryFolder();
+const folders: Record<number, Awaited<ReturnType<typeof pictureFolder>>> = {};
+beforeAll(async () => {
+  for (const side of [30, 60, 200]) {
+    const files: Record<string, ReturnType<typeof noisy>> = {};
+    for (let i = 0; i < 12; i++) {
+      const size = { width: side, height: side + 8, amount: 60 };
+      files[`a/${i}.jpg`] = noisy(i, [150, 90, 60], size);
+      files[`b/${i}.jpg`] = noisy(100 + i, [60, 90, 150], size);
+    }
+    folders[side] = await pictureFolder(files);
+  }
+});
+afterAll(() => {
+  removeFolder(out);
+  for (const { remove } of Object.values(folders)) remove();
+});
+
+async function chosen(side: number, given: Readonly<Record<string, unknown>> = {}, device = "cpu") {
+  const asked = resolveConfig(flatten({ dataset: "folder", data: folders[side]!.dir, ...given }));
+  const { config, remarks } = await photoDefaults(asked, folderSet, {}, device);
+  const { datasetOptions, modelOptions, optimizerOptions, ...run } = config;
+  return { ...run, size: datasetOptions.size, ...modelOptions, factor: optimizerOptions.backboneLrFactor, remarks };
+}
+
+describe("without weights", () => {
+  it("size, views, width and steps follow from the pictures, the labels and a CPU", async () => {
+    expect(await chosen(30)).toMatchObject({ size: 32, weak: undefined, width: 0.25, steps: 1500, evalEvery: 250 });
+    expect(await chosen(60)).toMatchObject({ size: 64, weak: "photo", width: 0.25, steps: 800 });
+    const large = await chosen(200);
+    expect(large).toMatchObject({ size: 96, weak: "photo", width: 0.25, steps: 500 });
+    expect(large.remarks).toEqual([
+      "chosen for pictures of about 200 pixels, 24 labels and a CPU: --dataset.size 96 --weak photo --steps 500 --model.width 0.25",
+    ]);
+  });
+
+  it("a GPU has larger pictures, the whole network and all steps", async () => {
+    expect(await chosen(200, {}, "cuda")).toMatchObject({ size: 128, weak: "photo", width: 1, steps: 10_000 });
+  });
+
+  it("any option overrides its part, and what it decides follows it", async () => {
+    const found = await chosen(200, { "dataset.size": 48, steps: 7, "model.width": 0.5, weak: "translate" });
+    expect(found).toMatchObject({ size: 48, weak: "translate", width: 0.5, steps: 7, remarks: [] });
+    expect(await chosen(200, { "dataset.size": 32 })).toMatchObject({ size: 32, weak: undefined, steps: 1500 });
+  });
+
+  it("a network that was chosen keeps its width, and a data set that is no folder of pictures stays as it is", async () => {
+    expect(await chosen(30, { model: "wide-resnet" })).not.toMatchObject({ width: 0.25 });
+    const digits = resolveConfig(flatten({ dataset: "digits" }));
+    const { config, remarks } = await photoDefaults(digits, { name: "digits" }, {}, "cpu");
+    expect(config).toEqual(digits);
+    expect(remarks).toEqual([]);
+  });
+});
+
+describe("with official weights", () => {
+  const weights = { "model.weights": "efficientnet-b0.tv1" };
+
+  it("network, size, normalization, resampling, views, head and rates are theirs", async () => {
+    const found = await chosen(200, weights);
+    expect(found).toMatchObject({
+      model: "efficientnet",
+      size: 256,
+      crop: 224,
+      normalize: "imagenet",
+      interpolation: "bicubic",
+      weak: "photo",
+      headStart: "means",
+      factor: 0.1,
+      batch: 32,
+      labeledBatch: 8,
+      steps: 150,
+    });
+    expect(found.remarks).toHaveLength(1);
+    expect(await chosen(200, weights, "cuda")).toMatchObject({ steps: 1000 });
+    expect(await chosen(200, { ...weights, method: "supervised" })).toMatchObject({ batch: 32, labeledBatch: 32 });
+  });
+
+  it("what contradicts them is said, with what to type", async () => {
+    const found = await chosen(200, { ...weights, normalize: "channel", "dataset.size": 64 });
+    expect(found).toMatchObject({ size: 64, normalize: "channel", crop: undefined });
+    expect(found.remarks.slice(1)).toEqual([
+      "these weights were trained with --normalize imagenet, and this run has channel",
+      "these weights were trained on pictures of 224 pixels, and this run has 64; --dataset.size 256 --crop 224 is theirs",
+    ]);
+    expect((await chosen(200, { ...weights, "dataset.size": 224 })).remarks).toHaveLength(1);
+  });
+});
+
+describeEngine("with weights of a run of our own", () => {
+  it("its network, options and pictures are taken, and the head starts from the means of the classes", async () => {
+    const small = { threads: 1, precision: "fp32", data: folders[60]!.dir, dataset: "folder" };
+    const first = {
+      ...small,
+      "dataset.size": 24,
+      "dataset.channels": "color",
+      model: "convnet-tiny",
+      "model.width": 0.5,
+      method: "supervised",
+      batch: 8,
+      steps: 20,
+    };
+    await trainToEnd(resolveConfig(flatten({ ...first, out: join(out, "first") })));
+    const weights = join(out, "first", "checkpoints", "step-20", "student.safetensors");
+    // Three classes, so that the file's head, of two, does not fit.
+    const three = await pictureFolder(
+      Object.fromEntries(
+        ["a", "b", "c"].flatMap((name, k) =>
+          Array.from({ length: 8 }, (_, i) => [
+            `${name}/${i}.jpg`,
+            noisy(300 + 10 * k + i, [k === 0 ? 160 : 60, k === 1 ? 160 : 60, k === 2 ? 160 : 60], { amount: 40 }),
+          ]),
+        ),
+      ),
+    );
+    const run = async (name: string, given: Readonly<Record<string, unknown>>) => {
+      const path = join(out, name);
+      const config = resolveConfig(
+        flatten({ ...small, data: three.dir, "model.weights": weights, steps: 1, batch: 6, out: path, ...given }),
+      );
+      const { result, events } = await trainToEnd(config);
+      return { error: result!.error, events, config: JSON.parse(readFileSync(join(path, "config.json"), "utf8")) };
+    };
+    const still = { method: "supervised", "optimizer.lr": 0, "model.freeze": "backbone" };
+    const means = await run("means", still);
+    expect(means.config).toMatchObject({ model: "convnet-tiny", steps: 1, normalize: "channel" });
+    expect(means.config.modelOptions).toMatchObject({ width: 0.5, headStart: "means" });
+    expect(means.config.datasetOptions).toMatchObject({ size: 24 });
+    expect(means.config).not.toHaveProperty("byDefault");
+    expect(JSON.stringify(means.events)).toContain("starts from the mean features of the classes");
+    const nearest = await run("prototypes", { method: "prototypes" });
+    const random = await run("random", { ...still, "model.headStart": "random" });
+    expect(means.error).toBe(nearest.error);
+    expect(means.error).toBeLessThan(random.error);
+    three.remove();
+  });
+});
