@@ -8,6 +8,7 @@ import { dataInspect } from "./data/inspect.js";
 import { dataPack } from "./data/pack.js";
 import { dataPreview } from "./data/preview.js";
 import { dataSplit } from "./data/split.js";
+import { dataSuggest } from "./data/suggest.js";
 import { demo } from "./demo.js";
 import { doctor } from "./doctor.js";
 import { embed } from "./embed.js";
@@ -44,6 +45,7 @@ export const commands: readonly Command[] = [
   dataPack,
   dataFilter,
   dataPreview,
+  dataSuggest,
   weightsList,
   weightsGet,
   weightsInfo,

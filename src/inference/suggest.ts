@@ -1,0 +1,85 @@
+/** Which pictures of a folder to label next, by the features of a run or of weights. */
+import { join } from "node:path";
+import { pictureFinder } from "../data/folder/finder.js";
+import { scanFolder } from "../data/folder/layout.js";
+import { DataError } from "../errors.js";
+import { suggest } from "../features/suggest.js";
+import { listFolders, listImages } from "../images/image-files.js";
+import { classReader } from "../labels/class-names.js";
+import { Rng } from "../rng.js";
+import { embed } from "./embed.js";
+import { openPictureModel, type PredictorOptions } from "./picture-model.js";
+
+export interface SuggestOptions extends PredictorOptions {
+  /** How many pictures. */
+  readonly count: number;
+  readonly labelsFile?: string | undefined;
+  readonly seed?: number;
+  /** Folder of features computed before; null: none. Default: `features` in the cache. */
+  readonly cache?: string | null;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+export interface Suggestion {
+  /** The most useful first. `name`: as labels files call it. */
+  readonly pictures: readonly { readonly name: string; readonly path: string }[];
+  readonly by: "typical" | "uncertain";
+  readonly labeled: number;
+  readonly unlabeled: number;
+  readonly damaged: readonly { readonly file: string; readonly reason: string }[];
+}
+
+interface Known {
+  readonly name: string;
+  readonly path: string;
+  readonly label: number;
+}
+
+/** Throws DataError where the folder holds no picture without a label, UsageError where the source is none. */
+export async function suggestLabels(source: string, dir: string, options: SuggestOptions): Promise<Suggestion> {
+  const { files, numClasses } = picturesOf(dir, options.labelsFile);
+  if (!files.some(({ label }) => label < 0))
+    throw new DataError(`${dir}: every picture has a label; there is nothing to suggest`);
+  const model = await openPictureModel(source, options);
+  const found: (Known & { readonly features: Float32Array })[] = [];
+  const damaged: { file: string; reason: string }[] = [];
+  let at = 0;
+  const { cache } = options;
+  for await (const item of embed(
+    model,
+    files.map(({ path }) => path),
+    cache === undefined ? {} : { cache },
+  )) {
+    const file = files[at++]!;
+    if ("error" in item) damaged.push({ file: file.name, reason: item.error });
+    else found.push({ ...file, features: item.features });
+    options.onProgress?.(at, files.length);
+  }
+  const size = found[0]?.features.length;
+  if (size === undefined) throw new DataError(`${dir}: not one picture could be read`);
+  const features = new Float32Array(found.length * size);
+  for (const [i, row] of found.entries()) features.set(row.features, i * size);
+  const y = Int32Array.from(found, ({ label }) => label);
+  const { rows, by } = suggest({ features, size, y, numClasses }, options.count, Rng.fromSeed(options.seed ?? 1));
+  const labeled = y.filter((label) => label >= 0).length;
+  const pictures = rows.map((row) => ({ name: found[row]!.name, path: found[row]!.path }));
+  return { pictures, by, labeled, unlabeled: y.length - labeled, damaged };
+}
+
+/** Pictures to train on, with the classes they have; of a folder without class folders and labels file: none. */
+function picturesOf(dir: string, labelsFile: string | undefined): { files: readonly Known[]; numClasses: number } {
+  if (labelsFile === undefined && listFolders(dir).length === 0) {
+    const { files } = listImages(dir);
+    return { files: files.map((name) => ({ name, path: join(dir, name), label: -1 })), numClasses: 0 };
+  }
+  const { files, classes, roots, table } = scanFolder(dir, { labelsFile });
+  const labels = new Map(files.map((file, at) => [at, file.label]));
+  const [find, classOf] = [pictureFinder(files, roots), classReader(classes)];
+  for (const { line, name, label } of table?.rows ?? []) {
+    const at = find(name);
+    if (at === undefined) throw new DataError(`${labelsFile}:${line}: there is no picture "${name}" in ${dir}`);
+    labels.set(at, classOf(label, `${labelsFile}:${line}`));
+  }
+  const trained = files.flatMap((file, at) => (file.part === "test" ? [] : [{ ...file, label: labels.get(at)! }]));
+  return { files: trained, numClasses: classes.length };
+}
