@@ -7,7 +7,9 @@ import { noisy, pictureFolder } from "../../support/pictures.js";
 import { describeTraining, fewlabels } from "../run-cli.js";
 
 describeTraining("fewlabels data suggest", () => {
-  test("a list by the features of a run; filled in, the next list holds other pictures; nothing left is exit 3", { timeout: 120_000 }, async () => {
+  test("a list by the features of a run; filled in, the next list holds other pictures; nothing left is exit 3", {
+    timeout: 120_000,
+  }, async () => {
     const colors = { red: [190, 40, 40], green: [40, 190, 40] } as const;
     const entries = Object.entries(colors).flatMap(([name, color], k) =>
       Array.from(
