@@ -76,10 +76,11 @@ export class Progress {
       .map(([name, value]) => `${name} ${digits(value)}`)
       .join("  ");
     const percentage = percentageOf(share);
+    const rate = Number.isFinite(event.learningRate) ? `lr ${digits(event.learningRate)}` : "";
     this.#show(
       share,
       [where, eta, speed, losses, this.#errors],
-      [`step ${where}`, percentage, eta, speed, losses, `lr ${digits(event.learningRate)}`],
+      [`step ${where}`, percentage, eta, speed, losses, rate],
     );
   }
 

@@ -53,6 +53,12 @@ describe("Progress", () => {
     expect(screen.text.replace("\r\x1b[2K", "").length).toBeLessThan(40);
   });
 
+  it("says nothing of a learning rate where the method has none", () => {
+    const screen = new Screen(false);
+    new Progress({ stream: screen, env: {} }).event({ ...step(2500), learningRate: Number.NaN });
+    expect(screen.text).toContain("consistency 1.2e-5\n");
+  });
+
   it("elsewhere writes a plain line every few seconds and at the end", () => {
     const screen = new Screen(false);
     let now = 0;
