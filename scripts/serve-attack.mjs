@@ -59,7 +59,7 @@ const whole = {
 };
 const sources = Object.values(whole);
 const bomb = await sharp({
-  create: { width: 30_000, height: 30_000, channels: 3, background: "black" },
+  create: { width: 12_000, height: 12_000, channels: 3, background: "black" },
   limitInputPixels: false,
 })
   .png({ compressionLevel: 9 })

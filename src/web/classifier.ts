@@ -1,5 +1,4 @@
 /** Judges pictures that come from anywhere, several at a time in one pass through the network. */
-import { availableParallelism } from "node:os";
 import { decodeImage } from "../images/decode.js";
 import type { Decoding, ImageSet } from "../images/image-set.js";
 
@@ -32,7 +31,8 @@ export interface Classifier {
 /** Pictures that wait while a pass runs go together into the next one, `largest` at the most. */
 export function batchedClassifier({ classes, decoding, probabilities }: Judge, largest = 32): Classifier {
   const waiting: Waiting[] = [];
-  const slots = semaphore(availableParallelism());
+  // Node's thread pool decodes a few of them at a time, also while a pass runs: as many as one pass takes are ready behind it.
+  const slots = semaphore(largest);
   let [scheduled, pictures, passes] = [false, 0, 0];
 
   const pass = () => {
