@@ -107,6 +107,11 @@ export function required<T>(option: Option<T | undefined>): Option<T> {
 /** The kinds of options under one name, for definitions outside the package: `option.number(1, { doc })`. */
 export const option = { number, integer, boolean, text, path, choice } as const;
 
+/** Of `values`, those that `spec` declares. */
+export function pick<S extends OptionSpec>(spec: S, values: OptionsOf<S>): OptionsOf<S> {
+  return Object.fromEntries(Object.entries(values).filter(([name]) => Object.hasOwn(spec, name))) as OptionsOf<S>;
+}
+
 /** Checks one value, given as text (flag) or as a typed value (YAML, library); throws UsageError. */
 export function parseOption<T>(option: Option<T>, name: string, raw: unknown, who: string): T {
   const fail = (expected: string): never => {

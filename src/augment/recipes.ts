@@ -94,7 +94,7 @@ const kekTranslate: Strength = (draw) => 0.4 * draw.m * scale(draw);
 
 const half = { from: 0.5, to: 0.5, per: "op" } as const;
 
-export const recipes: readonly Recipe[] = [
+const published = [
   {
     name: "uda",
     source: "google-research/uda",
@@ -244,4 +244,9 @@ export const recipes: readonly Recipe[] = [
     bothCorners: false,
     finalCutout: { side: (draw) => 16 * scale(draw), as: "hole" },
   },
-];
+] as const satisfies readonly Recipe[];
+
+export const recipes: readonly Recipe[] = published;
+
+/** What `--strong` takes of them. */
+export const recipeNames = published.map(({ name }) => name);

@@ -8,10 +8,10 @@ import { philox, type Rng } from "../rng.js";
 import { type AugmentRules, IMAGE_OP_ARGUMENTS, type ImageProgram } from "../torch/index.js";
 import type { CtWeights, ProbedOp } from "./ct-augment.js";
 import { type Canvas, encodeBox, encodeOp, type OpName, opNames, signedOps, writeInstruction } from "./ops.js";
-import { type Recipe, recipes, type Strength } from "./recipes.js";
+import { type Recipe, recipeNames, recipes, type Strength } from "./recipes.js";
 
 /** What `--strong` takes: `jitter` is the weak view plus Gaussian noise, `weak` the weak view and no more. */
-export const strongNames = ["uda", "fixmatch", "gmpl", "kek", "usb", "ctaugment", "jitter", "weak"] as const;
+export const strongNames = [...recipeNames, "jitter", "weak"] as const;
 export type StrongName = (typeof strongNames)[number];
 
 /** The strong view as a run asks for it. */

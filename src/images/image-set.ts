@@ -48,7 +48,8 @@ export interface Decoding {
   readonly maxMegapixels: number;
 }
 
-export type Normalization = "none" | "channel" | "image" | "imagenet" | "zca" | "gcn-zca";
+export const normalizations = ["none", "channel", "image", "imagenet", "zca", "gcn-zca"] as const;
+export type Normalization = (typeof normalizations)[number];
 
 export interface Shard {
   readonly path: string;

@@ -5,9 +5,17 @@
  */
 
 import { UsageError } from "../errors.js";
+import { choice } from "../options.js";
 import type { Scaling } from "../torch/index.js";
-import type { ImageSet, Normalization } from "./image-set.js";
+import { type ImageSet, type Normalization, normalizations } from "./image-set.js";
 import { whitenSets } from "./whiten.js";
+
+/** What a run may say about it. */
+export const normalizeOptions = {
+  normalize: choice(normalizations, undefined, {
+    doc: "normalization of the pixels (default: the data set's)",
+  }),
+} as const;
 
 /** Images and the scaling that makes network inputs of them: out = pixel * scale + offset. */
 export interface NormalizedSet {

@@ -1,28 +1,22 @@
 /** Who is labeled, unlabeled or held out: made once per run, before the first step. */
 import { UsageError } from "../errors.js";
 import type { Rng } from "../rng.js";
-import { drawLabels, drawLongTail, type LabelDraw } from "./draw.js";
+import { drawLabels, drawLongTail } from "./draw.js";
 import type { GivenLabels } from "./label-file.js";
+import type { LabelOptions } from "./label-options.js";
 
-export interface SplitOptions {
-  /** Size of the validation part, held out of training altogether. */
-  readonly validation: number;
-  /** How many labels to draw, all there are, or those of a file. */
-  readonly labels: number | "all" | GivenLabels;
-  readonly labelDraw: LabelDraw;
-  /** all: every training image is in the unlabeled stream, labeled ones with their label hidden; rest: only the others. */
-  readonly unlabeled: "all" | "rest";
-  /** With labels of a file: other images that have a label keep it. Default false. */
-  readonly keepLabels?: boolean;
-  /** Long-tailed labels and unlabeled stream, see `longTail`. Default 1: off. */
-  readonly imbalance?: number;
-  readonly unlabeledImbalance?: number;
-}
+/**
+ * `val`: size of the validation part, held out of training altogether. `unlabeled`: with `rest` the stream is the images without a
+ * label, else every training image, labeled ones with their label hidden. Long tails: see `longTail`.
+ */
+export type SplitOptions = Pick<LabelOptions, "val" | "labelDraw" | "imbalance" | "unlabeledImbalance" | "unlabeled">;
 
 /** What is split: the true labels of the training images. A `DataSet` is one. */
 export interface Splittable {
   readonly classes: readonly string[];
   readonly train: { readonly labels: Int32Array; readonly count: number };
+  /** With labels of a file: other images that have a label keep it. Default false. */
+  readonly keepLabels?: boolean;
 }
 
 /** Positions in the training set, each list ascending. */
@@ -36,12 +30,17 @@ export interface Split {
 
 /**
  * Holds out the validation part first, at random among images with a known label (and without one in the label file), so
- * it is the same for every label budget of a seed; then draws the labels from the rest. Throws UsageError.
+ * it is the same for every label budget of a seed; then draws the labels from the rest. `labels`: how many to draw, all there are, or those of a file. Throws UsageError.
  */
-export function splitData(data: Splittable, options: SplitOptions, rng: Rng): Split {
+export function splitData(
+  data: Splittable,
+  options: SplitOptions,
+  labels: number | "all" | GivenLabels,
+  rng: Rng,
+): Split {
   const { labels: truth, count } = data.train;
-  const { imbalance = 1, unlabeledImbalance = 1 } = options;
-  const given = typeof options.labels === "object" ? options.labels : undefined;
+  const { imbalance, unlabeledImbalance } = options;
+  const given = typeof labels === "object" ? labels : undefined;
   if (imbalance !== 1 && (given || options.labelDraw !== "balanced")) {
     const other = given ? "a labels file says which images have a label" : `labelDraw is ${options.labelDraw}`;
     throw new UsageError(`imbalance ${imbalance}: draws the labels itself, and ${other}. Give one of the two`);
@@ -51,12 +50,12 @@ export function splitData(data: Splittable, options: SplitOptions, rng: Rng): Sp
     taken[i] = 1;
   });
   const eligible = positions(count, (i) => truth[i]! >= 0 && taken[i] === 0);
-  if (!Number.isSafeInteger(options.validation) || options.validation < 0 || options.validation > eligible.length) {
+  if (!Number.isSafeInteger(options.val) || options.val < 0 || options.val > eligible.length) {
     throw new UsageError(
-      `validation: expected 0..${eligible.length} images (those with a label that training does not use), got ${options.validation}`,
+      `validation: expected 0..${eligible.length} images (those with a label that training does not use), got ${options.val}`,
     );
   }
-  const validation = rng.split("validation").shuffle(eligible.slice()).subarray(0, options.validation).sort();
+  const validation = rng.split("validation").shuffle(eligible.slice()).subarray(0, options.val).sort();
   const held = new Uint8Array(count);
   validation.forEach((i) => {
     held[i] = 1;
@@ -65,26 +64,25 @@ export function splitData(data: Splittable, options: SplitOptions, rng: Rng): Sp
 
   const y = new Int32Array(count).fill(-1);
   let labeled: Int32Array;
-  if (given) {
-    given.index.forEach((i, k) => {
-      y[i] = given.y[k]!;
+  if (typeof labels === "object") {
+    labels.index.forEach((i, k) => {
+      y[i] = labels.y[k]!;
     });
-    if (options.keepLabels) {
+    if (data.keepLabels) {
       for (const i of pool) if (y[i] === -1) y[i] = truth[i]!;
     }
     labeled = pool.filter((i) => y[i]! >= 0);
   } else {
     const everything = pool.filter((i) => truth[i]! >= 0);
-    const wanted = options.labels as number | "all";
     const draws = rng.split("labels");
-    if (imbalance !== 1) labeled = drawLongTail(truth, pool, wanted, data.classes, imbalance, draws);
-    else if (wanted === "all") labeled = everything;
-    else labeled = drawLabels(truth, pool, wanted, data.classes, options.labelDraw, draws);
+    if (imbalance !== 1) labeled = drawLongTail(truth, pool, labels, data.classes, imbalance, draws);
+    else if (labels === "all") labeled = everything;
+    else labeled = drawLabels(truth, pool, labels, data.classes, options.labelDraw, draws);
     labeled.forEach((i) => {
       y[i] = truth[i]!;
     });
   }
-  const stream = options.unlabeled === "all" ? pool : pool.filter((i) => y[i] === -1);
+  const stream = options.unlabeled !== "rest" ? pool : pool.filter((i) => y[i] === -1);
   if (unlabeledImbalance === 1) return { labeled, unlabeled: stream, validation, y };
   const unknown = stream.filter((i) => truth[i]! < 0).length;
   if (unknown > 0) {

@@ -1,8 +1,6 @@
 /** From a configuration to data in memory: loaded, split, normalized, fingerprinted. */
 import { existsSync } from "node:fs";
-import { checkStrong } from "../augment/make-views.js";
-import { planWeak, type WeakName } from "../augment/photo.js";
-import type { StrongOptions } from "../augment/strong.js";
+import { type ChosenViews, chooseViews } from "../augment/view-options.js";
 import type { Views } from "../batch.js";
 import { type ImageStore, storeImages } from "../batches/store.js";
 import { checkDataSet } from "../config/plugin-check.js";
@@ -14,11 +12,12 @@ import type { DamagedFile, Decoding, Normalization, ShardPool } from "../images/
 import { normalizeData } from "../images/normalize.js";
 import { parseLabelFile } from "../labels/label-file.js";
 import { redrawLabels } from "../labels/label-noise.js";
+import { isLabelsFile, isStream } from "../labels/label-options.js";
 import { readLabelTable } from "../labels/label-rows.js";
 import { type Split, splitData } from "../labels/split.js";
 import { Rng } from "../rng.js";
 
-export interface PreparedData {
+export interface PreparedData extends Omit<ChosenViews, "plan"> {
   readonly classes: readonly string[];
   readonly train: ImageStore;
   readonly test: ImageStore;
@@ -28,12 +27,6 @@ export interface PreparedData {
   readonly split: Split;
   /** With `--label-noise`: how many of the labels in `split.y` were drawn anew, and how many of them became another class. */
   readonly labelNoise: { readonly redrawn: number; readonly changed: number } | undefined;
-  readonly weak: WeakName;
-  /** Side of the crops, where the weak view has any. */
-  readonly crop: number | undefined;
-  readonly translate: number;
-  readonly flip: boolean;
-  readonly strong: StrongOptions;
   readonly normalize: Normalization;
   readonly fingerprint: string;
   /** What the user should know about the data. */
@@ -70,23 +63,11 @@ export async function loadSplit(
     unlabeledDir: isStream(unlabeled) ? undefined : unlabeled,
   });
   if (definition.module) checkDataSet(data, definition.module);
-  if (data.pool && (config.unlabeledImbalance ?? 1) !== 1) {
+  if (data.pool && config.unlabeledImbalance !== 1) {
     throw new UsageError("unlabeledImbalance: draws by the true class, and images in shards have none. Leave it out");
   }
   const wanted = data.labelsFileRead ? "all" : labelsOf(labels, data);
-  const split = splitData(
-    data,
-    {
-      validation: config.val,
-      labels: wanted,
-      labelDraw: config.labelDraw,
-      imbalance: config.imbalance ?? 1,
-      unlabeledImbalance: config.unlabeledImbalance ?? 1,
-      unlabeled: isStream(unlabeled) ? unlabeled : "all",
-      keepLabels: data.keepLabels ?? false,
-    },
-    Rng.fromSeed(config.labelSeed),
-  );
+  const split = splitData(data, config, wanted, Rng.fromSeed(config.labelSeed));
   const read = typeof wanted === "object" ? (wanted.remarks ?? []) : [];
   return { data, split, remarks: [...(data.remarks ?? []), ...read, ...classesWithout(data, split)] };
 }
@@ -115,41 +96,16 @@ export async function prepareData(
   const { data, split: clean, remarks } = await loadSplit(config, definition);
   const noise = Rng.fromSeed(config.labelSeed).split("label-noise");
   const { y, ...labelNoise } = redrawLabels(clean, config.labelNoise, data.classes.length, noise);
-  const normalize = (config.normalize as Normalization | undefined) ?? data.normalize;
-  const strong: StrongOptions = {
-    name: config.strong ?? data.strong ?? "fixmatch",
-    magnitude: config.strongMagnitude,
-    exclude: config.strongExclude,
-    noise: config.strongNoise,
-  };
+  const normalize = config.normalize ?? data.normalize;
   const whitened = normalize === "zca" || normalize === "gcn-zca";
-  const { pixels, channels, files } = data.train;
+  const { pixels, channels, width, height, files } = data.train;
   if (whitened && files) {
     throw new UsageError(
       `normalize ${normalize}: whitens all pictures in memory, and they are more than --dataset.memoryMB. Use channel, image or none`,
     );
   }
-  const kind = { bytes: pixels instanceof Uint8Array && !whitened, channels };
-  checkStrong(views, strong, kind);
-  const weak = config.weak ?? data.weak ?? "translate";
-  const plan = planWeak(
-    {
-      name: weak,
-      side: config.crop,
-      cropScale: config.cropScale,
-      evalCrop: config.evalCrop,
-      interpolation: config.interpolation,
-      rotation: config.rotation,
-      colorJitter: config.colorJitter,
-      hueJitter: config.hueJitter,
-      grayProbability: config.grayProbability,
-      blurProbability: config.blurProbability,
-    },
-    { ...kind, width: data.train.width, height: data.train.height },
-  );
-  if (plan.kind === "photo" && config.translate !== undefined && config.translate !== data.translate) {
-    throw new UsageError(`weak view "${weak}": has random crops, so --translate means nothing; leave it out`);
-  }
+  const bytes = pixels instanceof Uint8Array && !whitened;
+  const { plan, ...chosen } = chooseViews(config, data, { bytes, channels, width, height }, views);
   const levels = normalize === "channel" ? await files?.levels() : undefined;
   const normalized = normalizeData(normalize, data.train, data.test, levels);
   const how = plan.kind === "photo" ? { photo: plan, evaluation: plan.evaluation } : {};
@@ -166,11 +122,7 @@ export async function prepareData(
     split: { ...clean, y },
     labelNoise: config.labelNoise > 0 ? labelNoise : undefined,
     normalize,
-    weak,
-    crop: plan.kind === "photo" ? plan.side : undefined,
-    translate: config.translate ?? data.translate,
-    flip: config.flip ?? data.flip,
-    strong,
+    ...chosen,
     fingerprint: data.fingerprint ?? fingerprint(data),
     remarks,
     damaged: data.damaged ?? [],
@@ -181,14 +133,6 @@ export async function prepareData(
       test.release();
     },
   };
-}
-
-function isStream(unlabeled: string): unlabeled is "all" | "rest" {
-  return unlabeled === "all" || unlabeled === "rest";
-}
-
-function isLabelsFile(labels: string): boolean {
-  return labels !== "all" && !/^\d+$/.test(labels);
 }
 
 /** `all`, a number, or a labels file. */

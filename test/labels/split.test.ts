@@ -6,10 +6,16 @@ import { Rng } from "../../src/rng.js";
 
 const labels = Int32Array.from({ length: 100 }, (_, i) => (i >= 90 ? -1 : i % 2));
 const data = { classes: ["a", "b"], train: { count: 100, labels } as ImageSet };
-const split = (options: Partial<SplitOptions>, seed = 7) =>
+interface Given extends Partial<SplitOptions> {
+  readonly labels?: Parameters<typeof splitData>[2];
+  readonly keepLabels?: boolean;
+}
+const plain = { labelDraw: "balanced", imbalance: 1, unlabeledImbalance: 1, unlabeled: "all" } as const;
+const split = ({ labels: given = 10, keepLabels, ...options }: Given, seed = 7) =>
   splitData(
-    data,
-    { validation: 20, labels: 10, labelDraw: "balanced", unlabeled: "all", ...options },
+    { ...data, ...(keepLabels ? { keepLabels } : {}) },
+    { ...plain, val: 20, ...options },
+    given,
     Rng.fromSeed(seed),
   );
 const overlap = (a: Int32Array, b: Int32Array) => [...a].filter((i) => b.includes(i)).length;
@@ -55,26 +61,22 @@ describe("splitData", () => {
 
   it("takes the labels of a file as they are and validates on other images", () => {
     const given = { index: Int32Array.of(0, 1, 95), y: Int32Array.of(1, 1, 0) };
-    const { labeled, validation, y } = split({ labels: given, validation: 88 });
+    const { labeled, validation, y } = split({ labels: given, val: 88 });
     expect([...labeled]).toEqual([0, 1, 95]);
     expect([y[0], y[1], y[95], y[2]]).toEqual([1, 1, 0, -1]);
     expect([validation.length, overlap(labeled, validation)]).toEqual([88, 0]);
   });
 
   it("refuses a validation part larger than what has labels", () => {
-    expect(() => split({ validation: 91 })).toThrow(UsageError);
-    expect(() => split({ validation: -1 })).toThrow(/expected 0\.\.90/);
+    expect(() => split({ val: 91 })).toThrow(UsageError);
+    expect(() => split({ val: -1 })).toThrow(/expected 0\.\.90/);
   });
 
   it("draws long-tailed labels and unlabeled images, each by its own ratio", () => {
     const byClass = (rows: Int32Array) => [0, 1].map((k) => rows.filter((i) => labels[i] === k).length);
     const known = { ...data, train: { count: 90, labels: labels.slice(0, 90) } as ImageSet };
-    const tailed = (options: Partial<SplitOptions>) =>
-      splitData(
-        known,
-        { validation: 0, labels: 12, labelDraw: "balanced", unlabeled: "all", ...options },
-        Rng.fromSeed(7),
-      );
+    const tailed = ({ labels: given = 12, ...options }: Given) =>
+      splitData(known, { ...plain, val: 0, ...options }, given, Rng.fromSeed(7));
     const one = tailed({ imbalance: 5, unlabeledImbalance: 3 });
     expect([byClass(one.labeled), byClass(one.unlabeled)]).toEqual([
       [10, 2],
