@@ -24,6 +24,47 @@ export interface Option<T = unknown> {
   readonly except?: RegExp;
   /** Of a path: shards may be several patterns with commas between them. */
   readonly several?: boolean;
+  /** Without all of these it has no effect, and giving it is an error. */
+  readonly needs?: readonly Need[];
+}
+
+/** Something of a run that an option needs to have an effect. */
+export interface Need {
+  /** Another option ("method.cost", "sampler") or a fact about the run ("views.strong"). */
+  readonly key: string;
+  /** The values under which it holds, in words. */
+  readonly words: string;
+  /** In place of key and words. */
+  readonly fact?: string;
+  holds(value: unknown): boolean;
+  /** Settings under which it holds. */
+  readonly example: Readonly<Record<string, unknown>>;
+}
+
+/** One of these values. */
+export function need(key: string, ...values: readonly (string | number | boolean)[]): Need {
+  const example = { [key]: values[0] };
+  return { key, words: values.join(" or "), holds: (value) => values.some((one) => one === value), example };
+}
+
+/** A number above 0. */
+export function needPositive(key: string, example = 1): Need {
+  return { key, words: "above 0", holds: (value) => Number(value) > 0, example: { [key]: example } };
+}
+
+/** A network that has such an option at all: it then has the layers that the option speaks of. */
+export function needLayers(key: string, layers: string, example: Need["example"]): Need {
+  return { key, words: "", fact: `a network with ${layers}`, holds: (value) => value !== undefined, example };
+}
+
+/** Another option that is as `words` say. */
+export function needThat(key: string, words: string, holds: Need["holds"], example: Need["example"]): Need {
+  return { key, words, holds, example };
+}
+
+/** A truth about the run that no single option says. */
+export function needFact(key: string, fact: string, example: Need["example"]): Need {
+  return { key, words: "", fact, holds: (value) => Boolean(value), example };
 }
 
 export type OptionSpec = Readonly<Record<string, Option>>;
@@ -31,11 +72,8 @@ export type OptionSpec = Readonly<Record<string, Option>>;
 /** The typed fields of a spec. */
 export type OptionsOf<S extends OptionSpec> = { readonly [K in keyof S]: S[K] extends Option<infer T> ? T : never };
 
-interface Range {
-  readonly min?: number;
-  readonly max?: number;
-  readonly doc: string;
-}
+type About = Pick<Option, "doc" | "needs">;
+type Range = About & Pick<Option, "min" | "max">;
 
 /** A real number. */
 export function number(value: number, range: Range): Option<number>;
@@ -52,17 +90,13 @@ export function integer(value: number | undefined, range: Range): Option<number 
 }
 
 /** true or false; as a flag `--x`, `--x true`, `--x false` or `--no-x`. */
-export function boolean(value: boolean, about: { doc: string }): Option<boolean>;
-export function boolean(value: undefined, about: { doc: string }): Option<boolean | undefined>;
-export function boolean(value: boolean | undefined, about: { doc: string }): Option<boolean | undefined> {
+export function boolean(value: boolean, about: About): Option<boolean>;
+export function boolean(value: undefined, about: About): Option<boolean | undefined>;
+export function boolean(value: boolean | undefined, about: About): Option<boolean | undefined> {
   return { type: "boolean", default: value, ...about };
 }
 
-interface TextAbout {
-  readonly doc: string;
-  readonly value?: string;
-  readonly bare?: boolean;
-}
+type TextAbout = About & Pick<Option, "value" | "bare">;
 
 /** Free text. */
 export function text(value: string, about: TextAbout): Option<string>;
@@ -78,23 +112,23 @@ export function path(value: string | undefined, about: PathFacts): Option<string
   return { type: "path", default: value, value: "path", ...about };
 }
 
-type PathFacts = Pick<Option, "doc" | "value" | "except" | "several">;
+type PathFacts = About & Pick<Option, "value" | "except" | "several">;
 
 /** One of a few words. */
 export function choice<const C extends readonly string[]>(
   choices: C,
   value: C[number],
-  about: { doc: string },
+  about: About,
 ): Option<C[number]>;
 export function choice<const C extends readonly string[]>(
   choices: C,
   value: undefined,
-  about: { doc: string },
+  about: About,
 ): Option<C[number] | undefined>;
 export function choice<const C extends readonly string[]>(
   choices: C,
   value: C[number] | undefined,
-  about: { doc: string },
+  about: About,
 ): Option<C[number] | undefined> {
   return { type: "string", default: value, choices, ...about };
 }

@@ -1,10 +1,12 @@
 /** What a run may say about its views, and the views that it then has. A new knob of a view is declared and read in this room. */
 import type { Views } from "../batch.js";
 import { UsageError } from "../errors.js";
-import { boolean, choice, integer, number, type OptionsOf, pick, text } from "../options.js";
+import { boolean, choice, integer, need, needFact, number, type OptionsOf, pick, text } from "../options.js";
 import { checkStrong } from "./make-views.js";
 import { interpolations, planWeak, type WeakName, type WeakPlan, weakNames } from "./photo.js";
 import { type StrongName, type StrongOptions, strongNames } from "./strong.js";
+
+const strongView = [needFact("views.strong", "a method that reads a strong view", { method: "fixmatch" })];
 
 /** Of random crops. */
 const photoOptions = {
@@ -59,20 +61,24 @@ export const viewOptions = {
   }),
   flip: boolean(undefined, { doc: "random horizontal flip of the weak view (default: the data set's)" }),
   strong: choice(strongNames, undefined, {
+    needs: strongView,
     doc: "strong view of the methods that have one, see docs/augmentation.md (default: the data set's)",
   }),
   labeledView: choice(["weak", "strong"], "weak", {
     doc: "view of labeled images, whatever the method's own: strong for the baselines with RandAugment, the ablations of Meta Pseudo Labels, fine-tuning",
   }),
   strongMagnitude: integer(undefined, {
+    needs: strongView,
     min: 0,
     max: 20,
     doc: "magnitude of every operation of the strong view (default: as the recipe draws or fixes it)",
   }),
   strongExclude: text("", {
+    needs: strongView,
     doc: "operations left out of the strong view, separated by commas, for instance rotate,translateX",
   }),
   strongNoise: number(0.1, {
+    needs: [...strongView, need("strong", "jitter")],
     min: 0,
     doc: "standard deviation of the strong view `jitter`, in units of the normalized input",
   }),

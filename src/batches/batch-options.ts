@@ -1,9 +1,10 @@
 /** What a run may say about the make-up of its batches. */
-import { boolean, choice, integer, type OptionsOf } from "../options.js";
+import { boolean, choice, integer, need, type OptionsOf } from "../options.js";
 
 export const batchOptions = {
   batch: integer(100, { min: 1, doc: "rows a step, labeled and unlabeled together" }),
   labeledBatch: integer(undefined, {
+    needs: [need("sampler", "two-stream")],
     min: 0,
     doc: "labeled rows of the batch (default: a quarter, or all labels if they are fewer; all of it where the method reads no unlabeled rows)",
   }),
@@ -11,6 +12,7 @@ export const batchOptions = {
     doc: "two streams with fixed counts, or one pass over all images in which labeled ones turn up by chance",
   }),
   classBalanced: boolean(false, {
+    needs: [need("sampler", "two-stream")],
     doc: "class-balanced sampling: labeled rows come from every class equally often, however many labels it has",
   }),
 } as const;

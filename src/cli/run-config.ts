@@ -14,6 +14,7 @@ import { printError } from "./output.js";
 export function configOf(
   file: string | undefined,
   { who, given: flags, externals: { catalog, named } }: CommandContext,
+  idle: "refuse" | "allow" = "refuse",
 ): RunConfig {
   const warn = (message: string) => printError(`warning: ${message}`);
   const yaml = file === undefined ? undefined : readConfigFile(file);
@@ -22,7 +23,7 @@ export function configOf(
     yaml && !flags.has(key) && yaml.given.has(key) ? yaml.describe(key) : asFlags(who)(key);
 
   const resume = given.get("resume");
-  if (resume === undefined || resume === false) return resolveConfig(given, catalog, { describe, warn });
+  if (resume === undefined || resume === false) return resolveConfig(given, catalog, { describe, warn, idle });
   const out = given.get("out");
   if (resume === true && out === undefined) {
     throw new UsageError(`${who}: --resume needs the run folder: --resume RUN, or --out RUN --resume`);
@@ -33,7 +34,7 @@ export function configOf(
   const folder = String(resume === true ? out : resume);
   if (resume === true && !existsSync(join(folder, "config.json"))) {
     warn(`${folder} holds no run yet; starting from the beginning`);
-    return resolveConfig(given, catalog, { describe, warn });
+    return resolveConfig(given, catalog, { describe, warn, idle });
   }
   return resumeConfig(given, savedConfig(folder), folder, { describe, catalog });
 }

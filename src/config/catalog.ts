@@ -27,7 +27,9 @@ export type BuiltIn = typeof catalog;
 
 /** What a configuration needs to know of a catalog. */
 export interface Listing {
-  readonly methods: readonly (Listed & { readonly usesUnlabeled: boolean; readonly onFeatures?: boolean })[];
+  readonly methods: readonly (Listed &
+    Pick<MethodDefinition, "usesUnlabeled" | "onFeatures"> &
+    Partial<Pick<MethodDefinition, "views">>)[];
   readonly models: readonly Listed[];
   readonly dataSets: readonly (Listed & Pick<DataSetDefinition, "needsDir" | "takesFolders" | "official">)[];
   readonly optimizers: readonly Listed[];

@@ -4,6 +4,7 @@ import { badValue, findByName, UsageError } from "../errors.js";
 import { type OptionSpec, parseOption, text } from "../options.js";
 import { type BuiltIn, catalog as builtIn, type Listed, type Listing } from "./catalog.js";
 import { usableCores } from "./cores.js";
+import { checkEffects } from "./effects.js";
 import { asFields, type Describe, flatten, type Given } from "./given.js";
 import { absolutePath } from "./paths.js";
 import type { Modules } from "./plugin.js";
@@ -50,6 +51,8 @@ export interface RunConfig extends Omit<RunOptionValues, Derived> {
   readonly byDefault?: readonly (typeof openOptions)[number][];
   /** Absolute paths of the files that define what is not the package's own. */
   readonly modules?: Modules;
+  /** Keys that were given and are not defaults. */
+  readonly given?: readonly string[];
 }
 
 /** The optimizer's name stands among its options. */
@@ -62,6 +65,8 @@ export interface ResolveContext {
   readonly warn?: (message: string) => void;
   /** For the name of the default run folder. */
   readonly now?: Date;
+  /** Whether a given option that cannot have an effect is refused (the default), or may stand: where no run is meant. */
+  readonly idle?: "refuse" | "allow";
 }
 
 /**
@@ -71,7 +76,7 @@ export interface ResolveContext {
 export function resolveConfig<C extends Listing = BuiltIn>(
   given: RunInput<C> | Given,
   catalog: C | BuiltIn = builtIn,
-  { describe = asFields("fewlabels"), warn = () => {}, now = new Date() }: ResolveContext = {},
+  { describe = asFields("fewlabels"), warn = () => {}, now = new Date(), idle = "refuse" }: ResolveContext = {},
 ): RunConfig {
   const all = isFlat(given) ? given : flatten({ ...given }, describe);
   const run = parseRunOptions(all, describe);
@@ -128,7 +133,7 @@ export function resolveConfig<C extends Listing = BuiltIn>(
   }
   const steps = method.item.onFeatures && !all.has("steps") ? 1 : run.steps;
   const evalEvery = run.evalEvery ?? Math.min(steps, Math.max(250, Math.round(steps / 10)));
-  return {
+  const config: RunConfig = {
     ...run,
     steps,
     dataset: dataSet.item.name,
@@ -149,7 +154,10 @@ export function resolveConfig<C extends Listing = BuiltIn>(
     modelOptions,
     optimizerOptions: groupOptions("optimizer"),
     ...modulesOf(chosen),
+    ...(idle === "refuse" ? { given: [...all.keys()] } : {}),
   };
+  if (idle === "refuse") checkEffects(all, config, chosen, method.item, describe);
+  return config;
 }
 
 /** The network that was asked for, or the one that the weights are of, with the options they were trained with. */

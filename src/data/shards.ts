@@ -9,7 +9,7 @@ import { andMore, type Known, rejectConflicts, testOverlap } from "../labels/by-
 import { byNumberOrName, classReader, composed } from "../labels/class-names.js";
 import { checkClasses, fingerprintOf, holdOut } from "../labels/hold-out.js";
 import type { Found } from "../labels/label-file.js";
-import { choice, integer, number, path } from "../options.js";
+import { choice, integer, needThat, number, path } from "../options.js";
 import { type DataSet, defineDataSet } from "./dataset.js";
 import { listShards } from "./shards/list.js";
 import { findManifest } from "./shards/manifest.js";
@@ -22,8 +22,11 @@ const options = {
     doc: "shards of labeled pictures to test with (default: `testShare` of the labeled ones is held out)",
   }),
   ...decodingOptions,
-  ...holdOutOptions("are no test shards"),
+  ...holdOutOptions("are no test shards", [
+    needThat("dataset.testShards", "left out", (shards) => shards === "", { "dataset.testShards": "" }),
+  ]),
   shuffleBuffer: integer(10_000, {
+    needs: [needThat("unlabeled", "with shards to stream", (given) => given !== "all" && given !== "rest", {})],
     min: 2,
     doc: "unlabeled pictures in memory to draw from; the stream is mixed within half of it",
   }),

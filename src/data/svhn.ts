@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { DataError, UsageError } from "../errors.js";
 import { parseMat5 } from "../files/mat5.js";
 import type { ImageSet } from "../images/image-set.js";
-import { boolean, text } from "../options.js";
+import { boolean, needThat, text } from "../options.js";
 import type { Rng } from "../rng.js";
 import { type DataSet, defineDataSet } from "./dataset.js";
 import { from, type OfficialData } from "./download/official-files.js";
@@ -32,7 +32,10 @@ export const svhn = defineDataSet({
     extra: text("none", {
       doc: "extra images that join the training set, at its end: none, all, or how many (a seeded draw; the paper's are 100000 and 500000)",
     }),
-    extraLabels: boolean(false, { doc: "keep the labels of the extra images; otherwise they are only unlabeled" }),
+    extraLabels: boolean(false, {
+      needs: [needThat("dataset.extra", "other than none", (extra) => extra !== "none", { "dataset.extra": "all" })],
+      doc: "keep the labels of the extra images; otherwise they are only unlabeled",
+    }),
   },
   async load({ dir, options, rng }): Promise<DataSet> {
     const wanted = parseExtra(options.extra);

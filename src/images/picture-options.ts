@@ -1,6 +1,6 @@
 /** Options of data sets made of picture files, in folders or in shards: how each is decoded, and what is held out. */
 
-import { choice, integer, number, type OptionsOf } from "../options.js";
+import { choice, integer, type Need, number, type OptionsOf } from "../options.js";
 import { defaultMaxMegapixels } from "./decode.js";
 import type { Decoding } from "./image-set.js";
 
@@ -22,11 +22,12 @@ export function decodingOf({ size, fit, channels, maxMegapixels }: OptionsOf<typ
 }
 
 /** `where`: what would hold test pictures ("is no test folder"). */
-export const holdOutOptions = (where: string) => ({
+export const holdOutOptions = (where: string, needs: readonly Need[] = []) => ({
   testShare: number(0.2, {
+    needs,
     min: 0.01,
     max: 0.9,
     doc: `share of the labeled pictures of each class held out for testing where there ${where}`,
   }),
-  testSeed: integer(0, { min: 0, doc: "seed of the draw of the pictures held out for testing" }),
+  testSeed: integer(0, { min: 0, needs, doc: "seed of the draw of the pictures held out for testing" }),
 });

@@ -1,5 +1,5 @@
 /** What a run may say about labels: how many, which, whether some are wrong, and who is held out. */
-import { choice, integer, number, type OptionsOf, path } from "../options.js";
+import { choice, integer, needThat, number, type OptionsOf, path } from "../options.js";
 import { labelDraws } from "./draw.js";
 
 export const labelOptions = {
@@ -8,6 +8,7 @@ export const labelOptions = {
     doc: "how many labels: a number, a labels file (`file,label` or `name label`), or `all` (default: 100; all of a folder's)",
   }),
   labelDraw: choice(labelDraws, "balanced", {
+    needs: [needThat("labels", "a number", (labels) => /^\d+$/.test(String(labels)), { labels: 6 })],
     doc: "which images keep their label: the same number a class, as many as the classes are large, the first ones, or any",
   }),
   imbalance: number(1, {

@@ -21,11 +21,12 @@ import { defineMethod } from "./method.js";
 import { averageOf } from "./parts/average.js";
 import { classCost, forwardRows } from "./parts/rows.js";
 import {
-  evaluationEmaOptions,
   labeledReductionOption,
   linearRampOptions,
   linearRampWeight,
   mixUpOptions,
+  runningStatistics,
+  steadyEmaOptions,
 } from "./parts/shared-options.js";
 
 /** Share of the run in which the weight ramps up (FixMatch's code). */
@@ -45,8 +46,9 @@ export const ict = defineMethod({
       "FixMatch's code",
     ),
     ...mixUpOptions,
-    ...evaluationEmaOptions,
+    ...steadyEmaOptions,
     emaBuffers: choice(EMA_BUFFERS, "recompute", {
+      needs: runningStatistics,
       doc: "teacher's running statistics: average of the student's, at the end of the run measured anew on training images (recompute); average alone; copy of the student's (as published); or its own, of its passes over unlabeled images",
     }),
   },

@@ -21,7 +21,16 @@ import { noGrad } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { agreement, headOptions, targetOptions, tieHeads } from "./parts/mean-teacher-target.js";
 import { both, classCost, labeledOf } from "./parts/rows.js";
-import { consistencyOptions, consistencyWeight, emaFrom, emaOptions, rampUpLength } from "./parts/shared-options.js";
+import {
+  consistencyOptions,
+  consistencyWeight,
+  dropoutLayers,
+  emaFrom,
+  emaOptions,
+  inputNoise,
+  rampUpLength,
+  randomFlips,
+} from "./parts/shared-options.js";
 
 const unset = (what: string) => `${what}; if not given, the network's own`;
 
@@ -37,10 +46,20 @@ export const meanTeacher = defineMethod({
     ...emaOptions,
     ...targetOptions,
     ...headOptions,
-    studentDropout: number(undefined, { min: 0, max: 1, doc: unset("dropout probability of the student's pass") }),
-    teacherDropout: number(undefined, { min: 0, max: 1, doc: unset("dropout probability of the teacher's pass") }),
-    studentNoise: number(undefined, { min: 0, doc: unset("input noise of the student's pass") }),
-    teacherNoise: number(undefined, { min: 0, doc: unset("input noise of the teacher's pass") }),
+    studentDropout: number(undefined, {
+      min: 0,
+      max: 1,
+      needs: dropoutLayers,
+      doc: unset("dropout probability of the student's pass"),
+    }),
+    teacherDropout: number(undefined, {
+      min: 0,
+      max: 1,
+      needs: dropoutLayers,
+      doc: unset("dropout probability of the teacher's pass"),
+    }),
+    studentNoise: number(undefined, { min: 0, needs: inputNoise, doc: unset("input noise of the student's pass") }),
+    teacherNoise: number(undefined, { min: 0, needs: inputNoise, doc: unset("input noise of the teacher's pass") }),
     studentView: choice(["weak", "strong"], "weak", {
       doc: "augmentation of the student's view; strong (see --strong): the most useful noise there is, where the data allow it",
     }),
@@ -53,8 +72,14 @@ export const meanTeacher = defineMethod({
       min: 0,
       doc: "random translation of the teacher's view in pixels, 0 for none; if not given, the run's",
     }),
-    studentFlip: boolean(true, { doc: "random flip of the student's view, where the data set allows flips" }),
-    teacherFlip: boolean(true, { doc: "random flip of the teacher's view, where the data set allows flips" }),
+    studentFlip: boolean(true, {
+      needs: randomFlips,
+      doc: "random flip of the student's view, where the data set allows flips",
+    }),
+    teacherFlip: boolean(true, {
+      needs: randomFlips,
+      doc: "random flip of the teacher's view, where the data set allows flips",
+    }),
   },
   views(options) {
     const views = {

@@ -24,6 +24,7 @@ import { linearUp } from "../schedules/index.js";
 import { defineMethod, type Progress } from "./method.js";
 import { createStudent, studentOptions } from "./parts/feedback-student.js";
 import { finetunePhases } from "./parts/finetune.js";
+import { dropoutLayers } from "./parts/shared-options.js";
 import { labelOf, labelOptions } from "./parts/teacher-label.js";
 import { udaLoss } from "./uda.js";
 
@@ -45,6 +46,7 @@ export const metaPseudoLabels = defineMethod({
     udaThreshold: number(0.6, { min: 0, max: 1, doc: "smallest sharpened probability that the UDA loss believes" }),
     teacherLr: number(undefined, { min: 0, doc: "teacher's learning rate; if not given, the run's, as the student's" }),
     teacherDropout: number(undefined, {
+      needs: dropoutLayers,
       min: 0,
       max: 1,
       doc: "dropout probability of the teacher's pass; if not given, the network's own",

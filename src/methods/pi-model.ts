@@ -16,7 +16,7 @@ import { noGrad } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
 import { both, classCost, consistencyRows, labeledOf } from "./parts/rows.js";
-import { consistencyOptions, consistencyWeight, evaluationEmaOptions } from "./parts/shared-options.js";
+import { consistencyOptions, consistencyWeight, evaluationEmaOptions, randomFlips } from "./parts/shared-options.js";
 
 export const piModel = defineMethod({
   name: "pi-model",
@@ -30,6 +30,7 @@ export const piModel = defineMethod({
       doc: "none: the gradient flows into both branches, as published; target: not into the second",
     }),
     sameFlip: boolean(true, {
+      needs: randomFlips,
       doc: "both views share the flip draw, not the translation, as published; false: independent",
     }),
     firstView: choice(["weak", "strong"], "weak", {

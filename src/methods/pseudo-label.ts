@@ -13,7 +13,7 @@
  * @see the paper, eq. 15 and 16; docs/methods/pseudo-label.md; test/methods/pseudo-label.test.ts, which computes the same slowly
  */
 import { crossEntropy } from "../losses/index.js";
-import { boolean, choice, integer, number } from "../options.js";
+import { boolean, choice, integer, need, number } from "../options.js";
 import { linearBetween } from "../schedules/index.js";
 import { confidenceMask, hardLabels } from "../targets/index.js";
 import type { Tensor } from "../torch/index.js";
@@ -51,8 +51,14 @@ export const pseudoLabel = defineMethod({
       min: 0,
       doc: "step T2 from which it is whole; if not given, 6/10 (lee) or 4/10 (confidence) of the steps",
     }),
-    confidenceThreshold: number(0.95, { min: 0, max: 1, doc: "confidence: least probability of a label that counts" }),
+    confidenceThreshold: number(0.95, {
+      min: 0,
+      max: 1,
+      needs: [need("method.form", "confidence")],
+      doc: "confidence: least probability of a label that counts",
+    }),
     strictThreshold: boolean(false, {
+      needs: [need("method.form", "confidence")],
       doc: "confidence: only probabilities above the threshold, as in FixMatch's code",
     }),
     ...evaluationEmaOptions,

@@ -16,7 +16,7 @@
 import { crossEntropy } from "../losses/index.js";
 import { splitRows } from "../nn/index.js";
 import { minimize, StagedOptimizer } from "../optim/index.js";
-import { choice, integer, number } from "../options.js";
+import { choice, integer, needPositive, number } from "../options.js";
 import { PseudoLabelTable } from "../targets/index.js";
 import { cat } from "../torch/index.js";
 import { defineMethod } from "./method.js";
@@ -40,7 +40,11 @@ export const selfTraining = defineMethod({
       doc: "share of the steps for the first teacher; if not given, as many as each student gets",
     }),
     fineTuneShare: number(0, { min: 0, max: 1, doc: "share of the steps, at the end, on labeled images alone" }),
-    fineTuneLr: number(undefined, { min: 0, doc: "largest learning rate there; if not given, the run's" }),
+    fineTuneLr: number(undefined, {
+      min: 0,
+      needs: [needPositive("method.fineTuneShare", 0.3)],
+      doc: "largest learning rate there; if not given, the run's",
+    }),
     labels: choice(POOL_LABELS, "argmax", {
       doc: "the teacher's labels: most probable class, a class drawn by its probabilities, or the probabilities",
     }),

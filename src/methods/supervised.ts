@@ -9,7 +9,7 @@
  *
  * @see the paper, Section 3.1; docs/methods/supervised.md; test/methods/formulas.ts, which computes the same slowly
  */
-import { number } from "../options.js";
+import { need, number } from "../options.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
 import { both, classCost, counts, labeledOf } from "./parts/rows.js";
@@ -21,7 +21,8 @@ export const supervised = defineMethod({
   summary: "cross-entropy on the labeled images alone",
   usesUnlabeled: false,
   options: {
-    ...classReductionOption,
+    // Otherwise every row of the batch is labeled.
+    classReduction: { ...classReductionOption.classReduction, needs: [need("sampler", "mixed")] },
     ...evaluationEmaOptions,
     labelSmoothing: number(0, { min: 0, max: 1, doc: "share of the target spread evenly over all classes" }),
   },

@@ -1,6 +1,6 @@
 /** Multilayer perceptron on flattened inputs: the two-moons network of Meta Pseudo Labels (methods.md 2.8). */
 import { gaussianNoise, layer, linear, type Module, network, sequential, sigmoid } from "../nn/index.js";
-import { choice, integer, number } from "../options.js";
+import { choice, integer, needPositive, number } from "../options.js";
 import { defineModel } from "./model-definition.js";
 
 export const mlp = defineModel({
@@ -8,9 +8,12 @@ export const mlp = defineModel({
   paper: "arXiv:2003.10580, Section 3.1 (TwoMoon)",
   summary: "fully connected layers on flattened inputs",
   options: {
-    hidden: integer(8, { min: 1, doc: "units of each hidden layer" }),
+    hidden: integer(8, { min: 1, needs: [needPositive("model.depth")], doc: "units of each hidden layer" }),
     depth: integer(2, { min: 0, max: 32, doc: "number of hidden layers" }),
-    activation: choice(["sigmoid", "relu"], "sigmoid", { doc: "nonlinearity of the hidden layers" }),
+    activation: choice(["sigmoid", "relu"], "sigmoid", {
+      needs: [needPositive("model.depth")],
+      doc: "nonlinearity of the hidden layers",
+    }),
     init: number(undefined, { min: 0, doc: "weights start as U(-init, init); default 1 / sqrt(inputs)" }),
     inputNoise: number(0, { min: 0, doc: "standard deviation of the Gaussian noise added to the input" }),
     heads: integer(1, { min: 1, max: 2, doc: "2 adds a consistency head" }),

@@ -1,5 +1,5 @@
 import type { NamedTensor } from "../nn/model.js";
-import { choice, number } from "../options.js";
+import { choice, need, needPositive, number } from "../options.js";
 import type { Schedule } from "../schedules/index.js";
 import type { State } from "../stateful.js";
 import {
@@ -18,6 +18,7 @@ import type { Optimizer, StepInfo, StepProgress } from "./optimizer.js";
 import { defineOptimizer, type OptimizerPlan } from "./optimizer-definition.js";
 import { gradientOptions, rateOptions } from "./options.js";
 import { forEachRate, type RateOptions, rateFactors } from "./rates.js";
+import { warmingUp } from "./schedules.js";
 import { nameSlots, restoreNumber, restoreTensors, zeroSlots } from "./state.js";
 
 export interface AdamOptions extends GradientOptions, RateOptions {
@@ -127,15 +128,22 @@ export const adam = defineOptimizer({
   options: {
     ...rateOptions,
     beta1: number(0.9, { min: 0, max: 1, doc: "adam: decay of the mean gradient" }),
-    beta1End: number(0.5, { min: 0, max: 1, doc: "adam: what beta1 falls to in the ramp-down of sigmoid and te" }),
+    beta1End: number(0.5, {
+      min: 0,
+      max: 1,
+      needs: [need("optimizer.schedule", "sigmoid", "te")],
+      doc: "adam: what beta1 falls to in the ramp-down of sigmoid and te",
+    }),
     beta2: number(0.999, { min: 0, max: 1, doc: "adam: decay of the mean squared gradient" }),
     beta2RampUp: number(undefined, {
+      needs: [warmingUp],
       min: 0,
       max: 1,
       doc: "adam: beta2 during the warm-up (0.99 in Mean Teacher's SVHN runs); if not given, beta2",
     }),
     eps: number(1e-8, { min: 0, doc: "adam: added to the root of the mean squared gradient" }),
     epsPlacement: choice(["torch", "tf"], "torch", {
+      needs: [needPositive("optimizer.eps", 0.1)],
       doc: "adam: add eps after the bias correction (torch) or before it (tf, as the papers' code does)",
     }),
     ...gradientOptions,

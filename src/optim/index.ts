@@ -23,7 +23,13 @@ export { minimize, type Optimizer, type StepInfo, type StepProgress } from "./op
 export { defineOptimizer, type OptimizerDefinition, type OptimizerPlan } from "./optimizer-definition.js";
 export { gradientOptions, rateOptions } from "./options.js";
 export { forEachRate, type RateFactor, type RateOptions, rateFactors } from "./rates.js";
-export { LEARNING_RATE_SCHEDULES, learningRateSchedules, type ScheduleOptions, scheduleOptions } from "./schedules.js";
+export {
+  LEARNING_RATE_SCHEDULES,
+  learningRateSchedules,
+  planSchedule,
+  type ScheduleOptions,
+  scheduleOptions,
+} from "./schedules.js";
 export { Sgd, type SgdOptions, sgd } from "./sgd.js";
 export { StagedOptimizer } from "./staged-optimizer.js";
 export { nameSlots, restoreNumber, restoreTensors, zeroSlots } from "./state.js";

@@ -1,6 +1,6 @@
 /** The learning-rate schedules of a run: a row each, from options and lengths of time to a function of the step. */
 import { badValue, UsageError } from "../errors.js";
-import { choice, integer, number, type OptionsOf, text } from "../options.js";
+import { choice, integer, type Need, need, needFact, number, type OptionsOf, text } from "../options.js";
 import {
   constantRate,
   cosine7_16Rate,
@@ -35,6 +35,16 @@ export interface Times {
 interface ScheduleRow {
   /** Whose it is, for the help. */
   readonly of?: string;
+  /** Which options it reads beside the rate and the warm-up. */
+  readonly reads?: readonly (
+    | "initialLr"
+    | "rampDownSteps"
+    | "cosineSteps"
+    | "waitSteps"
+    | "epochSteps"
+    | "dropSteps"
+    | "dropFactor"
+  )[];
   /** Length of the warm-up where none is given, as a share of the run; default 0. */
   readonly warmupShare?: number;
   rate(times: Times): Schedule;
@@ -46,6 +56,7 @@ interface ScheduleRow {
 export const learningRateSchedules = {
   sigmoid: {
     of: "Mean Teacher's ConvNet",
+    reads: ["rampDownSteps"],
     warmupShare: 4 / 15,
     rate: sigmoidRate,
     down:
@@ -55,6 +66,7 @@ export const learningRateSchedules = {
   },
   te: {
     of: "Temporal Ensembling",
+    reads: ["rampDownSteps", "epochSteps"],
     warmupShare: 4 / 15,
     rate: temporalEnsemblingRate,
     down:
@@ -62,11 +74,15 @@ export const learningRateSchedules = {
       (step) =>
         teDown(Math.floor(step / epochSteps), rampDownSteps / epochSteps, totalSteps / epochSteps),
   },
-  "linear-cosine": { of: "Mean Teacher's residual networks", rate: linearCosineRate },
-  kek: { of: "Meta Pseudo Labels, kekmodel's", warmupShare: 1 / 60, rate: kekRate },
-  gmpl: { of: "Meta Pseudo Labels, Google's", warmupShare: 1 / 60, rate: gmplRate },
+  "linear-cosine": {
+    of: "Mean Teacher's residual networks",
+    reads: ["initialLr", "cosineSteps"],
+    rate: linearCosineRate,
+  },
+  kek: { of: "Meta Pseudo Labels, kekmodel's", reads: ["waitSteps"], warmupShare: 1 / 60, rate: kekRate },
+  gmpl: { of: "Meta Pseudo Labels, Google's", reads: ["waitSteps"], warmupShare: 1 / 60, rate: gmplRate },
   "cosine-7-16": { of: "UDA, FixMatch", rate: cosine7_16Rate },
-  step: { of: "UDA and FixMatch on ImageNet", rate: stairsRate },
+  step: { of: "UDA and FixMatch on ImageNet", reads: ["dropSteps", "dropFactor"], rate: stairsRate },
   constant: { rate: constantRate },
 } as const satisfies Readonly<Record<string, ScheduleRow>>;
 
@@ -77,6 +93,24 @@ export const LEARNING_RATE_SCHEDULES = Object.keys(learningRateSchedules) as rea
 function described(name: ScheduleName): string {
   const { of }: ScheduleRow = learningRateSchedules[name];
   return of === undefined ? name : `${name} (${of})`;
+}
+
+/** For what the length of the warm-up matters to. */
+export const warmingUp = needFact(
+  "optimizer.warmup",
+  "a warm-up: --optimizer.warmupSteps above 0, or another schedule",
+  {
+    "optimizer.warmupSteps": 2,
+  },
+);
+
+/** The schedules that read an option. */
+function schedules(option: NonNullable<ScheduleRow["reads"]>[number]): Need {
+  const rows: readonly (readonly [string, ScheduleRow])[] = Object.entries(learningRateSchedules);
+  return need(
+    "optimizer.schedule",
+    ...rows.flatMap(([name, { reads = [] }]) => (reads.includes(option) ? [name] : [])),
+  );
 }
 
 /** Every optimizer has these (`defineOptimizer` adds them): the learning rate over time. */
@@ -90,20 +124,37 @@ export const scheduleOptions = {
     doc: "steps of learning-rate warm-up; if not given, 4/15 of the steps for sigmoid and te (40,000 of 150,000; 80 of 300 epochs), 1/60 for kek and gmpl (5,000 of 300,000), 0 for the others",
   }),
   rampDownSteps: integer(undefined, {
+    needs: [schedules("rampDownSteps")],
     min: 0,
     doc: "last steps in which sigmoid and te bring the learning rate down; if not given, 1/6 of the steps (25,000 of 150,000)",
   }),
-  initialLr: number(0, { min: 0, doc: "learning rate at step 0 of linear-cosine with a warm-up" }),
+  initialLr: number(0, {
+    min: 0,
+    needs: [schedules("initialLr"), warmingUp],
+    doc: "learning rate at step 0 of linear-cosine with a warm-up",
+  }),
   cosineSteps: integer(undefined, {
+    needs: [schedules("cosineSteps")],
     min: 1,
     doc: "step at which linear-cosine would reach 0, not before the last; if not given, 7/6 of the steps (350 of 300 epochs)",
   }),
-  waitSteps: integer(0, { min: 0, doc: "steps at learning rate 0 before the warm-up of kek and gmpl" }),
+  waitSteps: integer(0, {
+    min: 0,
+    needs: [schedules("waitSteps")],
+    doc: "steps at learning rate 0 before the warm-up of kek and gmpl",
+  }),
   dropSteps: text("", {
+    needs: [schedules("dropSteps")],
     doc: "steps at which schedule step lowers the rate, separated by commas; if not given, at 1/3, 2/3 and 8/9 of the steps (30, 60 and 80 of 90 epochs)",
   }),
-  dropFactor: number(0.1, { min: 0, max: 1, doc: "factor on the learning rate at each of them" }),
+  dropFactor: number(0.1, {
+    min: 0,
+    max: 1,
+    needs: [schedules("dropFactor")],
+    doc: "factor on the learning rate at each of them",
+  }),
   epochSteps: integer(undefined, {
+    needs: [schedules("epochSteps")],
     min: 1,
     doc: "steps of one epoch, for te, which changes once an epoch; if not given, 1/300 of the steps",
   }),

@@ -1,5 +1,5 @@
 import type { NamedTensor } from "../nn/model.js";
-import { boolean, number } from "../options.js";
+import { boolean, needPositive, number } from "../options.js";
 import type { Schedule } from "../schedules/index.js";
 import type { State } from "../stateful.js";
 import { foreachAdd_, foreachMul_, noGrad, scope, type Tensor } from "../torch/index.js";
@@ -94,7 +94,10 @@ export const sgd = defineOptimizer({
   options: {
     ...rateOptions,
     momentum: number(0.9, { min: 0, max: 1, doc: "sgd: share of the old velocity" }),
-    nesterov: boolean(true, { doc: "sgd: look ahead by the momentum" }),
+    nesterov: boolean(true, {
+      needs: [needPositive("optimizer.momentum", 0.9)],
+      doc: "sgd: look ahead by the momentum",
+    }),
     ...gradientOptions,
   },
   create: (parameters, options, { learningRate, rateFactor }) =>

@@ -2,6 +2,7 @@
 import type { BatchSource } from "../batches/source.js";
 import { holdAll, holdRows, inputShape } from "../batches/store.js";
 import { catalog as builtIn, type Catalog, choose } from "../config/catalog.js";
+import { checkDataEffects } from "../config/effects.js";
 import { withModules } from "../config/plugin.js";
 import { checkMethod } from "../config/plugin-check.js";
 import type { RunConfig } from "../config/resolve.js";
@@ -54,6 +55,7 @@ export async function openSession(given: RunConfig, catalog: Catalog = builtIn):
   const { config, fitted } = (() => {
     try {
       evaluationMetrics({ numClasses: data.classes.length, topK: asked.topK }); // a k that does not fit is told before training
+      if (asked.resume === undefined) checkDataEffects(asked, definition, { "views.flip": data.flip });
       return fitBatch(asked, definition, data);
     } catch (error) {
       data.release();

@@ -1,12 +1,13 @@
 /** Options of data sets that are folders of pictures. */
 
 import { decodingOptions, holdOutOptions } from "../../images/picture-options.js";
-import { boolean, choice, integer, number } from "../../options.js";
+import { boolean, choice, integer, needThat, number } from "../../options.js";
 
 export const folderOptions = {
   ...decodingOptions,
   ...holdOutOptions("is no test folder"),
   keepLabels: boolean(false, {
+    needs: [needThat("labels", "with a labels file", (labels) => !/^(all|\d+)$/.test(String(labels)), {})],
     doc: "with a labels file: pictures in class folders that it does not name keep their label (else they are unlabeled)",
   }),
   overlap: choice(["error", "drop"], "error", {

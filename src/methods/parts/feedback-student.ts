@@ -10,13 +10,11 @@ import type { Metrics, Progress, Setup } from "../method.js";
 import { averageOf } from "./average.js";
 import { createBaseline, feedbackOptions, learnWithFeedback, reinforcement } from "./feedback.js";
 import { createFinetune, finetuneOptions, stepsBeforeFinetune } from "./finetune.js";
-import { emaDecayOption, evaluationEmaOptions } from "./shared-options.js";
+import { dropoutLayers, emaDecayOption, steadyEmaOptions } from "./shared-options.js";
 import { softReinforcement, softSlopes } from "./soft-feedback.js";
 
 /** The largest decay of the kept student by default. */
 const MOST_DECAY = 0.995;
-
-const { emaDecayRampUp: _, ...averageOptions } = evaluationEmaOptions; // nothing ramps here
 
 export const studentOptions = {
   ...feedbackOptions,
@@ -26,11 +24,12 @@ export const studentOptions = {
     doc: "first steps, in which the student stands still; if not given, while its learning rate is 0",
   }),
   studentDropout: number(undefined, {
+    needs: dropoutLayers,
     min: 0,
     max: 1,
     doc: "dropout probability of the student's pass; if not given, the network's own",
   }),
-  ...averageOptions,
+  ...steadyEmaOptions,
   ...emaDecayOption(MOST_DECAY),
   ...finetuneOptions,
 };

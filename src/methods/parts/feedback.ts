@@ -17,7 +17,7 @@
 import { crossEntropy } from "../../losses/index.js";
 import type { Model, PassRequest, Stateful } from "../../nn/index.js";
 import { minimize, type Optimizer, type StepProgress } from "../../optim/index.js";
-import { choice, number } from "../../options.js";
+import { choice, need, number } from "../../options.js";
 import { RunningMean } from "../../targets/index.js";
 import { noGrad, stack, type Tensor } from "../../torch/index.js";
 
@@ -38,7 +38,12 @@ export const feedbackOptions = {
     doc: "the feedback's cross-entropy over the unlabeled rows: sum, as derived, or mean, as the public codes have it, 1 / rows of the derived gradient",
   }),
   baseline: choice(BASELINES, "ema", { doc: "what the feedback is compared with: its own moving average, or nothing" }),
-  baselineDecay: number(0.99, { min: 0, max: 1, doc: "share of the old value in that moving average" }),
+  baselineDecay: number(0.99, {
+    min: 0,
+    max: 1,
+    needs: [need("method.baseline", "ema")],
+    doc: "share of the old value in that moving average",
+  }),
 };
 
 export interface FeedbackOptions {

@@ -2,7 +2,7 @@
 import { UsageError } from "../../errors.js";
 import { CONSISTENCY_COSTS, consistencyCost, logitDistance } from "../../losses/index.js";
 import type { Heads, Model, PassRequest } from "../../nn/index.js";
-import { boolean, choice, number, type OptionsOf } from "../../options.js";
+import { boolean, choice, need, needPositive, number, type OptionsOf } from "../../options.js";
 import { noGrad, type Tensor } from "../../torch/index.js";
 import type { Batch, Metrics, Progress, Setup, ViewSpec } from "../method.js";
 import { both, consistencyRows } from "./rows.js";
@@ -11,8 +11,16 @@ export const targetOptions = {
   cost: choice(CONSISTENCY_COSTS, "mse", {
     doc: "consistency cost: squared error, KL(teacher || student), or the family between (tau)",
   }),
-  tau: number(1, { min: 0, max: 1, doc: "for cost tau: 0 squared error .. 1 scaled KL" }),
-  legacyScale: boolean(false, { doc: "for cost tau: scale of the authors' code, 1 - 1/K times the paper's" }),
+  tau: number(1, {
+    min: 0,
+    max: 1,
+    needs: [need("method.cost", "tau")],
+    doc: "for cost tau: 0 squared error .. 1 scaled KL",
+  }),
+  legacyScale: boolean(false, {
+    needs: [need("method.cost", "tau")],
+    doc: "for cost tau: scale of the authors' code, 1 - 1/K times the paper's",
+  }),
   target: choice(["teacher", "student"], "teacher", {
     doc: "where targets come from; student: the Pi-model in the same graph, gradient into both branches",
   }),
@@ -20,8 +28,13 @@ export const targetOptions = {
 };
 
 export const headOptions = {
-  logitDistanceWeight: number(0.01, { min: 0, doc: "two heads: weight of the squared distance of their logits" }),
+  logitDistanceWeight: number(0.01, {
+    min: 0,
+    needs: [need("model.heads", 2)],
+    doc: "two heads: weight of the squared distance of their logits",
+  }),
   logitDistanceClasses: choice(["mean", "sum"], "mean", {
+    needs: [need("model.heads", 2), needPositive("method.logitDistanceWeight")],
     doc: "two heads: mean or sum of that distance over classes",
   }),
 };

@@ -1,8 +1,17 @@
 /** Options that several methods declare with the same meaning; a method spreads what it has. */
-import { boolean, choice, integer, number } from "../../options.js";
+import { boolean, choice, integer, needFact, needLayers, needPositive, needThat, number } from "../../options.js";
 import { linearUp, sigmoidUp } from "../../schedules/index.js";
 import { BIAS_WARMUPS, decayOfRun, type EMA_BUFFERS, EMA_STARTS, type EmaOptions } from "../../targets/index.js";
 import type { Progress } from "../method.js";
+
+/** What options of a pass, or of running statistics, need of the network. */
+export const dropoutLayers = [needLayers("model.dropout", "dropout layers", { model: "convnet-tiny" })];
+export const inputNoise = [needLayers("model.inputNoise", "input noise", { model: "convnet-tiny" })];
+/** Of a data set, or of the run, that mirrors rows at random. */
+export const randomFlips = [
+  needFact("views.flip", "random flips: a data set of photos, or --flip", { flip: true, model: "convnet-tiny" }),
+];
+export const runningStatistics = [needLayers("model.normKeep", "running statistics", { model: "convnet-tiny" })];
 
 /** The classification cost's denominator (methods.md 1.1). */
 export const classReductionOption = {
@@ -25,6 +34,7 @@ export const consistencyOptions = {
     doc: "largest weight of the consistency cost; if not given, K, the number of classes, for squared errors, which want K to K^2 (papers: 100 M/N on CIFAR-10), and 1 for cost kl, which wants 1 to 10",
   }),
   scaleByLabels: boolean(false, {
+    needs: [needThat("method.consistencyWeight", "above 0", (weight) => weight !== 0, { "method.consistencyWeight": 1 })],
     doc: "multiply that weight by M/N, labeled over all images that training shows: 1 with all labels (Laine & Aila)",
   }),
   rampUpSteps: integer(undefined, {
@@ -67,13 +77,18 @@ export const emaOptions = {
 export const evaluationEmaOptions = {
   ...emaOptions,
   emaBuffers: choice(["recompute", "average", "copy"], "recompute", {
+    needs: runningStatistics,
     doc: "teacher's running statistics: average of the student's, at the end of the run measured anew on training images (recompute); average alone; or copy of the student's (as published)",
   }),
 };
 
+const { emaDecayRampUp: _, ...steady } = evaluationEmaOptions;
+/** The same where nothing ramps up. */
+export const steadyEmaOptions = steady;
+
 export interface GivenEma {
   readonly emaDecay: number | undefined;
-  readonly emaDecayRampUp: number | undefined;
+  readonly emaDecayRampUp?: number | undefined;
   readonly emaStart: (typeof EMA_STARTS)[number];
   readonly emaWarmup: (typeof BIAS_WARMUPS)[number];
   readonly emaBuffers: (typeof EMA_BUFFERS)[number];

@@ -1,5 +1,5 @@
 /** The label yhat that the teacher of Meta Pseudo Labels gives. */
-import { choice, number, type OptionsOf } from "../../options.js";
+import { choice, need, number, type OptionsOf } from "../../options.js";
 import type { Rng } from "../../rng.js";
 import { hardLabels, sampleLabels } from "../../targets/index.js";
 import type { Tensor } from "../../torch/index.js";
@@ -10,7 +10,11 @@ export const labelOptions = {
   labelMode: choice(LABEL_MODES, "sample", {
     doc: "the student's label: drawn from the teacher's prediction on the strong view, the most probable class of the weak or the strong view, or the whole distribution of the strong view",
   }),
-  labelTemperature: number(1, { min: 0.01, doc: "labelMode soft: softmax(logits / this) is the label" }),
+  labelTemperature: number(1, {
+    min: 0.01,
+    needs: [need("method.labelMode", "soft")],
+    doc: "labelMode soft: softmax(logits / this) is the label",
+  }),
 };
 
 /** What the student learns from and the teacher is reinforced on: `[Bu]` classes, or `[Bu, K]` probabilities with gradient. */

@@ -82,7 +82,7 @@ function packSet(flags: Omit<PackFlags, "json">, given: Given, { catalog, named 
   }
   const asked = Object.entries({ dataset, data, labels: labels ?? "all", labelSeed, unlabeled: unlabeled ?? "rest" });
   const all: Given = new Map([...asked.filter(([, value]) => value !== undefined), ...given]);
-  const config = resolveConfig(named(all), catalog, { describe: asFlags(who) });
+  const config = resolveConfig(named(all), catalog, { describe: asFlags(who), idle: "allow" });
   return packDataSet(config, { catalog, prefix: out, seed: shuffleSeed, shardSize, format });
 }
 

@@ -30,7 +30,11 @@ export const dataPreview = defineCommand({
     "fewlabels data preview --dataset folder --data pictures --dataset.size 256 --weak photo --crop 224 --out views.png",
   ],
   async run({ config: file, out, images, draws, cell, json }, context) {
-    const preview = await previewRun(configOf(file, context), { images, draws, catalog: context.externals.catalog });
+    const preview = await previewRun(configOf(file, context, "allow"), {
+      images,
+      draws,
+      catalog: context.externals.catalog,
+    });
     const sheet = contactSheet(
       preview.columns,
       preview.rows.map(({ pictures }) => pictures),

@@ -55,7 +55,7 @@ async function splitCommand(
   if (valOut !== undefined && draw.val === 0)
     throw new UsageError(`${who}: --val-out needs --val N, the number of images to hold out`);
   const all: Given = new Map([...Object.entries(draw).filter(([, value]) => value !== undefined), ...given]);
-  const config = resolveConfig(named(all), catalog, { describe: asFlags(who) });
+  const config = resolveConfig(named(all), catalog, { describe: asFlags(who), idle: "allow" });
   const { data, split } = await loadSplit(config, choose(config, catalog).dataSet);
   const listOf = (rows: Int32Array) =>
     [...rows].map((i) => [nameOf(data, i), data.classes[data.train.labels[i]!]!] as const);

@@ -1,0 +1,229 @@
+/**
+ * Every option of every method, network, optimizer, schedule and data set, and every run option that a result depends on: given
+ * another value it changes the run, or the run is refused with a message that says what the option needs.
+ */
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { flatten } from "../../src/config/given.js";
+import { resolveConfig } from "../../src/config/resolve.js";
+import { runOptions } from "../../src/config/run-options.js";
+import { dataSets } from "../../src/data/index.js";
+import { predictRun } from "../../src/inference/prediction-table.js";
+import { methods } from "../../src/methods/index.js";
+import { models } from "../../src/models/index.js";
+import { LEARNING_RATE_SCHEDULES, optimizers } from "../../src/optim/index.js";
+import type { OptionSpec } from "../../src/options.js";
+import { type Given, otherValues, tryOption } from "../support/effects.js";
+import { describeEngine } from "../support/engine.js";
+import { folderOfThisFile, trainToEnd } from "../support/train-run.js";
+
+const folder = folderOfThisFile();
+const shared = {
+  batch: 12,
+  labeledBatch: 4,
+  threads: 1,
+  precision: "fp32",
+  seed: 3,
+  steps: 10,
+  out: join(folder, "unused"),
+};
+/** Points and a perceptron with input noise: a step takes a millisecond. */
+const moons: Given = {
+  ...shared,
+  dataset: "two-moons",
+  "dataset.train": 60,
+  "dataset.test": 10,
+  labels: 6,
+  model: "mlp",
+  "model.inputNoise": 0.1,
+  "optimizer.lr": 0.05,
+};
+/** Pictures and convolutions, for what points have not. */
+const digits: Given = {
+  ...shared,
+  dataset: "digits",
+  "dataset.train": 24,
+  "dataset.test": 10,
+  labels: 10,
+  steps: 4,
+  model: "convnet-tiny",
+  "model.width": 0.1,
+  flip: true,
+};
+
+/** What is wrong: options that change nothing and are not refused, or are refused where all they need is there. */
+async function wrongOptions(
+  base: Given,
+  prefix: string,
+  spec: OptionSpec,
+  leftOut: readonly string[] = [],
+): Promise<string[]> {
+  const wrong: string[] = [];
+  for (const [name, option] of Object.entries(spec)) {
+    const key = `${prefix}${name}`;
+    if (leftOut.includes(name)) continue;
+    const now = base[key] ?? option.default;
+    const values = otherValues(option, now);
+    expect(values, key).not.toEqual([]);
+    let found = await tryOption(base, key, values);
+    if (/has no effect in this run/.test(found)) {
+      expect(found).toContain(key.includes(".") ? key : name);
+      const needed = Object.assign({}, ...(option.needs ?? []).map(({ example }) => example));
+      const pictures =
+        needed.model === undefined ? base : { ...digits, ...(base.method ? { method: base.method } : {}) };
+      found = await tryOption({ ...pictures, ...needed }, key, values);
+    }
+    if (found !== "changes") wrong.push(`${key}: ${found}`);
+  }
+  return wrong;
+}
+
+/** What a method needs beside its defaults for its options to show in so few steps. */
+const settings: Readonly<Record<string, Given>> = {
+  // Thresholds that some rows pass and some do not.
+  uda: { "method.threshold": 0.3 },
+  fixmatch: { "method.threshold": 0.52 },
+  flexmatch: { "method.threshold": 0.52 },
+  adamatch: { "method.threshold": 0.52 },
+  "meta-pseudo-labels": { "method.finetuneSteps": 3, "method.udaThreshold": 0.52 },
+  "reduced-meta-pseudo-labels": { "method.finetuneSteps": 3 },
+};
+
+describeEngine("every option has an effect or says what it needs", () => {
+  test.each(methods.map((method) => [method.name, method] as const))(
+    "method %s",
+    async (name, method) => {
+      const { labeledBatch, ...alone } = moons;
+      const base = { ...(method.usesUnlabeled ? moons : alone), method: name, ...settings[name] };
+      const table = name === "reduced-meta-pseudo-labels" ? await pointsTable() : {};
+      expect(await wrongOptions({ ...base, ...table }, "method.", method.options, ["table"])).toEqual([]);
+    },
+    600_000,
+  );
+
+  test.each(optimizers.flatMap(({ name }) => LEARNING_RATE_SCHEDULES.map((schedule) => [name, schedule] as const)))(
+    "optimizer %s with schedule %s",
+    async (name, schedule) => {
+      const { options } = optimizers.find((optimizer) => optimizer.name === name)!;
+      const base = {
+        ...moons,
+        method: "pseudo-label",
+        "optimizer.name": name,
+        "optimizer.schedule": schedule,
+        "optimizer.lr": 0.01,
+      };
+      expect(await wrongOptions(base, "optimizer.", options, ["schedule"])).toEqual([]);
+    },
+    600_000,
+  );
+
+  /** Networks as small as their options allow. */
+  const small: Readonly<Record<string, Given>> = {
+    "cnn-13": { "model.width": 0.02 },
+    "wide-resnet": { "model.depth": 10, "model.width": 0.5 },
+    "shake-shake-26": { "model.width": 4 },
+    resnet: { "model.depth": 18, "model.width": 0.05 },
+    resnext: { "model.width": 0.05 },
+    efficientnet: { "model.width": 0.1, "model.depth": 0.1 },
+    "convnet-tiny": { "model.width": 0.1 },
+    mlp: { ...moons },
+  };
+  test.each(models.map((model) => [model.name, model] as const))(
+    "network %s",
+    async (name, model) => {
+      const { "model.width": _, ...pictures } = digits;
+      const base = { ...pictures, model: name, batch: 4, labeledBatch: 2, steps: 2, ...small[name] };
+      // Loaded weights and what needs them: test/session/weights.test.ts.
+      expect(await wrongOptions(base, "model.", model.options, ["weights", "freeze"])).toEqual([]);
+    },
+    600_000,
+  );
+
+  test.each(["digits", "two-moons"])(
+    "generated data set %s",
+    async (name) => {
+      const { options } = dataSets.find((set) => set.name === name)!;
+      const base = name === "digits" ? digits : moons;
+      // The size of the test set changes no training.
+      expect(await wrongOptions(base, "dataset.", options, ["test"])).toEqual([]);
+    },
+    600_000,
+  );
+
+  test("the run's own options", async () => {
+    const names = [
+      "labels",
+      "labelDraw",
+      "imbalance",
+      "unlabeledImbalance",
+      "labelSeed",
+      "labelNoise",
+      "val",
+      "unlabeled",
+      "batch",
+      "labeledBatch",
+      "sampler",
+      "classBalanced",
+      "seed",
+      "steps",
+      "normalize",
+      "weak",
+      "crop",
+      "cropScale",
+      "interpolation",
+      "rotation",
+      "colorJitter",
+      "grayProbability",
+      "blurProbability",
+      "translate",
+      "flip",
+      "strong",
+      "strongMagnitude",
+      "strongExclude",
+      "strongNoise",
+      "accumulate",
+    ];
+    const values: Readonly<Record<string, readonly unknown[]>> = {
+      labels: [20],
+      unlabeled: ["rest"],
+      strongExclude: ["rotate"],
+      val: [3],
+      crop: [20],
+      normalize: ["image"],
+      accumulate: [2],
+      unlabeledImbalance: [3],
+      steps: [3],
+    };
+    const wrong: string[] = [];
+    for (const name of names) {
+      const option = (runOptions as OptionSpec)[name]!;
+      let found = await tryOption(
+        { ...digits, method: "mean-teacher" },
+        name,
+        values[name] ?? otherValues(option, digits[name] ?? option.default),
+      );
+      const crops =
+        /has no (crop|cropScale|interpolation|rotation|colorJitter|grayProbability|blurProbability); leave it out, or take --weak photo/;
+      if (/has no effect in this run: it needs/.test(found)) {
+        const needed = Object.assign({}, ...option.needs!.map(({ example }) => example));
+        found = await tryOption({ ...digits, ...needed }, name, values[name] ?? otherValues(option, option.default));
+      } else if (crops.test(found))
+        found = await tryOption(
+          { ...digits, weak: "photo" },
+          name,
+          values[name] ?? otherValues(option, option.default),
+        );
+      if (found !== "changes") wrong.push(`${name}: ${found}`);
+    }
+    expect(wrong).toEqual([]);
+  }, 600_000);
+});
+
+/** A table of predictions for the points of `moons`, of a network trained for a step. */
+async function pointsTable(): Promise<Given> {
+  const [run, out] = [join(folder, "predicting"), join(folder, "points.table")];
+  const { labeledBatch, ...alone } = moons;
+  await trainToEnd(resolveConfig(flatten({ ...alone, method: "supervised", steps: 1, out: run })));
+  await predictRun(run, { out, dtype: "float32" });
+  return { "method.table": out };
+}
