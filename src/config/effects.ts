@@ -5,12 +5,22 @@ import { planSchedule, scheduleOptions } from "../optim/index.js";
 import { type Need, type Option, type OptionSpec, parseOptions } from "../options.js";
 import type { Listed } from "./catalog.js";
 import { asFlags, type Describe, type Given } from "./given.js";
-import type { RunConfig } from "./resolve.js";
+import type { RunConfig } from "./run-config.js";
 import { type Group, groups, runOptions } from "./run-options.js";
 
 type Chosen = Readonly<Record<Group, { readonly item: Listed }>>;
 
-/** Throws UsageError that names a given option which cannot have an effect in this run, and says what it needs. */
+/** Of the option `key`, as it is flattened. */
+export class IdleOptionError extends UsageError {
+  constructor(
+    readonly key: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Throws IdleOptionError that names a given option which cannot have an effect in this run, and says what it needs. */
 export function checkEffects(
   given: Given,
   config: RunConfig,
@@ -44,7 +54,10 @@ function refuse(option: Option, key: string, look: (key: string) => unknown, des
     const value = look(need.key);
     if (value === UNKNOWN || need.holds(value)) continue;
     const { who, name } = describe(key);
-    throw new UsageError(`${who}: ${name} has no effect in this run: ${saying(need, value, describe)}. Leave it out`);
+    throw new IdleOptionError(
+      key,
+      `${who}: ${name} has no effect in this run: ${saying(need, value, describe)}. Leave it out`,
+    );
   }
 }
 
@@ -63,7 +76,8 @@ function lookUp(key: string, config: RunConfig, method: Partial<Pick<MethodDefin
   if (key === "views.strong") {
     if (!method.views) return UNKNOWN;
     const parts = Object.values(method.views(config.methodOptions));
-    return parts.some((part) => Object.values(part).some(({ augment }) => augment === "strong"));
+    const read = parts.some((part) => Object.values(part).some(({ augment }) => augment === "strong"));
+    return read || config.labeledView === "strong";
   }
   if (key === "optimizer.warmup") {
     const own = Object.entries(config.optimizerOptions).filter(([name]) => Object.hasOwn(scheduleOptions, name));

@@ -7,53 +7,13 @@ import { usableCores } from "./cores.js";
 import { checkEffects } from "./effects.js";
 import { asFields, type Describe, flatten, type Given } from "./given.js";
 import { absolutePath } from "./paths.js";
-import type { Modules } from "./plugin.js";
+import { type OptionValues, openOptions, type RunConfig } from "./run-config.js";
 import type { RunInput } from "./run-input.js";
 import { type Group, groups, type RunOptionValues, runOptions } from "./run-options.js";
 import { rejectUnknown } from "./unknown-key.js";
 import { wantedBy } from "./weights-wanted.js";
 
-/** What the data, the weights or the machine may decide where nobody chose it. */
-const openOptions = [
-  "batch",
-  "labeledBatch",
-  "steps",
-  "evalEvery",
-  "checkpointEvery",
-  "dataset.size",
-  "model.width",
-  "model.headStart",
-  "optimizer.backboneLrFactor",
-] as const;
-
-type Derived = "dataset" | "labels" | "labeledBatch" | "threads" | "out" | "evalEvery" | "checkpointEvery";
-export type OptionValues = Readonly<Record<string, unknown>>;
-
-/**
- * A complete configuration: plain JSON, every default filled in except what only the data set (`normalize`, `translate`,
- * `flip`) or the device (`precision`) decides. `resume` is set when the run continues the folder `out`.
- */
-export interface RunConfig extends Omit<RunOptionValues, Derived> {
-  readonly dataset: string;
-  readonly labels: string;
-  readonly labeledBatch: number;
-  readonly threads: number;
-  readonly out: string;
-  /** Nobody chose `out`: the run takes another name where a run that started in the same second has this one. */
-  readonly nameIsFree?: boolean;
-  readonly evalEvery: number;
-  readonly checkpointEvery: number;
-  readonly datasetOptions: OptionValues;
-  readonly methodOptions: OptionValues;
-  readonly modelOptions: OptionValues;
-  readonly optimizerOptions: OptionValues;
-  /** What nobody gave, so that a small data set may change it; gone once the run has its data. */
-  readonly byDefault?: readonly (typeof openOptions)[number][];
-  /** Absolute paths of the files that define what is not the package's own. */
-  readonly modules?: Modules;
-  /** Keys that were given and are not defaults. */
-  readonly given?: readonly string[];
-}
+export type { OptionValues, RunConfig } from "./run-config.js";
 
 /** The optimizer's name stands among its options. */
 const defaultOptimizer = text("adam", { doc: "optimizer, see docs/schedules-and-losses.md" });
@@ -143,7 +103,6 @@ export function resolveConfig<C extends Listing = BuiltIn>(
     labels: absolutePath(runOptions.labels, checkLabels(labels, describe)),
     unlabeled: absolutePath(runOptions.unlabeled, run.unlabeled),
     labeledBatch,
-    ...(byDefault.length > 0 ? { byDefault } : {}),
     threads: run.threads ?? usableCores(),
     out: run.out ?? `runs/${dataSet.item.name}-${method.item.name}-${timestamp(now)}`,
     ...(run.out === undefined ? { nameIsFree: true } : {}),
@@ -153,6 +112,7 @@ export function resolveConfig<C extends Listing = BuiltIn>(
     methodOptions: groupOptions("method"),
     modelOptions,
     optimizerOptions: groupOptions("optimizer"),
+    ...(byDefault.length > 0 ? { byDefault } : {}),
     ...modulesOf(chosen),
     ...(idle === "refuse" ? { given: [...all.keys()] } : {}),
   };

@@ -1,5 +1,7 @@
 /** What an experiment would cost on this machine: a few timed steps of every arm, memory, disk. */
+
 import { flagOf } from "../config/given.js";
+import { withoutIdle } from "../config/without-idle.js";
 import type { Arm, Plan } from "./plan.js";
 import { call } from "./run-all.js";
 import { stateOf } from "./run-state.js";
@@ -61,9 +63,11 @@ type Flag = readonly [string, unknown];
 function benchFlags({ given, row }: Arm): Flag[] {
   const kept = [...given].filter(([key]) => !ignored.includes(key));
   // A step of Reduced Meta Pseudo Labels needs a table of predictions; a step of its student costs about as much.
-  return row.predictionsOf === undefined
-    ? kept
-    : [...kept.filter(([key]) => !key.startsWith("method")), ["method", "meta-pseudo-labels"]];
+  const asRun: Flag[] =
+    row.predictionsOf === undefined
+      ? kept
+      : [...kept.filter(([key]) => !key.startsWith("method")), ["method", "meta-pseudo-labels"]];
+  return [...withoutIdle(new Map(asRun))];
 }
 
 async function measure(flags: readonly Flag[], arm: Arm, threads: number, steps: number) {

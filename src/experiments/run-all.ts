@@ -1,8 +1,10 @@
 /** Runs what is left of a plan, each run in a process of its own. */
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
+import { withoutIdle } from "../config/without-idle.js";
 import { writeWhole } from "../files/write-whole.js";
 import type { PlannedRun } from "./plan.js";
 import { besides, lastStep, prepareRun, stateOf } from "./run-state.js";
@@ -92,7 +94,7 @@ async function runOne(
     }
     given["method.table"] = files.table;
   }
-  writeWhole(files.config, stringify(given));
+  writeWhole(files.config, stringify(Object.fromEntries(withoutIdle(new Map(Object.entries(given))))));
   const polling = setInterval(() => onEvent({ type: "step", run, step: lastStep(run.folder) }), 1000);
   try {
     const where = state === "started" ? ["--resume", run.folder] : [files.config, "--out", run.folder];

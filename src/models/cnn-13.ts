@@ -19,7 +19,7 @@ import {
   weightNormConv2d,
   weightNormLinear,
 } from "../nn/index.js";
-import { choice, integer, number } from "../options.js";
+import { choice, integer, need, number } from "../options.js";
 import { defineModel } from "./model-definition.js";
 
 const SLOPE = 0.1;
@@ -35,6 +35,7 @@ export const cnn13 = defineModel({
     heads: integer(1, { min: 1, max: 2, doc: "2 adds a consistency head" }),
     norm: choice(["batch", "weight"], "batch", { doc: "batch norm, or weight norm with mean-only batch norm" }),
     normStart: choice(NORM_STARTS, "corrected", {
+      needs: [need("model.norm", "weight")],
       doc: "weight norm: running mean corrected for its start at 0 from the first step, or as published, which short runs do not get over",
     }),
     normKeep: number(undefined, {

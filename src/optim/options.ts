@@ -10,6 +10,7 @@ export const gradientOptions = {
     doc: "what weight decay applies to: all; noNorm, all but normalization layers; kernelsOnly, tensors of 2 or more axes",
   }),
   decoupledDecay: boolean(false, {
+    needs: [needPositive("optimizer.weightDecay")],
     doc: "weight decay apart from the gradient, w <- (1 - lr weightDecay) w, as AdamW (VAT, ICT and MixMatch of FixMatch's code: adam, weightDecay 0.02)",
   }),
   clipNorm: number(0, { min: 0, doc: "largest global norm of the gradients; 0 = no clipping" }),

@@ -14,7 +14,7 @@ export function fitBatch(
   { name, usesUnlabeled }: Pick<MethodDefinition, "name" | "usesUnlabeled">,
   { split, pool }: Pick<PreparedData, "split" | "pool">,
 ): { readonly config: RunConfig; readonly fitted: readonly string[] } {
-  const { byDefault = [], ...rest } = config;
+  const { byDefault = [], given: _, ...rest } = config;
   const [labeled, unlabeled] = [split.labeled.length, pool ? pool.count : split.unlabeled.length];
   if (usesUnlabeled && unlabeled === 0 && config.sampler !== "mixed") {
     throw new UsageError(

@@ -39,7 +39,7 @@ describeTraining("twenty labeled pictures and thirty others", () => {
     const config = JSON.parse(readFileSync(join(dir, "mine/config.json"), "utf8"));
     expect(config).toMatchObject({ batch, labeledBatch });
     expect([batch, labeledBatch]).toEqual([Number(labeled) + Number(unlabeled), labeled]);
-    expect(config).not.toHaveProperty("byDefault");
+    expect(config).not.toHaveProperty("given");
   }, 60_000);
 
   it("refuses what was asked for by hand and cannot be filled", async () => {

@@ -171,7 +171,10 @@ describe("resolveConfig", () => {
   it("explains settings that contradict each other", () => {
     fails({ batch: 50, labeledBatch: 50 }, /--labeled-batch 50 leaves no room for unlabeled rows in --batch 50/);
     fails({ labeledBatch: 0 }, /at least 1 for --labeled-batch with two streams/);
-    expect(config({ labeledBatch: 0, sampler: "mixed" }).labeledBatch).toBe(0);
+    fails(
+      { labeledBatch: 4, sampler: "mixed" },
+      /--labeled-batch has no effect in this run: it needs --sampler two-stream/,
+    );
   });
 });
 

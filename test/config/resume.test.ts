@@ -35,8 +35,13 @@ const variants: Record<string, Record<string, unknown>> = {
 const rare: Record<string, Record<string, unknown>> = {
   "weight norm": { model: "cnn-13", "model.width": 0.03, "model.norm": "weight" },
   bf16: { precision: "bf16" },
-  "mixed sampler": { sampler: "mixed" },
-  "mixed sampler, supervised, batches without any label": { sampler: "mixed", method: "supervised", labels: 10 },
+  "mixed sampler": { sampler: "mixed", labeledBatch: undefined },
+  "mixed sampler, supervised, batches without any label": {
+    sampler: "mixed",
+    labeledBatch: undefined,
+    method: "supervised",
+    labels: 10,
+  },
   "two heads": { "model.heads": 2 },
   "two moons": {
     dataset: "two-moons",

@@ -51,42 +51,53 @@ const digits: Given = {
   flip: true,
 };
 
+/** Values of options that are free text, or that few numbers fit. */
+const words: Readonly<Record<string, readonly unknown[]>> = {
+  "optimizer.dropSteps": ["2,4"],
+  "wide-resnet model.depth": [16],
+};
+
 /** What is wrong: options that change nothing and are not refused, or are refused where all they need is there. */
 async function wrongOptions(
   base: Given,
   prefix: string,
   spec: OptionSpec,
   leftOut: readonly string[] = [],
-): Promise<string[]> {
+): Promise<string> {
   const wrong: string[] = [];
   for (const [name, option] of Object.entries(spec)) {
     const key = `${prefix}${name}`;
     if (leftOut.includes(name)) continue;
     const now = base[key] ?? option.default;
-    const values = otherValues(option, now);
+    const values = words[key] ?? words[`${base.model} ${key}`] ?? otherValues(option, now);
     expect(values, key).not.toEqual([]);
     let found = await tryOption(base, key, values);
-    if (/has no effect in this run/.test(found)) {
+    const refused = found !== "changes" && found !== "nothing";
+    if (refused && base.dataset === "two-moons" && !/has no effect in this run/.test(found)) {
+      found = await tryOption({ ...base, ...digits }, key, values); // points cannot be moved
+    } else if (refused && /has no effect/.test(found)) {
       expect(found).toContain(key.includes(".") ? key : name);
       const needed = Object.assign({}, ...(option.needs ?? []).map(({ example }) => example));
-      const pictures =
-        needed.model === undefined ? base : { ...digits, ...(base.method ? { method: base.method } : {}) };
+      const pictures = needed.model === undefined ? base : { ...base, ...digits };
       found = await tryOption({ ...pictures, ...needed }, key, values);
     }
     if (found !== "changes") wrong.push(`${key}: ${found}`);
   }
-  return wrong;
+  return wrong.join("\n");
 }
 
 /** What a method needs beside its defaults for its options to show in so few steps. */
 const settings: Readonly<Record<string, Given>> = {
   // Thresholds that some rows pass and some do not.
-  uda: { "method.threshold": 0.3 },
+  uda: { "method.threshold": 0.56 },
   fixmatch: { "method.threshold": 0.52 },
   flexmatch: { "method.threshold": 0.52 },
   adamatch: { "method.threshold": 0.52 },
+  "temporal-ensembling": { "method.rampUpSteps": 10 },
+  // Ten classes, and a mean that the confidence of half of the rows is below.
+  softmatch: { ...digits, "method.averageDecay": 0.1 },
   "meta-pseudo-labels": { "method.finetuneSteps": 3, "method.udaThreshold": 0.52 },
-  "reduced-meta-pseudo-labels": { "method.finetuneSteps": 3 },
+  "reduced-meta-pseudo-labels": { ...digits, steps: 6, "method.finetuneSteps": 3 },
 };
 
 describeEngine("every option has an effect or says what it needs", () => {
@@ -94,9 +105,13 @@ describeEngine("every option has an effect or says what it needs", () => {
     "method %s",
     async (name, method) => {
       const { labeledBatch, ...alone } = moons;
-      const base = { ...(method.usesUnlabeled ? moons : alone), method: name, ...settings[name] };
-      const table = name === "reduced-meta-pseudo-labels" ? await pointsTable() : {};
-      expect(await wrongOptions({ ...base, ...table }, "method.", method.options, ["table"])).toEqual([]);
+      // `table` is what the others need; strict thresholds differ at exact ties alone: test/targets/pseudo-label.test.ts.
+      const leftOut = ["table", "strictThreshold"];
+      // The default reaches back over a twentieth of the run: half a step here.
+      const decay = "emaDecay" in method.options ? { "method.emaDecay": 0.9 } : {};
+      const base = { ...(method.usesUnlabeled ? moons : alone), method: name, ...decay, ...settings[name] };
+      const table = name === "reduced-meta-pseudo-labels" ? await pictureTable() : {};
+      expect(await wrongOptions({ ...base, ...table }, "method.", method.options, leftOut)).toBe("");
     },
     600_000,
   );
@@ -112,7 +127,7 @@ describeEngine("every option has an effect or says what it needs", () => {
         "optimizer.schedule": schedule,
         "optimizer.lr": 0.01,
       };
-      expect(await wrongOptions(base, "optimizer.", options, ["schedule"])).toEqual([]);
+      expect(await wrongOptions(base, "optimizer.", options, ["schedule"])).toBe("");
     },
     600_000,
   );
@@ -120,11 +135,15 @@ describeEngine("every option has an effect or says what it needs", () => {
   /** Networks as small as their options allow. */
   const small: Readonly<Record<string, Given>> = {
     "cnn-13": { "model.width": 0.02 },
-    "wide-resnet": { "model.depth": 10, "model.width": 0.5 },
+    "wide-resnet": { "model.depth": 10, "model.width": 1 },
     "shake-shake-26": { "model.width": 4 },
-    resnet: { "model.depth": 18, "model.width": 0.05 },
-    resnext: { "model.width": 0.05 },
+    resnet: { "model.depth": 18, "model.width": 0.1 },
+    resnext: { "model.width": 0.1 },
     efficientnet: { "model.width": 0.1, "model.depth": 0.1 },
+    "mobilenet-v2": { "model.width": 0.1 },
+    "mobilenet-v3": { "model.width": 0.1, "model.size": "small" },
+    convnext: { "model.width": 0.1, "model.depth": 0.3 },
+    vit: { "model.patch": 8, "model.size": 8, "model.layers": 1, "model.attentionHeads": 2 },
     "convnet-tiny": { "model.width": 0.1 },
     mlp: { ...moons },
   };
@@ -134,7 +153,7 @@ describeEngine("every option has an effect or says what it needs", () => {
       const { "model.width": _, ...pictures } = digits;
       const base = { ...pictures, model: name, batch: 4, labeledBatch: 2, steps: 2, ...small[name] };
       // Loaded weights and what needs them: test/session/weights.test.ts.
-      expect(await wrongOptions(base, "model.", model.options, ["weights", "freeze"])).toEqual([]);
+      expect(await wrongOptions(base, "model.", model.options, ["weights", "weightsRole", "freeze"])).toBe("");
     },
     600_000,
   );
@@ -145,7 +164,7 @@ describeEngine("every option has an effect or says what it needs", () => {
       const { options } = dataSets.find((set) => set.name === name)!;
       const base = name === "digits" ? digits : moons;
       // The size of the test set changes no training.
-      expect(await wrongOptions(base, "dataset.", options, ["test"])).toEqual([]);
+      expect(await wrongOptions(base, "dataset.", options, ["test"])).toBe("");
     },
     600_000,
   );
@@ -191,14 +210,18 @@ describeEngine("every option has an effect or says what it needs", () => {
       crop: [20],
       normalize: ["image"],
       accumulate: [2],
+      imbalance: [2],
       unlabeledImbalance: [3],
       steps: [3],
     };
     const wrong: string[] = [];
     for (const name of names) {
+      const { labeledBatch, ...oneStream } = digits;
+      const more = name === "imbalance" ? { "dataset.train": 60, labels: 30 } : {}; // a tail for every class
+      const own = { ...(name === "sampler" ? oneStream : digits), ...more };
       const option = (runOptions as OptionSpec)[name]!;
       let found = await tryOption(
-        { ...digits, method: "mean-teacher" },
+        { ...own, method: "mean-teacher" },
         name,
         values[name] ?? otherValues(option, digits[name] ?? option.default),
       );
@@ -215,14 +238,14 @@ describeEngine("every option has an effect or says what it needs", () => {
         );
       if (found !== "changes") wrong.push(`${name}: ${found}`);
     }
-    expect(wrong).toEqual([]);
+    expect(wrong.join("\n")).toBe("");
   }, 600_000);
 });
 
-/** A table of predictions for the points of `moons`, of a network trained for a step. */
-async function pointsTable(): Promise<Given> {
-  const [run, out] = [join(folder, "predicting"), join(folder, "points.table")];
-  const { labeledBatch, ...alone } = moons;
+/** A table of predictions for the pictures of `digits`, of a network trained for a step. */
+async function pictureTable(): Promise<Given> {
+  const [run, out] = [join(folder, "predicting"), join(folder, "pictures.table")];
+  const { labeledBatch, ...alone } = digits;
   await trainToEnd(resolveConfig(flatten({ ...alone, method: "supervised", steps: 1, out: run })));
   await predictRun(run, { out, dtype: "float32" });
   return { "method.table": out };

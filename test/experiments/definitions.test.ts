@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { catalog } from "../../src/config/catalog.js";
 import { resolveConfig } from "../../src/config/resolve.js";
+import { withoutIdle } from "../../src/config/without-idle.js";
 import { definitionNames, findDefinition, readProfile } from "../../src/experiments/catalog.js";
 import { SCALES } from "../../src/experiments/definition.js";
 import { armsOf } from "../../src/experiments/plan.js";
@@ -16,7 +17,9 @@ describe("experiments of the package", () => {
         const who = `${name}, arm ${key} at scale ${scale}`;
         const data = new Map([...given, ["data", "DATA"], ["method.table", "TABLE"]]);
         if (given.get("method") !== "reduced-meta-pseudo-labels") data.delete("method.table");
-        expect(() => resolveConfig(data, catalog, { describe: (option) => ({ who, name: option }) })).not.toThrow();
+        expect(() =>
+          resolveConfig(withoutIdle(data), catalog, { describe: (option) => ({ who, name: option }) }),
+        ).not.toThrow();
       }
     }
   });

@@ -9,7 +9,7 @@ function fitted(given: Readonly<Record<string, unknown>>, labeled: number, unlab
   const rows = (n: number, from = 0) => Int32Array.from({ length: n }, (_, i) => from + i);
   const split = { labeled: rows(labeled), unlabeled: rows(unlabeled, labeled), validation: rows(0), y: rows(0) };
   const { config: found, fitted: said } = fitBatch(config, definition, { split, pool: undefined });
-  expect(found).not.toHaveProperty("byDefault");
+  expect(found).not.toHaveProperty("given");
   return [found.batch, found.labeledBatch, ...said];
 }
 

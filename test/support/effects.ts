@@ -42,6 +42,16 @@ export async function footprint(given: Given): Promise<string> {
   }
 }
 
+const known = new Map<string, Promise<string>>();
+
+/** The same run comes to the same, whichever of its options is looked at. */
+function footprintOnce(given: Given): Promise<string> {
+  const key = JSON.stringify(given);
+  const found = known.get(key) ?? footprint(given);
+  known.set(key, found);
+  return found;
+}
+
 /** Other values than `now` that the option may have. */
 export function otherValues(
   { type, choices, min = 0, max = Number.POSITIVE_INFINITY }: Option,
@@ -51,7 +61,7 @@ export function otherValues(
   if (choices) return choices.filter((choice) => choice !== now);
   if (type !== "number" && type !== "integer") return [];
   const around = typeof now === "number" ? [now / 2, 2 * now, now + 1, now - 1] : [0.5, 2];
-  const wanted = [...around, 1, 2, 0.3, min, max].map((n) => (type === "integer" ? Math.round(n) : n));
+  const wanted = [...around, 1, 2, 0.3, 50, min].map((n) => (type === "integer" ? Math.round(n) : n));
   return [...new Set(wanted)].filter((n) => Number.isFinite(n) && n >= min && n <= max && n !== now);
 }
 
@@ -60,7 +70,7 @@ export function otherValues(
  * what is no UsageError.
  */
 export async function tryOption(base: Given, key: string, values: readonly unknown[]): Promise<string> {
-  const before = await footprint(base);
+  const before = await footprintOnce(base);
   let refused: string | undefined;
   for (const value of values) {
     try {

@@ -65,7 +65,15 @@ describeEngine("weight norm", () => {
   const network = { model: "cnn-13", "model.width": 0.125, "model.norm": "weight" };
 
   test("initializes from labeled images where there are no others", async () => {
-    const given = { ...network, method: "mean-teacher", labels: "all", unlabeled: "rest", sampler: "mixed", steps: 1 };
+    const given = {
+      ...network,
+      method: "mean-teacher",
+      labels: "all",
+      unlabeled: "rest",
+      sampler: "mixed",
+      labeledBatch: undefined,
+      steps: 1,
+    };
     const { result } = await trainToEnd(configure(join(folder, "all-labels"), given));
     expect(result).toBeDefined();
   });

@@ -110,9 +110,9 @@ describeEngine("a run with --strong ctaugment", () => {
     expect(values.flat().some((w) => w < 1)).toBe(true);
   });
 
-  test("leaves methods without strong views alone", async () => {
-    const out = join(folder, "plain");
-    await trainToEnd(configure(out, { steps: 2, strong: "ctaugment" }));
-    expect(readFileSync(join(out, "checkpoints/step-2/state.json"), "utf8")).not.toMatch(/ctaugment":\{/);
+  test("is refused where the method has no strong view", () => {
+    expect(() => configure(join(folder, "plain"), { steps: 2, strong: "ctaugment" })).toThrow(
+      /strong has no effect in this run: it needs a method that reads a strong view/,
+    );
   });
 });

@@ -77,7 +77,7 @@ describeEngine("a run whose pictures do not fit into memory", () => {
     ["channel statistics", {}],
     ["images normalized one by one", { normalize: "image" }],
     ["crops, strong views that learn", { method: "fixmatch", weak: "photo", crop: 40, strong: "ctaugment" }],
-    ["one order for all images", { sampler: "mixed", method: "temporal-ensembling" }],
+    ["one order for all images", { sampler: "mixed", labeledBatch: undefined, method: "temporal-ensembling" }],
     ["weight norm, which looks at images first", { model: "cnn-13", "model.width": 0.02, "model.norm": "weight" }],
     ["phases", { method: "meta-pseudo-labels", "method.finetuneSteps": 6 }],
   ];

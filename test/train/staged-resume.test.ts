@@ -14,7 +14,7 @@ const cases: Record<string, { readonly given: Record<string, unknown>; readonly 
     cuts: [7, 8, 9, 16, 17],
   },
   "temporal ensembling, mixed, at an epoch's end": {
-    given: { method: "temporal-ensembling", sampler: "mixed", labels: 40 },
+    given: { method: "temporal-ensembling", sampler: "mixed", labeledBatch: undefined, labels: 40 },
     cuts: [9, 10, 11],
   },
   "temporal ensembling, two streams, half precision": {
@@ -46,6 +46,7 @@ describeEngine("a run continued from its checkpoint ends byte for byte as an uni
         method: "temporal-ensembling",
         "method.rampUpSteps": 0,
         sampler,
+        ...(sampler === "mixed" ? { labeledBatch: undefined } : {}),
         labels: 40,
         steps: STEPS,
       });

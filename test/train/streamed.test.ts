@@ -200,7 +200,7 @@ describeEngine("a streamed run", () => {
 describe("what cannot be streamed is refused before a shard is opened", () => {
   test.each<[string, Record<string, unknown>, RegExp]>([
     ["self-training", { method: "self-training" }, /self-training looks at any unlabeled image/],
-    ["the mixed sampler", { sampler: "mixed" }, /--sampler mixed draws/],
+    ["the mixed sampler", { sampler: "mixed", labeledBatch: undefined }, /--sampler mixed draws/],
     ["whitening", { normalize: "zca" }, /--normalize zca whitens all training images/],
   ])("%s", async (_, given, message) => {
     const opened = openSession(config("refused", { ...given, unlabeled: "/nowhere/{0..3}.tar", data: "/nowhere" }));

@@ -1,5 +1,5 @@
 /** Options that several methods declare with the same meaning; a method spreads what it has. */
-import { boolean, choice, integer, needFact, needLayers, needPositive, needThat, number } from "../../options.js";
+import { boolean, choice, integer, needFact, needLayers, needThat, number } from "../../options.js";
 import { linearUp, sigmoidUp } from "../../schedules/index.js";
 import { BIAS_WARMUPS, decayOfRun, type EMA_BUFFERS, EMA_STARTS, type EmaOptions } from "../../targets/index.js";
 import type { Progress } from "../method.js";
@@ -34,7 +34,9 @@ export const consistencyOptions = {
     doc: "largest weight of the consistency cost; if not given, K, the number of classes, for squared errors, which want K to K^2 (papers: 100 M/N on CIFAR-10), and 1 for cost kl, which wants 1 to 10",
   }),
   scaleByLabels: boolean(false, {
-    needs: [needThat("method.consistencyWeight", "above 0", (weight) => weight !== 0, { "method.consistencyWeight": 1 })],
+    needs: [
+      needThat("method.consistencyWeight", "above 0", (weight) => weight !== 0, { "method.consistencyWeight": 1 }),
+    ],
     doc: "multiply that weight by M/N, labeled over all images that training shows: 1 with all labels (Laine & Aila)",
   }),
   rampUpSteps: integer(undefined, {

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import type { Catalog } from "../../../config/catalog.js";
 import { asFlags, type Given } from "../../../config/given.js";
 import { resolveConfig } from "../../../config/resolve.js";
+import { withoutIdle } from "../../../config/without-idle.js";
 import { UsageError } from "../../../errors.js";
 import { findDefinition } from "../../../experiments/catalog.js";
 import { SCALES } from "../../../experiments/definition.js";
@@ -167,7 +168,7 @@ function checkArms({ arms, definition }: Plan, catalog: Catalog, dryRun: boolean
     if (row.predictionsOf !== undefined) all.set("method.table", "-");
     if (dryRun && !all.has("data")) all.set("data", "-"); // what it would do can be told without the data
     const describe = (option: string) => ({ ...asFlags(who)(option), who: `${definition.file}, arm ${key}` });
-    resolveConfig(all, catalog, { describe });
+    resolveConfig(withoutIdle(all, catalog), catalog, { describe });
   }
 }
 

@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { asFlags } from "../../../config/given.js";
 import { resolveConfig } from "../../../config/resolve.js";
+import { withoutIdle } from "../../../config/without-idle.js";
 import { UsageError, unknownName } from "../../../errors.js";
 import {
   definitionNames,
@@ -57,7 +58,7 @@ export const experimentTune = defineCommand({
       const describe = (option: string) => ({ ...asFlags(who)(option), who: `profile ${profile.name}, ${arm.key}` });
       // What it would do can be told without the data.
       const all = values.dryRun && !arm.given.has("data") ? new Map([...arm.given, ["data", "-"]]) : arm.given;
-      resolveConfig(all, externals.catalog, { describe });
+      resolveConfig(withoutIdle(all, externals.catalog), externals.catalog, { describe });
     }
     if (values.dryRun) {
       print(...plan.points.map(({ arm }) => `${arm.key}: ${[...arm.given].map((pair) => pair.join(" ")).join(", ")}`));
