@@ -66,7 +66,13 @@ describeEngine("previewRun", () => {
   test.each(["channel", "image", "none"])(
     "gives the very bytes back, whatever the normalization (%s)",
     async (normalize) => {
-      const { columns, rows } = await preview({ normalize, translate: 0, flip: false, strong: "weak" });
+      const { columns, rows } = await preview({
+        normalize,
+        translate: 0,
+        flip: false,
+        strong: "weak",
+        method: "fixmatch",
+      });
       expect(columns).toEqual(["original", "weak 1", "weak 2", "strong 1", "strong 2"]);
       const wanted = (await preview({ normalize: "none" })).rows.map(({ pictures }) => flatOf(pictures[0]!));
       rows.forEach(({ pictures }, i) => {
@@ -76,7 +82,7 @@ describeEngine("previewRun", () => {
   );
 
   test("shows half labeled images with their class and half others, and independent draws of each view", async () => {
-    const { rows } = await preview({ normalize: "none", strong: "fixmatch" }, 6, 3);
+    const { rows } = await preview({ normalize: "none", strong: "fixmatch", method: "fixmatch" }, 6, 3);
     expect(rows.map(({ label }) => label !== undefined)).toEqual([true, true, true, false, false, false]);
     for (const { pictures } of rows) expect(new Set(pictures.map((p) => flatOf(p).join())).size).toBeGreaterThan(4);
     expect((await preview({ labels: "all" }, 6)).rows.every(({ label }) => label !== undefined)).toBe(true);

@@ -26,12 +26,14 @@ describeEngine("the run options of the strong view", () => {
   });
 
   it("reach the loader, and the run's configuration records the recipe", async () => {
-    const asked = { ...digits, strong: "gmpl", strongMagnitude: 17, strongExclude: "rotate", strongNoise: 0.2 };
-    expect(await strongOf(asked)).toEqual({ name: "gmpl", magnitude: 17, exclude: "rotate", noise: 0.2 });
+    const fixmatch = { ...digits, method: "fixmatch" };
+    const asked = { ...fixmatch, strong: "gmpl", strongMagnitude: 17, strongExclude: "rotate" };
+    expect(await strongOf(asked)).toEqual({ name: "gmpl", magnitude: 17, exclude: "rotate", noise: 0.1 });
+    expect(await strongOf({ ...fixmatch, strong: "jitter", strongNoise: 0.2 })).toMatchObject({ noise: 0.2 });
     const session = await openSession(resolveConfig(flatten(digits)));
     expect(session.config.strong).toBe("fixmatch");
     session.data.release();
-    const wrong = openSession(resolveConfig(flatten({ ...digits, strongExclude: "rotat" })));
+    const wrong = openSession(resolveConfig(flatten({ ...fixmatch, strongExclude: "rotat" })));
     await expect(wrong).rejects.toThrow(UsageError);
   });
 
