@@ -52,9 +52,12 @@ export function needPositive(key: string, example = 1): Need {
   return { key, words: "above 0", holds: (value) => Number(value) > 0, example: { [key]: example } };
 }
 
-/** A network that has such an option at all: it then has the layers that the option speaks of. */
-export function needLayers(key: string, layers: string, example: Need["example"]): Need {
-  return { key, words: "", fact: `a network with ${layers}`, holds: (value) => value !== undefined, example };
+/** Before a key: whether there is such an option, whatever its value. */
+export const DECLARED = "declared ";
+
+/** A network that has such an option at all ("model.dropout"): it then has the layers that the option speaks of. */
+export function needLayers(option: string, layers: string, example: Need["example"]): Need {
+  return { key: `${DECLARED}${option}`, words: "", fact: `a network with ${layers}`, holds: Boolean, example };
 }
 
 /** Another option that is as `words` say. */

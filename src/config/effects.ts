@@ -2,7 +2,7 @@
 import { UsageError } from "../errors.js";
 import type { MethodDefinition } from "../methods/index.js";
 import { planSchedule, scheduleOptions } from "../optim/index.js";
-import { type Need, type Option, type OptionSpec, parseOptions } from "../options.js";
+import { DECLARED, type Need, type Option, type OptionSpec, parseOptions } from "../options.js";
 import type { Listed } from "./catalog.js";
 import { asFlags, type Describe, type Given } from "./given.js";
 import type { RunConfig } from "./run-config.js";
@@ -28,7 +28,12 @@ export function checkEffects(
   method: Partial<Pick<MethodDefinition, "views">>,
   describe: Describe,
 ): void {
-  const look = (key: string) => lookUp(key, config, method);
+  const look = (key: string) => {
+    if (!key.startsWith(DECLARED)) return lookUp(key, config, method);
+    // A network from outside may have layers that none of its options speaks of.
+    const declared = declarationOf(key.slice(DECLARED.length), chosen) !== undefined;
+    return declared || config.modules?.model === undefined ? declared : UNKNOWN;
+  };
   for (const key of given.keys()) {
     const option = declarationOf(key, chosen);
     if (option && !isOff(look(key), option)) refuse(option, key, look, describe);
@@ -86,14 +91,12 @@ function lookUp(key: string, config: RunConfig, method: Partial<Pick<MethodDefin
   const group = groups.find((group) => key.startsWith(`${group}.`));
   // What is not given here, the data set decides.
   if (group === undefined) return config[key as keyof RunConfig] ?? UNKNOWN;
-  const value = config[`${group}Options`][key.slice(group.length + 1)];
-  // A network from outside may have layers that none of its options speaks of.
-  return value === undefined && group === "model" && config.modules?.model !== undefined ? UNKNOWN : value;
+  return config[`${group}Options`][key.slice(group.length + 1)];
 }
 
 /** What switches something off says so, whether it would have an effect or not. */
 function isOff(value: unknown, option: Option): boolean {
-  return value === option.default && (value === 0 || value === false || value === "" || value === "none");
+  return value === false || (value === option.default && (value === 0 || value === "" || value === "none"));
 }
 
 function saying({ key, words, fact }: Need, value: unknown, describe: Describe): string {

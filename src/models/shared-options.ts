@@ -1,6 +1,6 @@
 /** What every network can be told; declared once, and handled where models are built. */
 import { FREEZES } from "../nn/index.js";
-import { choice, type OptionSpec, path, text } from "../options.js";
+import { choice, needThat, type OptionSpec, path, text } from "../options.js";
 
 export const sharedModelOptions = {
   weights: path(undefined, {
@@ -12,6 +12,7 @@ export const sharedModelOptions = {
     doc: "the one role that gets these weights, `teacher` say, where the method has several; if not given, every role (a teacher that starts as a copy of its student is not changed by weights of its own)",
   }),
   headStart: choice(["random", "means"], "random", {
+    needs: [needThat("model.weights", "given", (value) => value !== undefined, {})],
     doc: "how a head starts that the loaded weights do not fill: at random, or from the mean features of each class (default: means for pictures from folders and shards)",
   }),
   freeze: choice(FREEZES, "none", {
