@@ -38,7 +38,8 @@ export function resolveConfig<C extends Listing = BuiltIn>(
   catalog: C | BuiltIn = builtIn,
   { describe = asFields("fewlabels"), warn = () => {}, now = new Date(), idle = "refuse" }: ResolveContext = {},
 ): RunConfig {
-  const all = isFlat(given) ? given : flatten({ ...given }, describe);
+  const flat = isFlat(given) ? given : flatten({ ...given }, describe);
+  const all: Given = new Map([...flat].filter(([, value]) => value !== undefined)); // a key without a value is not given
   const run = parseRunOptions(all, describe);
   const known: Listing = catalog;
   if (run.dataset === undefined) {

@@ -178,6 +178,15 @@ describe("resolveConfig", () => {
   });
 });
 
+describe("a key without a value", () => {
+  it("is not given: neither refused for having no effect nor kept from the data", () => {
+    const given = { dataset: "digits", method: "mean-teacher", sampler: "mixed", labeledBatch: undefined };
+    const found = resolveConfig(new Map(Object.entries(given)));
+    expect(found.given).not.toContain("labeledBatch");
+    expect(found.byDefault).toContain("labeledBatch");
+  });
+});
+
 describe("resumeConfig", () => {
   const saved = config({ steps: 50, "model.width": 0.25, out: "runs/a" });
   const resume = (given: Record<string, unknown>) =>

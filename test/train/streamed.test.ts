@@ -60,14 +60,8 @@ afterAll(() => removeFolder(folder));
 /** A pass over 60 images in chunks of 8 is 7.5 steps; windows are 15 images, shards 17. */
 const STEPS = 17;
 
-const config = (name: string, given: Record<string, unknown> = {}) => {
-  const all = Object.entries({ ...streamed, ...given }).filter(([, value]) => value !== undefined);
-  return configure(join(folder, name), {
-    "dataset.train": undefined,
-    "dataset.test": undefined,
-    ...Object.fromEntries(all),
-  });
-};
+const config = (name: string, given: Record<string, unknown> = {}) =>
+  configure(join(folder, name), { ...streamed, ...given });
 
 describeEngine("a run on a streamed pool, interrupted and continued, equals one that was not, byte for byte", () => {
   const variants: [string, Record<string, unknown>][] = [
