@@ -5,8 +5,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     // One process a test file: the addon, the allocator settings and the thread count are per process.
     pool: "forks",
-    // One more than the cores of the smallest machine: many tests wait for processes, sockets and disks.
-    maxWorkers: 3,
+    maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
     // Two workers on two cores: one OpenMP thread each, or they fight for the cores (docs/setup.md, "Threads").

@@ -28,7 +28,8 @@ describeEngine("the average", () => {
     const { student, teacher } = result!.test;
     expect(student!.error).toBeLessThan(60); // it has learned something
     expect(teacher!.error).toBeLessThan(student!.error + 3);
-    expect(events.filter((e) => e.type === "warning")).toEqual([]);
+    const slow = /^steps take/; // of the machine, not of the run
+    expect(events.filter((e) => e.type === "warning" && !slow.test(e.message))).toEqual([]);
 
     const before = await run("before", { "method.emaDecay": 0.999, "method.emaBuffers": "copy" });
     const broken = before.result!.test;
