@@ -32,7 +32,7 @@ export type { Decoding } from "./images/image-set.js";
 export { normalizeData } from "./images/normalize.js";
 export { openTrainedRun } from "./inference/open.js";
 export { parseLabelFile } from "./labels/label-file.js";
-export { readLabelTable, readLabelTable as readLabelText } from "./labels/label-rows.js";
+export { readLabelTable } from "./labels/label-rows.js";
 export { crossEntropy } from "./losses/index.js";
 export { methods } from "./methods/index.js";
 export { findModel, models } from "./models/index.js";

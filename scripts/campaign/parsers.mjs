@@ -17,7 +17,7 @@ import {
   parseMat5,
   plainNames,
   readCheckpoint,
-  readLabelText,
+  readLabelTable,
   resolveConfig,
   TarFile,
   TarWriter,
@@ -84,7 +84,7 @@ export async function parsers(scratch) {
     {
       name: "labels",
       whole: text('file,label\n0.png,cat\n"1.png",dog\n3.png,1\n'),
-      parse: (bytes) => parseLabelFile(readLabelText(at("labels.csv", bytes)), target, "labels.csv"),
+      parse: (bytes) => parseLabelFile(readLabelTable(at("labels.csv", bytes)), target, "labels.csv"),
     },
     {
       name: "YAML",
