@@ -4,7 +4,7 @@ import { setUpPackage } from "./set-up.mjs";
 
 const usage = `usage: node scripts/setup.mjs [--only=engine|typescript] [--no-install]
   --only=engine      find libtorch and build the addon, nothing else
-  --only=typescript  compile src/ into dist/, nothing else
+  --only=typescript  compile src/ and the pages of web/app into dist/, nothing else
   --no-install       never install or download: say what is missing instead (also FEWLABELS_NO_INSTALL=1)`;
 
 /** @param {string[]} args */

@@ -5,6 +5,7 @@ import { keepEngine, takeEngine } from "./engine-cache.mjs";
 import { installMissing, missingHints } from "./install.mjs";
 import { findLibtorch } from "./libtorch.mjs";
 import { buildTypescript, typescriptState } from "./typescript.mjs";
+import { buildWeb, webState } from "./web.mjs";
 
 /**
  * @param {{ nativeDir: string, buildDir: string, output: string, engine: boolean, typescript: boolean, install: boolean,
@@ -27,6 +28,9 @@ export async function setUp({ nativeDir, buildDir, output, engine, typescript, i
     const { state, hash } = typescriptState();
     if (state === "stale") await buildTypescript(hash, log);
     if (state !== "shipped") parts.push(state === "stale" ? "TypeScript built" : "TypeScript up to date");
+    const web = webState();
+    if (web.state === "stale") await buildWeb(web.hash, log);
+    if (web.state !== "shipped") parts.push(web.state === "stale" ? "pages built" : "pages up to date");
   }
   return parts;
 }

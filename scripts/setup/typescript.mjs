@@ -40,9 +40,12 @@ export async function buildTypescript(hash, log) {
   log(`TypeScript built in ${since(started)}`);
 }
 
-/** tsc leaves the output of a source that was deleted or renamed. */
+/** tsc leaves the output of a source that was deleted or renamed. dist/app is not its own: web.mjs. */
 function removeOrphans() {
-  for (const name of filesUnder(join(packageRoot, "dist"), (file) => /\.(js|d\.ts)$/.test(file))) {
+  for (const name of filesUnder(
+    join(packageRoot, "dist"),
+    (file) => /\.(js|d\.ts)$/.test(file) && !file.startsWith("app/"),
+  )) {
     const source = name.replace(/(\.d\.ts|\.js)$/, ".ts");
     if (!existsSync(join(packageRoot, "src", source))) rmSync(join(packageRoot, "dist", name));
   }

@@ -50,3 +50,10 @@ export function onStopSignals(
     for (const signal of stopSignals) process.off(signal, listener);
   };
 }
+
+/** For servers: resolves at the first signal that asks to stop; at a second one the process ends at once. */
+export function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of stopSignals) process.once(signal, () => resolve());
+  });
+}

@@ -72,6 +72,13 @@ export function clearLockOfThread(folder: string): void {
     rmSync(path, { force: true });
 }
 
+/** True while somebody is writing to the run folder. */
+export function isHeld(folder: string): boolean {
+  const path = join(folder, "lock");
+  const holder = read(path);
+  return typeof holder === "object" && isThere(holder, path);
+}
+
 /** Whole or not at all, and only where there is none: a link to a file that is written already. */
 function create(path: string): boolean {
   const me: Holder = {

@@ -1,6 +1,7 @@
 /** Judges pictures that come from anywhere, several at a time in one pass through the network. */
 import { decodeImage } from "../images/decode.js";
 import type { Decoding, ImageSet } from "../images/image-set.js";
+import { semaphore } from "./semaphore.js";
 
 /** A network that takes pictures. */
 export interface Judge {
@@ -85,22 +86,5 @@ export function batchedClassifier({ classes, decoding, probabilities }: Judge, l
     get passes() {
       return passes;
     },
-  };
-}
-
-/** Runs at most `count` pieces of work at once, the others in the order they came. */
-function semaphore(count: number) {
-  let free = count;
-  const queue: (() => void)[] = [];
-  return async <T>(work: () => Promise<T>): Promise<T> => {
-    if (free > 0) free--;
-    else await new Promise<void>((resolve) => queue.push(resolve));
-    try {
-      return await work();
-    } finally {
-      const next = queue.shift();
-      if (next) next();
-      else free++;
-    }
   };
 }

@@ -21,6 +21,18 @@ export interface Reply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
+  /** Instead of a body: server-sent events, until the reader goes or the server stops. */
+  readonly events?: (stream: EventStream) => void;
+}
+
+/** Server-sent events to one reader. */
+export interface EventStream {
+  /** Aborted when the reader has gone, or the server stops. */
+  readonly gone: AbortSignal;
+  /** Bytes that the reader has not taken yet; who sends much waits while there are many. */
+  readonly waiting: number;
+  /** `data` goes as JSON. Nothing happens after `gone`. */
+  send(event: string, data: unknown): void;
 }
 
 /** A request as handlers see it. */
@@ -81,6 +93,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const limits = { ...defaultLimits, ...options.limits };
   const loopback = host === "localhost" || host === "::1" || /^127\./.test(host);
   let [busy, stopping] = [0, false];
+  const stop = new AbortController();
 
   const answer = async (request: IncomingMessage): Promise<Reply> => {
     if (loopback && !isLocalName(request.headers.host)) {
@@ -99,7 +112,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     busy++;
     void answer(request)
       .catch((error: unknown) => replyOf(error, onFault))
-      .then((reply) => send(request, response, reply, stopping))
+      .then((reply) =>
+        reply.events
+          ? sendEvents(response, reply.events, reply.headers, stop.signal)
+          : send(request, response, reply, stopping),
+      )
       .finally(() => busy--);
   });
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
@@ -132,6 +149,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     },
     stop: (patience = 10_000) => {
       stopping = true;
+      stop.abort();
       return new Promise<void>((resolve) => {
         const cut = setTimeout(() => server.closeAllConnections(), patience);
         server.close(() => {
@@ -212,4 +230,48 @@ function send(
   });
   response.end(request.method === "HEAD" ? undefined : content);
   if (unread) response.once("finish", () => setTimeout(() => request.destroy(), 500).unref());
+}
+
+/** A line now and then, so that neither side takes a quiet stream for a dead one. */
+const HEARTBEAT_MS = 15_000;
+
+function sendEvents(
+  response: ServerResponse,
+  produce: (stream: EventStream) => void,
+  headers: Readonly<Record<string, string>> = {},
+  stop: AbortSignal,
+): void {
+  if (response.destroyed) return;
+  response.writeHead(200, {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    ...headers,
+  });
+  const gone = new AbortController();
+  const beat = setInterval(() => response.write(":\n\n"), HEARTBEAT_MS);
+  const end = () => {
+    if (gone.signal.aborted) return;
+    clearInterval(beat);
+    stop.removeEventListener("abort", end);
+    gone.abort();
+    response.end();
+  };
+  response.once("close", end);
+  if (stop.aborted) {
+    end();
+    return;
+  }
+  stop.addEventListener("abort", end);
+  response.write(":\n\n");
+  produce({
+    gone: gone.signal,
+    get waiting() {
+      return response.writableLength;
+    },
+    send(event, data) {
+      if (!gone.signal.aborted) response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+    },
+  });
 }

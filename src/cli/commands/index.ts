@@ -18,11 +18,12 @@ import { experimentTune } from "./experiment/tune.js";
 import { exportCommand } from "./export.js";
 import { list } from "./list.js";
 import { model } from "./model.js";
+import { dashboard } from "./pages/dashboard.js";
+import { serve } from "./pages/serve.js";
 import { predict } from "./predict.js";
 import { predictions } from "./predictions.js";
 import { pseudoLabel } from "./pseudo-label.js";
 import { report } from "./report.js";
-import { serve } from "./serve.js";
 import { setup } from "./setup.js";
 import { train } from "./train.js";
 import { weightsGet } from "./weights/get.js";
@@ -39,6 +40,7 @@ export const commands: readonly Command[] = [
   embed,
   exportCommand,
   serve,
+  dashboard,
   dataDownload,
   dataInspect,
   dataSplit,

@@ -1,12 +1,13 @@
 /** `fewlabels serve RUN|EXPORT`: an HTTP endpoint that classifies, or the exported page. */
-import { boolean, integer, number, text } from "../../options.js";
-import { batchedClassifier } from "../../web/classifier.js";
-import { classifyRoutes } from "../../web/classify-routes.js";
-import { openJudge } from "../../web/open-judge.js";
-import { defaultLimits, startServer } from "../../web/server.js";
-import { argument, defineCommand } from "../command.js";
-import { print, printError } from "../output.js";
-import { predictorOptions } from "../predictor-options.js";
+import { boolean, integer, number, text } from "../../../options.js";
+import { batchedClassifier } from "../../../web/classifier.js";
+import { classifyRoutes } from "../../../web/classify-routes.js";
+import { openJudge } from "../../../web/open-judge.js";
+import { defaultLimits, startServer } from "../../../web/server.js";
+import { argument, defineCommand } from "../../command.js";
+import { print, printError } from "../../output.js";
+import { predictorOptions } from "../../predictor-options.js";
+import { stopSignal } from "../../signals.js";
 
 const { role, device, threads } = predictorOptions;
 
@@ -63,10 +64,3 @@ export const serve = defineCommand({
     await server.stop();
   },
 });
-
-/** Resolves at the first signal; at a second one the process ends at once. */
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
-  });
-}

@@ -1,0 +1,44 @@
+/** Run folders below a folder. */
+import { type Dirent, existsSync, realpathSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { join, sep } from "node:path";
+
+/** Folders deeper than this below the one given are not looked into. */
+const DEPTH = 4;
+/** More than this are left out: a page of them helps nobody. */
+const MOST = 5000;
+
+export interface FoundRuns {
+  /** Paths below `root`, with "/", in name order; "." for `root` itself. */
+  readonly ids: readonly string[];
+  readonly leftOut: number;
+}
+
+/** A run folder has a config.json, and metrics.jsonl or checkpoints/ beside it. Links are not followed: they may lead anywhere. */
+export async function findRuns(root: string): Promise<FoundRuns> {
+  const ids: string[] = [];
+  const look = async (below: string, depth: number): Promise<void> => {
+    const entries: Dirent[] = await readdir(join(root, below), { withFileTypes: true }).catch(() => []);
+    const names = new Set(entries.map(({ name }) => name));
+    if (names.has("config.json") && (names.has("metrics.jsonl") || names.has("checkpoints"))) {
+      ids.push(below === "" ? "." : below);
+      return;
+    }
+    if (depth === DEPTH) return;
+    const folders = entries.filter(
+      (one) => one.isDirectory() && !one.name.startsWith(".") && one.name !== "node_modules",
+    );
+    for (const { name } of folders) await look(below === "" ? name : `${below}/${name}`, depth + 1);
+  };
+  await look("", 0);
+  ids.sort();
+  return { ids: ids.slice(0, MOST), leftOut: Math.max(0, ids.length - MOST) };
+}
+
+/** True where `id` is one of those paths, written as `findRuns` writes them, and leads to a run below `root`; nothing else is opened. */
+export function isRunId(root: string, id: string): boolean {
+  if (id !== "." && id.split("/").some((part) => part === "" || /^\.|[\\\0]/.test(part))) return false;
+  if (!existsSync(join(root, id, "config.json"))) return false;
+  const [top, real] = [realpathSync(root), realpathSync(join(root, id))];
+  return real === top || real.startsWith(top + sep);
+}
