@@ -10,13 +10,14 @@ import { DataError, findByName, UsageError, unknownName } from "../errors.js";
 import type { Decoding, ImageSet } from "../images/image-set.js";
 import { type FittedWhitening, fitWhitening, whitenNew } from "../images/whiten.js";
 import { bestCheckpoint } from "../inference/open.js";
-import { createModel, type Model, type Network } from "../nn/index.js";
+import { createModel, type Model, type Network, networkWithHead } from "../nn/index.js";
 import { Rng } from "../rng.js";
 import type { RunResult } from "../run/events.js";
 import { type Checkpoint, type RunFacts, RunFolder } from "../run/index.js";
 import { restoreModel } from "../session/checkpoint.js";
 import { loadSplit } from "../session/data.js";
 import { type InferenceRecord, normalizeNew, readAnyRecord } from "../session/inference-record.js";
+import { savedHead } from "../session/saved-head.js";
 import { noGrad, scope, setThreads } from "../torch/index.js";
 import type { Normalizing } from "./onnx/preprocess.js";
 
@@ -75,8 +76,10 @@ export async function openSource(run: string, options: SourceOptions = {}): Prom
   const known = await withModules(options.catalog ?? builtIn, config.modules);
   const whitening = await whiteningOf(run, config, record, known, options.data);
   const { item: definition } = findByName(known.models, "model", config.model, run);
-  const network = definition.create({ ...input, numClasses: classes.length }, config.modelOptions);
-  if (definition.module) checkNetwork(network, definition.module);
+  const plain = definition.create({ ...input, numClasses: classes.length }, config.modelOptions);
+  if (definition.module) checkNetwork(plain, definition.module);
+  const head = savedHead(checkpoint, role);
+  const network = head ? networkWithHead(plain, head.name, head.module) : plain;
   const model = createModel(network, { rng: Rng.fromSeed(0), precision: "fp32", device: "cpu" });
   restoreModel(checkpoint, role, model);
   return {

@@ -12,7 +12,7 @@ import { readWeightsFile } from "../files/torch-file.js";
 import { defaultMaxMegapixels } from "../images/decode.js";
 import type { Decoding, ImageSet } from "../images/image-set.js";
 import { findModel } from "../models/index.js";
-import { createModel, type Model } from "../nn/index.js";
+import { createModel, type Model, withHead } from "../nn/index.js";
 import { parseOptions } from "../options.js";
 import { findWeights, locateWeights } from "../pretrained/cache.js";
 import { inOurNames } from "../pretrained/names.js";
@@ -22,6 +22,7 @@ import { RunFolder } from "../run/index.js";
 import { restoreModel } from "../session/checkpoint.js";
 import { resolveDevice, resolvePrecision } from "../session/device.js";
 import { type InferenceRecord, normalizeNew, readInferenceRecord } from "../session/inference-record.js";
+import { savedHead } from "../session/saved-head.js";
 import { loadWeights } from "../session/weights.js";
 import { noGrad, type Precision, scope, setThreads, type Tensor } from "../torch/index.js";
 
@@ -74,7 +75,9 @@ export async function openRunModel(run: string, options: PredictorOptions = {}):
   const { item: definition } = findByName(known.models, "model", config.model, run);
   const network = definition.create({ ...input, numClasses: classes.length }, config.modelOptions);
   if (definition.module) checkNetwork(network, definition.module);
-  const model = createModel(network, { rng: Rng.fromSeed(0), precision, device: place });
+  const plain = createModel(network, { rng: Rng.fromSeed(0), precision, device: place });
+  const head = savedHead(checkpoint, chosen);
+  const model = head ? withHead(plain, head.name, head.module) : plain;
   restoreModel(checkpoint, chosen, model);
   return { model, record, role: chosen, device: place };
 }

@@ -5,6 +5,7 @@ import { fixmatch } from "./fixmatch.js";
 import { flexmatch } from "./flexmatch.js";
 import { freematch } from "./freematch.js";
 import { ict } from "./ict.js";
+import { knn } from "./knn.js";
 import { labelPropagation } from "./label-propagation.js";
 import { linearProbe } from "./linear-probe.js";
 import { meanTeacher } from "./mean-teacher.js";
@@ -44,6 +45,7 @@ export {
   flexmatch,
   freematch,
   ict,
+  knn,
   labelPropagation,
   linearProbe,
   meanTeacher,
@@ -81,6 +83,7 @@ export const packagedMethods = [
   softmatch,
   adamatch,
   prototypes,
+  knn,
   linearProbe,
   labelPropagation,
 ] as const;

@@ -5,6 +5,7 @@ export { type ConvSpec, conv2d } from "./layers/conv2d.js";
 export { dropConnect } from "./layers/drop-connect.js";
 export { layerNorm, layerScale } from "./layers/layer-norm.js";
 export { linear } from "./layers/linear.js";
+export { type Kept, keepNeighbors, type NeighborsShape, neighbors } from "./layers/neighbors.js";
 export { padSame, samePadding } from "./layers/same-padding.js";
 export { selfAttention } from "./layers/self-attention.js";
 export { sequential } from "./layers/sequential.js";
@@ -38,6 +39,7 @@ export {
   type PartNames,
   splitRows,
 } from "./network.js";
+export { networkWithHead, withHead } from "./other-head.js";
 export { parameter, withoutValues } from "./parameter.js";
 export { segment } from "./recomputed.js";
 export { type ModuleWatch, type TracedLayer, trace, watchModules } from "./trace.js";

@@ -158,7 +158,7 @@ function byName(list: readonly NamedTensor[]): Record<string, Tensor> {
 }
 
 /** Copies saved values in place; throws DataError that lists missing, unexpected and mis-shaped names. */
-function loadTensors(targets: readonly NamedTensor[], state: State): void {
+export function loadTensors(targets: readonly NamedTensor[], state: State): void {
   const wanted = byName(targets);
   const shapeOf = (t: Tensor | undefined) => t?.shape.join("x");
   const problems = [

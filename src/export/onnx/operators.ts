@@ -182,6 +182,25 @@ export const translations: Readonly<Record<string, Translate>> = {
   sub: binary("Sub"),
   mul: binary("Mul"),
   div: binary("Div"),
+  ge: binary("GreaterOrEqual"),
+  where: (b, [condition, x, y]) => b.node("Where", [name(condition), name(x), name(y)]),
+  // Values alone.
+  topk: (b, [x, k, at, largest = true, sorted = true]) => {
+    const [values, places] = [b.fresh("TopK"), b.fresh("places")];
+    b.nodes.push({
+      op: "TopK",
+      inputs: [name(x), b.ints([number(k)])],
+      outputs: [values, places],
+      attributes: {
+        axis: int(axis(at ?? -1, port(x).shape.length)),
+        largest: int(largest === true ? 1 : 0),
+        sorted: int(sorted === true ? 1 : 0),
+      },
+      name: values,
+    });
+    return values;
+  },
+  zeros_like: (b, [x]) => b.node("Mul", [name(x), b.scalar(0)]),
   maximum: binary("Max"),
   minimum: binary("Min"),
   lerp: (b, [x, y, weight]) => {

@@ -138,7 +138,7 @@ function translate(b: Builder, tape: Tape, other: Tape, x: string, names: Readon
 }
 
 /** Operators whose other results nobody reads. */
-const firstAlone = new Set(["_scaled_dot_product_attention"]);
+const firstAlone = new Set(["_scaled_dot_product_attention", "topk"]);
 
 /** Forms in place compute the same; their results have names of their own here. */
 function translationOf({ name, results }: TapeStep): string | undefined {

@@ -142,6 +142,12 @@ const operators: Readonly<Record<string, Run>> = {
   Min: binary("minimum", ""),
   Pow: binary("pow", "Tensor_Tensor"),
   Less: binary("lt"),
+  GreaterOrEqual: binary("ge"),
+  TopK: ([x], a, [, k]) => {
+    const [count] = numbersOf(k);
+    const [largest, sorted] = [intOf(a.largest, 1) === 1, intOf(a.sorted, 1) === 1];
+    return call("aten::topk", "", x, count, intOf(a.axis, -1), largest, sorted) as Tensor[];
+  },
   Where: ([condition, x, y]) => callTensor("aten::where", "self", condition, x, y),
   Clip: ([x, low, high]) => {
     const above = low ? callTensor("aten::maximum", "", x, low) : x!;
