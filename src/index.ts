@@ -13,6 +13,7 @@ export { DataError, DownloadError, EngineError, FewlabelsError, TrainingError, U
 export { type ExportOptions, type ExportReport, exportRun } from "./export/export.js";
 export { type NetworkToOnnxOptions, networkToOnnx } from "./export/network-to-onnx.js";
 export type { ImageSet } from "./images/image-set.js";
+export { type AuditOptions, type AuditReport, auditFolder, type Finding } from "./inference/audit/audit.js";
 export { type EvaluateOptions, evaluateRun } from "./inference/evaluate.js";
 export { type FilterOptions, type FilterResult, filterPool } from "./inference/filter.js";
 export {

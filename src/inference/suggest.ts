@@ -1,13 +1,9 @@
 /** Which pictures of a folder to label next, by the features of a run or of weights. */
-import { join } from "node:path";
-import { pictureFinder } from "../data/folder/finder.js";
-import { scanFolder } from "../data/folder/layout.js";
 import { DataError } from "../errors.js";
 import { suggest } from "../features/suggest.js";
-import { listFolders, listImages } from "../images/image-files.js";
-import { classReader } from "../labels/class-names.js";
 import { Rng } from "../rng.js";
 import { embed } from "./embed.js";
+import { folderPictures, type LabeledFile } from "./folder-pictures.js";
 import { openPictureModel, type PredictorOptions } from "./picture-model.js";
 
 export interface SuggestOptions extends PredictorOptions {
@@ -29,19 +25,14 @@ export interface Suggestion {
   readonly damaged: readonly { readonly file: string; readonly reason: string }[];
 }
 
-interface Known {
-  readonly name: string;
-  readonly path: string;
-  readonly label: number;
-}
-
 /** Throws DataError where the folder holds no picture without a label, UsageError where the source is none. */
 export async function suggestLabels(source: string, dir: string, options: SuggestOptions): Promise<Suggestion> {
-  const { files, numClasses } = picturesOf(dir, options.labelsFile);
+  const { files: all, classes } = folderPictures(dir, options.labelsFile);
+  const [files, numClasses] = [all.filter(({ part }) => part !== "test"), classes.length];
   if (!files.some(({ label }) => label < 0))
     throw new DataError(`${dir}: every picture has a label; there is nothing to suggest`);
   const model = await openPictureModel(source, options);
-  const found: (Known & { readonly features: Float32Array })[] = [];
+  const found: (LabeledFile & { readonly features: Float32Array })[] = [];
   const damaged: { file: string; reason: string }[] = [];
   let at = 0;
   const { cache } = options;
@@ -64,22 +55,4 @@ export async function suggestLabels(source: string, dir: string, options: Sugges
   const labeled = y.filter((label) => label >= 0).length;
   const pictures = rows.map((row) => ({ name: found[row]!.name, path: found[row]!.path }));
   return { pictures, by, labeled, unlabeled: y.length - labeled, damaged };
-}
-
-/** Pictures to train on, with the classes they have; of a folder without class folders and labels file: none. */
-function picturesOf(dir: string, labelsFile: string | undefined): { files: readonly Known[]; numClasses: number } {
-  if (labelsFile === undefined && listFolders(dir).length === 0) {
-    const { files } = listImages(dir);
-    return { files: files.map((name) => ({ name, path: join(dir, name), label: -1 })), numClasses: 0 };
-  }
-  const { files, classes, roots, table } = scanFolder(dir, { labelsFile });
-  const labels = new Map(files.map((file, at) => [at, file.label]));
-  const [find, classOf] = [pictureFinder(files, roots), classReader(classes)];
-  for (const { line, name, label } of table?.rows ?? []) {
-    const at = find(name);
-    if (at === undefined) throw new DataError(`${labelsFile}:${line}: there is no picture "${name}" in ${dir}`);
-    labels.set(at, classOf(label, `${labelsFile}:${line}`));
-  }
-  const trained = files.flatMap((file, at) => (file.part === "test" ? [] : [{ ...file, label: labels.get(at)! }]));
-  return { files: trained, numClasses: classes.length };
 }

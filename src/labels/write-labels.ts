@@ -47,3 +47,8 @@ export function writeLabelList(path: string, rows: readonly (readonly [name: str
 export function csvField(text: string): string {
   return /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
+
+/** The same for tables that people open with a spreadsheet: what that would take for a formula gets a "'" in front. */
+export function spreadsheetField(text: string): string {
+  return csvField(/^[=+\-@\t\r]/.test(text) ? `'${text}` : text);
+}

@@ -9,13 +9,22 @@ export type Section =
   /** The first row is the head. */
   | { readonly kind: "table"; readonly rows: readonly (readonly string[])[] }
   | { readonly kind: "figure"; readonly figure: Figure; readonly caption?: string }
-  | { readonly kind: "heading"; readonly text: string };
+  | { readonly kind: "heading"; readonly text: string }
+  /** Pictures with lines below; those of a group stay together. `src`: a data URI, undefined where there is none. */
+  | {
+      readonly kind: "pictures";
+      readonly side: number;
+      readonly groups: readonly (readonly { readonly src: string | undefined; readonly lines: readonly string[] }[])[];
+    };
 
 const style = `
   body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff; }
   table { border-collapse: collapse; font-size: 14px; } th, td { padding: .3rem .8rem; border-bottom: 1px solid #ccc; text-align: right; }
   th:first-child, td:first-child { text-align: left; } .wide { overflow-x: auto; }
   figure { margin: 1.5rem 0; overflow-x: auto; } figcaption { color: #555; font-size: 14px; } svg { max-width: 100%; height: auto; }
+  .pictures { display: flex; flex-wrap: wrap; gap: .8rem; font-size: 12px; line-height: 1.3; }
+  .pictures > div { display: flex; gap: .3rem; border: 1px solid #ddd; padding: .3rem; } .pictures img { display: block; background: #eee; }
+  .pictures span { display: block; overflow-wrap: anywhere; }
   .warning { border-left: 4px solid #e69f00; padding-left: .8rem; }`;
 
 export function htmlPage(title: string, sections: readonly Section[]): string {
@@ -43,6 +52,12 @@ function sectionHtml(section: Section): string {
       return `<div class="warning">${paragraphs(section.lines)}</div>`;
     case "list":
       return `<ul>${section.items.map((item) => `<li>${escapeHtml(item)}</li>`).join("\n")}</ul>`;
+    case "pictures": {
+      const { side, groups } = section;
+      const one = ({ src, lines }: (typeof groups)[number][number]) =>
+        `<div style="width: ${side}px">${src === undefined ? "" : `<img src="${escapeHtml(src)}" width="${side}" height="${side}" alt="" loading="lazy">`}${lines.map((line) => `<span>${escapeHtml(line)}</span>`).join("")}</div>`;
+      return `<div class="pictures">\n${groups.map((group) => `<div>${group.map(one).join("")}</div>`).join("\n")}\n</div>`;
+    }
     case "table": {
       const [head = [], ...body] = section.rows;
       const row = (cells: readonly string[], tag: string) =>

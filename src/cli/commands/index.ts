@@ -2,6 +2,7 @@
 import type { Command } from "../command.js";
 import { type CommandGroup, topLevel } from "../help.js";
 import { bench } from "./bench.js";
+import { dataAudit } from "./data/audit.js";
 import { dataDownload } from "./data/download.js";
 import { dataFilter } from "./data/filter.js";
 import { dataInspect } from "./data/inspect.js";
@@ -47,6 +48,7 @@ export const commands: readonly Command[] = [
   dataPack,
   dataFilter,
   dataPreview,
+  dataAudit,
   dataSuggest,
   weightsList,
   weightsGet,
@@ -65,7 +67,8 @@ export const commands: readonly Command[] = [
 export const commandGroups: readonly CommandGroup[] = [
   {
     name: "data",
-    summary: "official downloads, what is in a folder, label lists, shards, pictures of the views",
+    summary:
+      "official downloads, what is in a folder and what is wrong there, label lists, shards, pictures of the views",
     description:
       "Fetch data, look at it and prepare it: official files, what is in a folder, label lists, what the network sees.",
   },

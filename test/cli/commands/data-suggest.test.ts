@@ -29,12 +29,17 @@ describeTraining("fewlabels data suggest", () => {
     const env = { FEWLABELS_CACHE: join(work, "cache") };
     const suggest = (...more: string[]) =>
       fewlabels(["data", "suggest", run, dir, "--threads", "1", "--out", list, "--json", ...more], { env });
-    const first = await suggest("--count", "2");
+    const sheet = join(work, "list.html");
+    const first = await suggest("--count", "2", "--sheet", sheet);
     expect(first.code).toBe(0);
     const { pictures, ...facts } = JSON.parse(first.out);
     expect(facts).toMatchObject({ by: "typical", labeled: 0, unlabeled: 16, damaged: [] });
     expect(pictures.map((name: string) => name.replace(/-.*/, "")).sort()).toEqual(["green", "red"]);
     expect(readFileSync(list, "utf8")).toBe(`file,label\n${pictures[0]},\n${pictures[1]},\n`);
+
+    const shown = readFileSync(sheet, "utf8");
+    expect(shown.match(/src="data:image\/jpeg;base64,/g)).toHaveLength(2);
+    expect(shown).toContain(`1. ${pictures[0]}`);
 
     const filled = pictures.map((name: string) => `${name},${name.replace(/-.*/, "")}\n`).join("");
     writeFileSync(labels, `file,label\n${filled}`);

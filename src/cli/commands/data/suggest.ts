@@ -1,6 +1,7 @@
 /** `fewlabels data suggest SOURCE DIR`: the pictures whose label helps most. */
 import { resolve } from "node:path";
 import { writeWhole } from "../../../files/write-whole.js";
+import { pictureSheet } from "../../../inference/picture-sheet.js";
 import { suggestLabels } from "../../../inference/suggest.js";
 import { csvField } from "../../../labels/write-labels.js";
 import { boolean, choice, integer, required, text } from "../../../options.js";
@@ -24,6 +25,7 @@ export const dataSuggest = defineCommand({
         doc: "CSV file to write: file and an empty label, to be filled in and given to --labels",
       }),
     ),
+    sheet: text(undefined, { value: "file", doc: "HTML file to write: these pictures, in one file" }),
     count: integer(20, { min: 1, doc: "how many pictures" }),
     labels: text(undefined, { value: "file", doc: "labels file, for pictures that are in no class folders" }),
     seed: integer(1, { min: 0, doc: "seed of the groups" }),
@@ -43,7 +45,7 @@ export const dataSuggest = defineCommand({
     "fewlabels data suggest dinov2-s14 photos --count 50 --out to-label.csv",
     "fewlabels data suggest runs/mine photos --labels labels.csv --out to-label.csv",
   ],
-  async run({ source, dir, out, labels, cache, json, ...options }) {
+  async run({ source, dir, out, sheet, labels, cache, json, ...options }) {
     let told = performance.now();
     const found = await suggestLabels(source, resolve(dir), {
       ...options,
@@ -58,13 +60,18 @@ export const dataSuggest = defineCommand({
     for (const { file, reason } of found.damaged) printError(`${file}: ${reason}`);
     writeWhole(out, `file,label\n${found.pictures.map(({ name }) => `${csvField(name)},\n`).join("")}`);
     const { pictures, by, labeled, unlabeled } = found;
+    const why = by === "typical" ? "the most typical of their groups" : "the least certain of their groups";
+    if (sheet !== undefined) {
+      const groups = pictures.map(({ name, path }, i) => [{ path, lines: [`${i + 1}. ${name}`] }]);
+      const part = { title: "To label next", lines: [`The most useful first: ${why}.`], groups };
+      writeWhole(sheet, await pictureSheet(`Pictures of ${dir} to label`, [part]));
+    }
     if (json) {
       const names = pictures.map(({ name }) => name);
       return print(JSON.stringify({ out, by, labeled, unlabeled, damaged: found.damaged, pictures: names }));
     }
-    const why = by === "typical" ? "the most typical of their groups" : "the least certain of their groups";
     print(
-      `${count(pictures.length)} of ${count(unlabeled)} pictures without a label are in ${out}, ${why} (${count(labeled)} have labels)`,
+      `${count(pictures.length)} of ${count(unlabeled)} pictures without a label are in ${out}${sheet === undefined ? "" : ` and ${sheet}`}, ${why} (${count(labeled)} have labels)`,
     );
   },
 });
