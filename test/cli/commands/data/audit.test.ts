@@ -19,7 +19,7 @@ describeTraining("fewlabels data audit", () => {
     const work = temporaryFolder();
     const [out, sheet] = [join(work, "audit.csv"), join(work, "audit.html")];
     const done = await fewlabels(["data", "audit", dir, "--threads", "1", "--out", out, "--sheet", sheet]);
-    expect(done.err).toBe("");
+    expect(done.err).not.toMatch(/left out|rror/);
     expect(done.code).toBe(0);
     expect(done.out).toContain("13 labeled, 0 unlabeled, 0 test pictures");
     expect(done.out).toContain("without a trained network");
