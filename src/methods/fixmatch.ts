@@ -15,6 +15,7 @@ import { number } from "../options.js";
 import { confidenceMask, hardLabels } from "../targets/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
+import { debiasing } from "./parts/debias.js";
 import { meanOrZero } from "./parts/rows.js";
 import { forwardViews, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
 
@@ -33,17 +34,19 @@ export const fixmatch = defineMethod({
   },
   views: () => weakStrongViews,
   create(setup, options) {
-    const { student, rest, descend } = averagedStudent(setup, options);
+    const { student, rest, descend, device } = averagedStudent(setup, options);
+    const debias = debiasing(options, { numClasses: setup.numClasses, device });
     return {
       ...rest,
+      state: { ...rest.state, ...debias.state },
       step(batch, now) {
         const { zl, zw, zs } = forwardViews(student, batch);
-        const q = zw.detach().softmax(1);
+        const q = debias.target(zw).softmax(1);
         const mask = confidenceMask(q, options.threshold);
         const classification = crossEntropy(zl, batch.labeled.y);
-        const consistency = crossEntropy(zs, hardLabels(q), { rowMask: mask });
+        const consistency = crossEntropy(debias.learned(zs), hardLabels(q), { rowMask: mask });
         descend(classification.add(consistency.mul(options.consistencyWeight)), now);
-        return { classification, consistency, kept: meanOrZero(mask) };
+        return { classification, consistency, kept: meanOrZero(mask), ...debias.metrics() };
       },
     };
   },

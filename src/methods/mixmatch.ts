@@ -20,6 +20,7 @@ import { drawMixUp, mixRows, sharpen } from "../targets/index.js";
 import { cat, noGrad, oneHot, type Tensor, tensor } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
+import { debiasing, debiasTargetOptions } from "./parts/debias.js";
 import { classCost, forwardRows } from "./parts/rows.js";
 import {
   evaluationEmaOptions,
@@ -49,6 +50,7 @@ export const mixmatch = defineMethod({
     ),
     temperature: number(0.5, { min: 1e-3, max: 1, doc: "sharpening temperature T of the guesses; 1: not sharpened" }),
     ...mixUpOptions,
+    ...debiasTargetOptions,
     ...evaluationEmaOptions,
   },
   views: () => ({
@@ -57,16 +59,21 @@ export const mixmatch = defineMethod({
   }),
   create(setup, options) {
     const { numClasses } = setup;
-    const { student, rest, descend } = averagedStudent(setup, options);
+    const { student, rest, descend, device } = averagedStudent(setup, options);
+    const debias = debiasing(options, { numClasses, device });
     const rampedWeight = linearRampWeight(options, setup.totalSteps, RAMP);
     return {
       ...rest,
+      state: { ...rest.state, ...debias.state },
       step({ labeled, unlabeled }, now) {
         const weight = rampedWeight(now.step);
         const { first, second } = unlabeled.x;
-        const probs = (u: Tensor) =>
-          forwardRows(student, u, { mode: "train", updateStatistics: false }, numClasses).softmax(1);
-        const guess = noGrad(() => sharpen(probs(first).add(probs(second)).div(2), options.temperature));
+        const pass = { mode: "train", updateStatistics: false } as const;
+        const guess = noGrad(() => {
+          const z = cat([first, second].map((u) => forwardRows(student, u, pass, numClasses)));
+          const [one, other] = splitRows(debias.target(z).softmax(1), [first.size(0), second.size(0)] as const);
+          return sharpen(one.add(other).div(2), options.temperature);
+        });
 
         const x = cat([labeled.x.image, first, second]);
         const y = cat([oneHot(labeled.y, numClasses), guess, guess]);
@@ -83,7 +90,7 @@ export const mixmatch = defineMethod({
         const classification = classCost(zl, yl, { labeled, unlabeled }, options);
         const consistency = softmaxMse(zu, yu);
         descend(classification.add(consistency.mul(weight)), now);
-        return { classification, consistency, weight };
+        return { classification, consistency, weight, ...debias.metrics() };
       },
     };
   },

@@ -19,6 +19,7 @@ import { confidenceMask, hardLabels } from "../targets/index.js";
 import type { Tensor } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
+import { debiasing, debiasOptions } from "./parts/debias.js";
 import { evaluationEmaOptions } from "./parts/shared-options.js";
 
 /**
@@ -61,6 +62,7 @@ export const pseudoLabel = defineMethod({
       needs: [need("method.form", "confidence")],
       doc: "confidence: only probabilities above the threshold, as in FixMatch's code",
     }),
+    ...debiasOptions,
     ...evaluationEmaOptions,
   },
   views() {
@@ -68,7 +70,8 @@ export const pseudoLabel = defineMethod({
     return { labeled: views, unlabeled: views };
   },
   create(setup, options) {
-    const { student, rest, descend } = averagedStudent(setup, options);
+    const { student, rest, descend, device } = averagedStudent(setup, options);
+    const debias = debiasing(options, { numClasses: setup.numClasses, device });
     const form = forms[options.form];
     const largest = options.unlabeledWeight ?? form.weight;
     const start = options.rampStart ?? Math.round(form.start * setup.totalSteps);
@@ -80,6 +83,7 @@ export const pseudoLabel = defineMethod({
     const some = (x: Tensor, loss: () => Tensor) => (x.size(0) === 0 ? undefined : loss());
     return {
       ...rest,
+      state: { ...rest.state, ...debias.state },
       step({ labeled, unlabeled }, now) {
         const weight = largest * linearBetween(now.step, start, end);
         let kept: Tensor | number = 0;
@@ -88,15 +92,15 @@ export const pseudoLabel = defineMethod({
         );
         const pseudo = some(unlabeled.x.student, () => {
           const logits = student.forward(unlabeled.x.student, { mode: "train", updateStatistics: false });
-          const probs = logits.detach().softmax(1);
+          const probs = debias.target(logits).softmax(1);
           const rowMask = confidenceMask(probs, threshold, { strict });
           kept = rowMask.mean();
-          return crossEntropy(logits, hardLabels(probs), { rowMask });
+          return crossEntropy(debias.learned(logits), hardLabels(probs), { rowMask });
         });
         const weighted = pseudo?.mul(weight);
         const loss = classification && weighted ? classification.add(weighted) : (classification ?? weighted)!;
         descend(loss, now);
-        return { classification: classification ?? 0, pseudo: pseudo ?? 0, weight, kept };
+        return { classification: classification ?? 0, pseudo: pseudo ?? 0, weight, kept, ...debias.metrics() };
       },
     };
   },

@@ -20,6 +20,7 @@ import { alignDistribution, hardLabels, RunningMean } from "../targets/index.js"
 import { full, type Tensor } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
+import { debiasing } from "./parts/debias.js";
 import { meanOrZero } from "./parts/rows.js";
 import { forwardViews, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
 
@@ -55,6 +56,7 @@ export const softmatch = defineMethod({
   create(setup, options) {
     const { student, rest, descend, device } = averagedStudent(setup, options);
     const k = setup.numClasses;
+    const debias = debiasing(options, { numClasses: k, device });
     const running = { decay: options.averageDecay, device };
     const meanProbs = new RunningMean({ ...running, shape: [k] });
     const mean = new RunningMean({ ...running, shape: [], start: 1 / k });
@@ -62,10 +64,10 @@ export const softmatch = defineMethod({
     const uniform = full([k], 1 / k, { device }).keep();
     return {
       ...rest,
-      state: { ...rest.state, meanProbs, mean, variance },
+      state: { ...rest.state, meanProbs, mean, variance, ...debias.state },
       step(batch, now) {
         const { zl, zw, zs } = forwardViews(student, batch);
-        const q = zw.detach().softmax(1);
+        const q = debias.target(zw).softmax(1);
         const rows = q.size(0);
         if (rows > 0) meanProbs.update(q.mean([0]));
         const aligned = options.alignDistribution ? alignDistribution(q, uniform, meanProbs.value, 1e-6) : q;
@@ -78,9 +80,9 @@ export const softmatch = defineMethod({
         const weights = gaussianWeight(largest, mean.value, variance.value, options.sigmas);
 
         const classification = crossEntropy(zl, batch.labeled.y);
-        const consistency = crossEntropy(zs, hardLabels(q), { rowMask: weights });
+        const consistency = crossEntropy(debias.learned(zs), hardLabels(q), { rowMask: weights });
         descend(classification.add(consistency.mul(options.consistencyWeight)), now);
-        return { classification, consistency, kept: meanOrZero(weights) };
+        return { classification, consistency, kept: meanOrZero(weights), ...debias.metrics() };
       },
     };
   },

@@ -18,6 +18,7 @@ import { confidenceMask } from "../targets/index.js";
 import type { Tensor } from "../torch/index.js";
 import { defineMethod, type Progress } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
+import { debiasing } from "./parts/debias.js";
 import { meanOrZero } from "./parts/rows.js";
 import { emaDecayOption } from "./parts/shared-options.js";
 import { forwardViews, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
@@ -58,6 +59,8 @@ export interface UdaLogits {
   /** `[Bu, K]`, weak and strong views of the same images. */
   readonly weak: Tensor;
   readonly strong: Tensor;
+  /** What target and mask are made of, `[Bu, K]`; default `weak`. */
+  readonly target?: Tensor;
 }
 
 /** Ls: the cross-entropy of the labeled rows; with TSA the mean over those still kept, and the share of them. */
@@ -72,10 +75,10 @@ function annealedClassification(zl: Tensor, y: Tensor, options: UdaLossOptions, 
 
 /** The formula above. `loss` is a scalar with a gradient into all logits, but none into weak ones through q or the mask. */
 export function udaLoss(logits: UdaLogits, y: Tensor, options: UdaLossOptions, now: Progress) {
-  const { labeled: zl, weak: zw, strong: zs } = logits;
+  const { labeled: zl, weak: zw, strong: zs, target: zt = zw } = logits;
   const { maskOn = "raw", strict = true, entropyWeight = 0 } = options;
-  const q = zw.detach().div(options.temperature).softmax(1); // sharpen(pu, tau), without powers that underflow
-  const mask = confidenceMask(maskOn === "raw" ? zw.softmax(1) : q, options.threshold, { strict });
+  const q = zt.detach().div(options.temperature).softmax(1); // sharpen(pu, tau), without powers that underflow
+  const mask = confidenceMask(maskOn === "raw" ? zt.softmax(1) : q, options.threshold, { strict });
   const { classification, keptLabeled } = annealedClassification(zl, y, options, now);
   const consistency = klDivergence(zs, q, { rowMask: mask });
   const doubt = entropy(zw);
@@ -98,14 +101,18 @@ export const uda = defineMethod({
   },
   views: () => weakStrongViews,
   create(setup, options) {
-    const { student, rest, descend } = averagedStudent(setup, options, MOST_DECAY);
+    const { student, rest, descend, device } = averagedStudent(setup, options, MOST_DECAY);
+    const debias = debiasing(options, { numClasses: setup.numClasses, device });
     return {
       ...rest,
+      state: { ...rest.state, ...debias.state },
       step(batch, now) {
         const { zl, zw, zs } = forwardViews(student, batch);
-        const { loss, metrics } = udaLoss({ labeled: zl, weak: zw, strong: zs }, batch.labeled.y, options, now);
+        const target = debias.target(zw);
+        const logits = { labeled: zl, weak: zw, strong: debias.learned(zs), target };
+        const { loss, metrics } = udaLoss(logits, batch.labeled.y, options, now);
         descend(loss, now);
-        return metrics;
+        return { ...metrics, ...debias.metrics() };
       },
     };
   },

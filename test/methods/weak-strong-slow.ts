@@ -217,3 +217,26 @@ export function slowAdamatch(o: Options): SlowMethod {
     },
   };
 }
+
+/** DebiasPL around any of them: labels and masks of z - lambda log p, losses on z + lambda log p, p the running mean of predictions. */
+export function debiased(inner: SlowMethod, o: Options = {}): SlowMethod {
+  const { debias: lambda = 0, debiasDecay: m = 0.999, debiasMargin: mu = o.debias } = o;
+  if (lambda === 0) return inner;
+  let p = classes.map(() => 1 / 4);
+  const moved = (rows: Rows, by: readonly number[]) => rows.map((row) => row.map((x, k) => x + by[k]!));
+  return {
+    state: () => ({ ...inner.state?.(), debiasMean: p }),
+    begin(still, context) {
+      const before = p.map((x) => -lambda * Math.log(x));
+      if (still.w.length > 0) p = average(p, meanRow(still.w.map(softmaxRow)), m);
+      const margin = p.map((x) => mu * Math.log(x));
+      const loss = inner.begin({ ...still, w: moved(still.w, before) }, context);
+      const most = Math.max(...p);
+      return (z) => {
+        // FreeMatch's fairness looks at the predictions as they are; its cases here weigh it 0.
+        const { fairness: _, ...terms } = loss({ ...z, s: moved(z.s, margin) });
+        return { ...terms, loss: terms.loss!, mostPredicted: most };
+      };
+    },
+  };
+}

@@ -24,6 +24,7 @@ import {
 import { labelsTensor, type Rows, rowsTensor, slowKl, softmaxRow } from "../../support/slow.js";
 import { type Options, sameDraws } from "../formulas.js";
 import {
+  debiased,
   type Logits,
   type SlowMethod,
   slowAdamatch,
@@ -144,6 +145,7 @@ const cases: Record<string, readonly [(o: Options) => SlowMethod, readonly TinyR
       { method: { threshold: 0.7, consistencyWeight: 5, temperature: 1 } },
       { method: { threshold: 0.9, maskOn: "sharpened", temperature: 0.5 } },
       { method: { threshold: 0.7, entropyWeight: 0.7 } },
+      { method: { threshold: 0.7, entropyWeight: 0.7, debias: 0.8, debiasDecay: 0.5 } },
       { method: { threshold: 0.7, tsa: "linear" } },
       { method: { threshold: 0.7, tsa: "exp" } },
       { method: { threshold: 0.7, tsa: "log" } },
@@ -156,6 +158,9 @@ const cases: Record<string, readonly [(o: Options) => SlowMethod, readonly TinyR
     [
       { method: { threshold: 0.7 } },
       { method: { threshold: 0.8, consistencyWeight: 3 } },
+      { method: { threshold: 0.7, debias: 0.8, debiasDecay: 0.5 } },
+      { method: { threshold: 0.7, debias: 0.8, debiasDecay: 0.5, debiasMargin: 0.3 } },
+      { method: { debias: 0.8, debiasDecay: 0.5 }, unlabeled: 0 },
       { method: { threshold: 0.7 }, labeled: 0 },
       { method: {}, unlabeled: 0 },
     ],
@@ -165,6 +170,7 @@ const cases: Record<string, readonly [(o: Options) => SlowMethod, readonly TinyR
     [
       { method: { threshold: 0.9, consistencyWeight: 2 }, unlabeled: 30 },
       { method: { threshold: 0.9, thresholdWarmUp: false } },
+      { method: { threshold: 0.9, thresholdWarmUp: false, debias: 0.8, debiasDecay: 0.5 } },
       { method: { threshold: 0.9 }, labeled: 0, unlabeled: 30 },
       { method: { threshold: 0.7 }, unlabeled: 0 },
     ],
@@ -174,6 +180,7 @@ const cases: Record<string, readonly [(o: Options) => SlowMethod, readonly TinyR
     [
       { method: { thresholdDecay: 0.6, fairnessWeight: 0.5 } },
       { method: { thresholdDecay: 0.6, fairnessWeight: 0, consistencyWeight: 2 } },
+      { method: { thresholdDecay: 0.6, fairnessWeight: 0, debias: 0.8, debiasDecay: 0.5 } },
       { method: { thresholdDecay: 0.6, fairnessWeight: 1, minThreshold: 0.8, maxThreshold: 0.85 } },
       { method: { thresholdDecay: 0.3, fairnessWeight: 1, maxThreshold: 0.8 }, labeled: 0 },
       { method: { thresholdDecay: 0.5 }, unlabeled: 0 },
@@ -185,6 +192,7 @@ const cases: Record<string, readonly [(o: Options) => SlowMethod, readonly TinyR
       { method: { averageDecay: 0.5 } },
       { method: { averageDecay: 0.9, sigmas: 5, consistencyWeight: 2 } },
       { method: { averageDecay: 0.5, alignDistribution: false } },
+      { method: { averageDecay: 0.5, debias: 0.8, debiasDecay: 0.5 } },
       { method: { averageDecay: 0.5 }, labeled: 0 },
       { method: { averageDecay: 0.5 }, unlabeled: 0 },
     ],
@@ -195,6 +203,7 @@ const cases: Record<string, readonly [(o: Options) => SlowMethod, readonly TinyR
       { method: { alignmentDecay: 0.5 } },
       { method: { alignmentDecay: 0.9, labels: "soft", threshold: 0.9, consistencyWeight: 2 } },
       { method: { alignmentDecay: 0.5, warmUp: true } },
+      { method: { alignmentDecay: 0.5, debias: 0.8, debiasDecay: 0.5 } },
       { method: { alignmentDecay: 0.5, interpolateLogits: true } },
       { method: { alignmentDecay: 0.5, threshold: 0.7 }, labeled: 0 },
       { method: { alignmentDecay: 0.5 }, unlabeled: 0 },
@@ -205,7 +214,9 @@ const cases: Record<string, readonly [(o: Options) => SlowMethod, readonly TinyR
 for (const [name, [slow, variants]] of Object.entries(cases)) {
   describeEngine(`${name}: metrics, state and gradient of six steps equal the formula's`, () => {
     for (const variant of variants) {
-      test(JSON.stringify(variant), () => bothWays(name, slow(variant.method), { ...many, ...variant }));
+      test(JSON.stringify(variant), () =>
+        bothWays(name, debiased(slow(variant.method), variant.method), { ...many, ...variant }),
+      );
     }
   });
 }
@@ -415,7 +426,8 @@ describeEngine("the methods' place among the others", () => {
     });
 
     test(`${name} resumes bit for bit with every average and bank filled`, () => {
-      const method = "threshold" in methods.find((m) => m.name === name)!.options ? { threshold: 0.6 } : {};
+      const some = "threshold" in methods.find((m) => m.name === name)!.options ? { threshold: 0.6 } : {};
+      const method = { ...some, debias: 0.5, debiasDecay: 0.7 };
       const [whole, resumed] = [tinyRun(name, { ...many, method }), tinyRun(name, { ...many, method })];
       widen(whole, 25);
       whole.steps(3);
