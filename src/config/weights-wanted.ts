@@ -42,7 +42,7 @@ export function wantedBy(nameOrFile: string): WeightsWanted | undefined {
 }
 
 /** What weights say of how they are used, not what network they are of. */
-const notOfTheNetwork = ["weights", "weightsRole", "freeze", "headStart"];
+const notOfTheNetwork = ["weights", "weightsRole", "freeze", "headStart", "headTemperature"];
 
 function ofRun(run: string): WeightsWanted | undefined {
   const [configFile, recordFile] = [join(run, "config.json"), join(run, "inference.json")];

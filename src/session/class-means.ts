@@ -1,13 +1,21 @@
 /** Heads that start from what the network already sees: the mean feature of each class. */
+import type { RunConfig } from "../config/resolve.js";
+import { UsageError } from "../errors.js";
 import type { Examples, LinearHead } from "../features/logistic.js";
 import { prototypes } from "../features/prototypes.js";
 import type { Model } from "../nn/index.js";
 import { noGrad, scope, type Tensor, tensor } from "../torch/index.js";
 
-/** Divides the cosines; the logits of a start are then neither flat nor certain. */
-const TEMPERATURE = 0.1;
 /** Images of a class that its mean is taken over, at the most, and images a pass. */
 const [PER_CLASS, CHUNK] = [16, 64];
+
+/** Throws UsageError where the temperature of such a head is given and the head starts at random. */
+export function checkHeadTemperature({ given = [], modelOptions, resume }: RunConfig): void {
+  if (modelOptions.headStart === "means" || resume !== undefined || !given.includes("model.headTemperature")) return;
+  throw new UsageError(
+    "--model.headTemperature: is of a head that starts from class means, and this one starts at random. Add --model.head-start means",
+  );
+}
 
 /** Labeled images for the means: of each class the first, then of each the second ..., `most` at the most. */
 export function firstOfClasses(labeled: Int32Array, y: Int32Array, most: number): Int32Array {
@@ -21,12 +29,13 @@ export function firstOfClasses(labeled: Int32Array, y: Int32Array, most: number)
   return Int32Array.from(first.slice(0, most), ({ row }) => row);
 }
 
-/** The head of class means of `model`, of images with classes y: `images` gives some of them by position, as evaluation sees them. */
+/** The head of class means of `model`, of images with classes y: `images` gives some of them by position, as evaluation sees them; `temperature` divides the cosines. */
 export function headOfMeans(
   model: Model,
   y: Int32Array,
   numClasses: number,
   images: (from: number, to: number) => Tensor,
+  temperature: number,
 ): LinearHead {
   const parts: Float32Array[] = [];
   for (let from = 0; from < y.length; from += CHUNK) {
@@ -38,7 +47,7 @@ export function headOfMeans(
   }
   const features = Float32Array.from(parts.flatMap((part) => [...part]));
   const examples: Examples = { features, size: features.length / y.length, y, numClasses };
-  return prototypes(examples, TEMPERATURE);
+  return prototypes(examples, temperature);
 }
 
 /** Puts it into these heads of the model, by the names of their layers; a head that is no single linear layer stays as it is. */

@@ -14,6 +14,7 @@ import { Rng } from "../rng.js";
 import { setThreads } from "../torch/index.js";
 import { checkStreamed, createBatches, workingRows } from "./batches.js";
 import type { Owners } from "./checkpoint.js";
+import { checkHeadTemperature } from "./class-means.js";
 import { type PreparedData, prepareData } from "./data.js";
 import { resolveDevice, resolvePrecision } from "./device.js";
 import { fitBatch } from "./fit-batch.js";
@@ -49,6 +50,7 @@ export async function openSession(given: RunConfig, catalog: Catalog = builtIn):
   const chosen = choose(given, await withModules(catalog, given.modules));
   const definition = chosen.method;
   const { config: asked, remarks: photo } = await photoDefaults(given, chosen.dataSet, definition, device);
+  checkHeadTemperature(asked);
   checkStreamed(asked, chosen);
   const views = viewsOf(definition, asked);
   const data = await prepareData(asked, chosen.dataSet, Object.values(views), workingRows(asked, definition));

@@ -49,7 +49,9 @@ export function createSetup(
   const input = { channels, height, width, numClasses: data.classes.length };
   const optimizers = new Map<string, Optimizer>();
   const remarks = new Set<string>();
-  const { weights, weightsRole, freeze, headStart } = config.modelOptions as OptionsOf<typeof sharedModelOptions>;
+  const { weights, weightsRole, freeze, headStart, headTemperature } = config.modelOptions as OptionsOf<
+    typeof sharedModelOptions
+  >;
   if (weightsRole !== undefined && weights === undefined) {
     throw new UsageError("--model.weightsRole: says who gets the weights of --model.weights, which is not given");
   }
@@ -65,9 +67,8 @@ export function createSetup(
     const rows = meanRows(data.split, data.train);
     const y = rows.map((row) => data.split.y[row]!);
     // All roles have the same features here.
-    means ??= headOfMeans(model, y, input.numClasses, (from, to) =>
-      plainImages(data.train, rows.slice(from, to), device),
-    );
+    const images = (from: number, to: number) => plainImages(data.train, rows.slice(from, to), device);
+    means ??= headOfMeans(model, y, input.numClasses, images, headTemperature);
     startHeads(model, layers, means);
     return remarks;
   };

@@ -155,9 +155,15 @@ describeEngine("every option has an effect or says what it needs", () => {
       const { "model.width": _, ...pictures } = digits;
       const base = { ...pictures, model: name, batch: 4, labeledBatch: 2, steps: 2, ...small[name] };
       // Loaded weights and what needs them: test/session/weights.test.ts.
-      expect(await wrongOptions(base, "model.", model.options, ["weights", "weightsRole", "headStart", "freeze"])).toBe(
-        "",
-      );
+      expect(
+        await wrongOptions(base, "model.", model.options, [
+          "weights",
+          "weightsRole",
+          "headStart",
+          "headTemperature",
+          "freeze",
+        ]),
+      ).toBe("");
     },
     600_000,
   );
