@@ -23,7 +23,7 @@ import { alignDistribution, confidenceMask, hardLabels, RunningMean } from "../t
 import { type KernelRng, type Tensor, uniform } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
-import { debiasing } from "./parts/debias.js";
+import { guessing } from "./parts/guess.js";
 import { meanOrZero } from "./parts/rows.js";
 import { forwardViews, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
 
@@ -60,19 +60,19 @@ export const adamatch = defineMethod({
   create(setup, options) {
     const { student, rest, descend, device } = averagedStudent(setup, options);
     const k = setup.numClasses;
-    const debias = debiasing(options, { numClasses: k, device });
+    const guess = guessing(setup, options, device);
     const running = { decay: options.alignmentDecay, shape: [k], device };
     const meanLabeled = new RunningMean({ ...running, start: 1 / k });
     const meanUnlabeled = new RunningMean(running);
     return {
       ...rest,
-      state: { ...rest.state, meanLabeled, meanUnlabeled, ...debias.state },
+      state: { ...rest.state, meanLabeled, meanUnlabeled, ...guess.state },
       step(batch, now) {
         const { zl: joint, zw, zs } = forwardViews(student, batch);
         const rng = setup.rng.split(`interpolation:${now.step}`);
         const zl = options.interpolateLogits ? interpolate(student, joint, batch.labeled.x.weak, rng) : joint;
         const pl = zl.detach().softmax(1);
-        const q = debias.target(zw).softmax(1);
+        const q = guess.target(zw, batch.unlabeled, now).softmax(1);
         if (pl.size(0) > 0) meanLabeled.update(pl.mean([0]));
         if (q.size(0) > 0) meanUnlabeled.update(q.mean([0]));
         const aligned = alignDistribution(q, meanLabeled.value, meanUnlabeled.value, 1e-6);
@@ -80,16 +80,12 @@ export const adamatch = defineMethod({
         const mask = confidenceMask(aligned, threshold);
 
         const classification = crossEntropy(zl, batch.labeled.y);
-        const consistency = crossEntropy(
-          debias.learned(zs),
-          options.labels === "hard" ? hardLabels(aligned) : aligned,
-          {
-            rowMask: mask,
-          },
-        );
+        const consistency = crossEntropy(guess.learned(zs), options.labels === "hard" ? hardLabels(aligned) : aligned, {
+          rowMask: mask,
+        });
         const weight = options.consistencyWeight * (options.warmUp ? cosineUp(now.step, now.totalSteps / 2) : 1);
         descend(classification.add(consistency.mul(weight)), now);
-        return { classification, consistency, weight, kept: meanOrZero(mask), threshold, ...debias.metrics() };
+        return { classification, consistency, weight, kept: meanOrZero(mask), threshold, ...guess.metrics(now) };
       },
     };
   },

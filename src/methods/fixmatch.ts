@@ -15,7 +15,7 @@ import { number } from "../options.js";
 import { confidenceMask, hardLabels } from "../targets/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
-import { debiasing } from "./parts/debias.js";
+import { guessing } from "./parts/guess.js";
 import { meanOrZero } from "./parts/rows.js";
 import { forwardViews, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
 
@@ -35,18 +35,18 @@ export const fixmatch = defineMethod({
   views: () => weakStrongViews,
   create(setup, options) {
     const { student, rest, descend, device } = averagedStudent(setup, options);
-    const debias = debiasing(options, { numClasses: setup.numClasses, device });
+    const guess = guessing(setup, options, device);
     return {
       ...rest,
-      state: { ...rest.state, ...debias.state },
+      state: { ...rest.state, ...guess.state },
       step(batch, now) {
         const { zl, zw, zs } = forwardViews(student, batch);
-        const q = debias.target(zw).softmax(1);
+        const q = guess.target(zw, batch.unlabeled, now).softmax(1);
         const mask = confidenceMask(q, options.threshold);
         const classification = crossEntropy(zl, batch.labeled.y);
-        const consistency = crossEntropy(debias.learned(zs), hardLabels(q), { rowMask: mask });
+        const consistency = crossEntropy(guess.learned(zs), hardLabels(q), { rowMask: mask });
         descend(classification.add(consistency.mul(options.consistencyWeight)), now);
-        return { classification, consistency, kept: meanOrZero(mask), ...debias.metrics() };
+        return { classification, consistency, kept: meanOrZero(mask), ...guess.metrics(now) };
       },
     };
   },

@@ -17,7 +17,7 @@ import { confidenceMask, hardLabels, LabelBank } from "../targets/index.js";
 import { maximum, type Tensor } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
-import { debiasing } from "./parts/debias.js";
+import { guessing } from "./parts/guess.js";
 import { meanOrZero } from "./parts/rows.js";
 import { forwardViews, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
 
@@ -51,29 +51,29 @@ export const flexmatch = defineMethod({
   views: () => weakStrongViews,
   create(setup, options) {
     const { student, rest, descend, device } = averagedStudent(setup, options);
-    const debias = debiasing(options, { numClasses: setup.numClasses, device });
+    const guess = guessing(setup, options, device);
     const bank = new LabelBank({ numExamples: setup.numExamples, device });
     const images = setup.unlabeledRows.length;
     return {
       ...rest,
-      state: { ...rest.state, bank, ...debias.state },
+      state: { ...rest.state, bank, ...guess.state },
       step(batch, now) {
         const { zl, zw, zs } = forwardViews(student, batch);
-        const q = debias.target(zw).softmax(1);
+        const q = guess.target(zw, batch.unlabeled, now).softmax(1);
         const labels = hardLabels(q);
         const thresholds = flexibleThresholds(bank.counts(setup.numClasses), images, options);
         const mask = confidenceMask(q, thresholds.indexSelect(0, labels));
         bank.update(batch.unlabeled.index, labels, q.amax([1]).ge(options.threshold));
 
         const classification = crossEntropy(zl, batch.labeled.y);
-        const consistency = crossEntropy(debias.learned(zs), labels, { rowMask: mask });
+        const consistency = crossEntropy(guess.learned(zs), labels, { rowMask: mask });
         descend(classification.add(consistency.mul(options.consistencyWeight)), now);
         return {
           classification,
           consistency,
           kept: meanOrZero(mask),
           threshold: thresholds.mean(),
-          ...debias.metrics(),
+          ...guess.metrics(now),
         };
       },
     };

@@ -19,7 +19,7 @@ import { confidenceMask, hardLabels, RunningMean } from "../targets/index.js";
 import { countsOf, type Tensor, where, zerosLike } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
-import { debiasing } from "./parts/debias.js";
+import { guessing } from "./parts/guess.js";
 import { meanOrZero } from "./parts/rows.js";
 import { forwardViews, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
 
@@ -67,17 +67,17 @@ export const freematch = defineMethod({
   create(setup, options) {
     const { student, rest, descend, device } = averagedStudent(setup, options);
     const k = setup.numClasses;
-    const debias = debiasing(options, { numClasses: k, device });
+    const guess = guessing(setup, options, device);
     const running = { decay: options.thresholdDecay, start: 1 / k, device };
     const confidence = new RunningMean({ ...running, shape: [] });
     const meanProbs = new RunningMean({ ...running, shape: [k] });
     const histogram = new RunningMean({ ...running, shape: [k] });
     return {
       ...rest,
-      state: { ...rest.state, confidence, meanProbs, histogram, ...debias.state },
+      state: { ...rest.state, confidence, meanProbs, histogram, ...guess.state },
       step(batch, now) {
         const { zl, zw, zs } = forwardViews(student, batch);
-        const q = debias.target(zw).softmax(1);
+        const q = guess.target(zw, batch.unlabeled, now).softmax(1);
         const labels = hardLabels(q);
         if (q.size(0) > 0) {
           confidence.update(q.amax([1]).mean());
@@ -89,7 +89,7 @@ export const freematch = defineMethod({
         const mask = confidenceMask(q, thresholds.indexSelect(0, labels));
 
         const classification = crossEntropy(zl, batch.labeled.y);
-        const consistency = crossEntropy(debias.learned(zs), labels, { rowMask: mask });
+        const consistency = crossEntropy(guess.learned(zs), labels, { rowMask: mask });
         const fair = fairness(zs, mask, meanProbs.value, histogram.value);
         const unlabeled = consistency.mul(options.consistencyWeight).add(fair.mul(options.fairnessWeight));
         descend(classification.add(unlabeled), now);
@@ -99,7 +99,7 @@ export const freematch = defineMethod({
           fairness: fair,
           kept: meanOrZero(mask),
           threshold: thresholds.mean(),
-          ...debias.metrics(),
+          ...guess.metrics(now),
         };
       },
     };

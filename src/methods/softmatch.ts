@@ -20,7 +20,7 @@ import { alignDistribution, hardLabels, RunningMean } from "../targets/index.js"
 import { full, type Tensor } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
-import { debiasing } from "./parts/debias.js";
+import { guessing } from "./parts/guess.js";
 import { meanOrZero } from "./parts/rows.js";
 import { forwardViews, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
 
@@ -56,7 +56,7 @@ export const softmatch = defineMethod({
   create(setup, options) {
     const { student, rest, descend, device } = averagedStudent(setup, options);
     const k = setup.numClasses;
-    const debias = debiasing(options, { numClasses: k, device });
+    const guess = guessing(setup, options, device);
     const running = { decay: options.averageDecay, device };
     const meanProbs = new RunningMean({ ...running, shape: [k] });
     const mean = new RunningMean({ ...running, shape: [], start: 1 / k });
@@ -64,10 +64,10 @@ export const softmatch = defineMethod({
     const uniform = full([k], 1 / k, { device }).keep();
     return {
       ...rest,
-      state: { ...rest.state, meanProbs, mean, variance, ...debias.state },
+      state: { ...rest.state, meanProbs, mean, variance, ...guess.state },
       step(batch, now) {
         const { zl, zw, zs } = forwardViews(student, batch);
-        const q = debias.target(zw).softmax(1);
+        const q = guess.target(zw, batch.unlabeled, now).softmax(1);
         const rows = q.size(0);
         if (rows > 0) meanProbs.update(q.mean([0]));
         const aligned = options.alignDistribution ? alignDistribution(q, uniform, meanProbs.value, 1e-6) : q;
@@ -80,9 +80,9 @@ export const softmatch = defineMethod({
         const weights = gaussianWeight(largest, mean.value, variance.value, options.sigmas);
 
         const classification = crossEntropy(zl, batch.labeled.y);
-        const consistency = crossEntropy(debias.learned(zs), hardLabels(q), { rowMask: weights });
+        const consistency = crossEntropy(guess.learned(zs), hardLabels(q), { rowMask: weights });
         descend(classification.add(consistency.mul(options.consistencyWeight)), now);
-        return { classification, consistency, kept: meanOrZero(weights), ...debias.metrics() };
+        return { classification, consistency, kept: meanOrZero(weights), ...guess.metrics(now) };
       },
     };
   },

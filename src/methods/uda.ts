@@ -18,7 +18,7 @@ import { confidenceMask } from "../targets/index.js";
 import type { Tensor } from "../torch/index.js";
 import { defineMethod, type Progress } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
-import { debiasing } from "./parts/debias.js";
+import { guessing } from "./parts/guess.js";
 import { meanOrZero } from "./parts/rows.js";
 import { emaDecayOption } from "./parts/shared-options.js";
 import { forwardViews, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
@@ -102,17 +102,17 @@ export const uda = defineMethod({
   views: () => weakStrongViews,
   create(setup, options) {
     const { student, rest, descend, device } = averagedStudent(setup, options, MOST_DECAY);
-    const debias = debiasing(options, { numClasses: setup.numClasses, device });
+    const guess = guessing(setup, options, device);
     return {
       ...rest,
-      state: { ...rest.state, ...debias.state },
+      state: { ...rest.state, ...guess.state },
       step(batch, now) {
         const { zl, zw, zs } = forwardViews(student, batch);
-        const target = debias.target(zw);
-        const logits = { labeled: zl, weak: zw, strong: debias.learned(zs), target };
+        const target = guess.target(zw, batch.unlabeled, now);
+        const logits = { labeled: zl, weak: zw, strong: guess.learned(zs), target };
         const { loss, metrics } = udaLoss(logits, batch.labeled.y, options, now);
         descend(loss, now);
-        return { ...metrics, ...debias.metrics() };
+        return { ...metrics, ...guess.metrics(now) };
       },
     };
   },

@@ -2,7 +2,7 @@
 import { forwardJoint, type Model } from "../../nn/index.js";
 import { number } from "../../options.js";
 import type { Batch } from "../method.js";
-import { debiasOptions } from "./debias.js";
+import { guessOptions } from "./guess.js";
 import { evaluationEmaOptions } from "./shared-options.js";
 
 /** A weak view of every image; of the unlabeled ones a strong view too, which learns what the weak one says. */
@@ -16,7 +16,7 @@ export const weakStrongOptions = {
     min: 0,
     doc: "weight of the unlabeled term, whose mean is over all unlabeled rows (ImageNet: 10 FixMatch, 20 UDA)",
   }),
-  ...debiasOptions,
+  ...guessOptions,
   ...evaluationEmaOptions,
 };
 
