@@ -36,11 +36,19 @@ export interface Spread {
   readonly half95: number;
 }
 
-/** Mean, standard deviation and interval of at least one value; NaN where there is none. */
-export function spreadOf(values: readonly number[]): Spread {
+/**
+ * Mean, standard deviation and interval of at least one value; NaN where there is none. `shared`: n_test / n_train where the values come of
+ * folds that share training examples; the variance of the mean is then sd^2 (1 / n + shared) (Nadeau and Bengio, Machine Learning 52, 2003).
+ */
+export function spreadOf(values: readonly number[], shared = 0): Spread {
   const n = values.length;
   const sd = n > 1 ? spread(values) : Number.NaN;
-  return { n, mean: mean(values), sd, half95: n > 1 ? (tQuantile(0.975, n - 1) * sd) / Math.sqrt(n) : Number.NaN };
+  return {
+    n,
+    mean: mean(values),
+    sd,
+    half95: n > 1 ? tQuantile(0.975, n - 1) * sd * Math.sqrt(1 / n + shared) : Number.NaN,
+  };
 }
 
 export interface PairedTest {
@@ -54,13 +62,19 @@ export interface PairedTest {
   readonly pSignFlip: number;
 }
 
-/** Compares two arms seed by seed: `first[i]` and `second[i]` share everything but the arm. */
-export function pairedTest(first: readonly number[], second: readonly number[]): PairedTest {
+/** Compares two arms seed by seed: `first[i]` and `second[i]` share everything but the arm. `shared` as in `spreadOf`; pSignFlip does not know it. */
+export function pairedTest(first: readonly number[], second: readonly number[], shared = 0): PairedTest {
   const differences = first.map((value, i) => value - second[i]!);
-  const { n, mean: difference, sd, half95 } = spreadOf(differences);
+  const { n, mean: difference, sd, half95 } = spreadOf(differences, shared);
   // Without spread there is no t: equal arms are no evidence, a constant difference is as much as can be.
   const pT =
-    n < 2 ? Number.NaN : sd === 0 ? (difference === 0 ? 1 : 0) : tTwoSided((difference / sd) * Math.sqrt(n), n - 1);
+    n < 2
+      ? Number.NaN
+      : sd === 0
+        ? difference === 0
+          ? 1
+          : 0
+        : tTwoSided(difference / sd / Math.sqrt(1 / n + shared), n - 1);
   return { n, difference, half95, pT, pSignFlip: signFlip(differences) };
 }
 

@@ -13,13 +13,13 @@ export interface Dots {
   readonly published?: number | undefined;
 }
 
-/** Mean with 95 % interval and every seed, a panel a column; a hollow diamond is the printed value. */
-export function dotFigure(name: string, title: string, unit: string, dots: readonly Dots[]): Figure {
+/** Mean with 95 % interval and every seed, a panel a column; a hollow diamond is the printed value. `shared`: as in `spreadOf`. */
+export function dotFigure(name: string, title: string, unit: string, dots: readonly Dots[], shared = 0): Figure {
   const rows = [...new Set(dots.map(({ row }) => row))];
   const columns = [...new Set(dots.map(({ column }) => column))];
   const measured = dots.filter(({ values }) => values.length > 0);
   const means = measured.map(({ row, column, values }) => {
-    const spread = spreadOf(values);
+    const spread = spreadOf(values, shared);
     return { row, column, mean: spread.mean, ...intervalOf(spread) };
   });
   const seeds = measured.flatMap(({ row, column, values }) => values.map((value) => ({ row, column, value })));

@@ -10,6 +10,8 @@ export type Section =
   | { readonly kind: "table"; readonly rows: readonly (readonly string[])[] }
   | { readonly kind: "figure"; readonly figure: Figure; readonly caption?: string }
   | { readonly kind: "heading"; readonly text: string }
+  /** To be copied as it is. */
+  | { readonly kind: "code"; readonly text: string }
   /** Pictures with lines below; those of a group stay together. `src`: a data URI, undefined where there is none. */
   | {
       readonly kind: "pictures";
@@ -22,6 +24,7 @@ const style = `
   table { border-collapse: collapse; font-size: 14px; } th, td { padding: .3rem .8rem; border-bottom: 1px solid #ccc; text-align: right; }
   th:first-child, td:first-child { text-align: left; } .wide { overflow-x: auto; }
   figure { margin: 1.5rem 0; overflow-x: auto; } figcaption { color: #555; font-size: 14px; } svg { max-width: 100%; height: auto; }
+  pre { font-size: 14px; white-space: pre-wrap; overflow-wrap: anywhere; background: #f4f4f4; padding: .6rem; }
   .pictures { display: flex; flex-wrap: wrap; gap: .8rem; font-size: 12px; line-height: 1.3; }
   .pictures > div { display: flex; gap: .3rem; border: 1px solid #ddd; padding: .3rem; } .pictures img { display: block; background: #eee; }
   .pictures span { display: block; overflow-wrap: anywhere; }
@@ -46,6 +49,8 @@ function sectionHtml(section: Section): string {
   switch (section.kind) {
     case "heading":
       return `<h2>${escapeHtml(section.text)}</h2>`;
+    case "code":
+      return `<pre>${escapeHtml(section.text)}</pre>`;
     case "text":
       return paragraphs(section.lines);
     case "warning":

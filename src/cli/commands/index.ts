@@ -14,6 +14,7 @@ import { demo } from "./demo.js";
 import { doctor } from "./doctor.js";
 import { embed } from "./embed.js";
 import { evaluate } from "./evaluate.js";
+import { compare } from "./experiment/compare.js";
 import { experiment } from "./experiment/experiment.js";
 import { experimentTune } from "./experiment/tune.js";
 import { exportCommand } from "./export.js";
@@ -53,6 +54,7 @@ export const commands: readonly Command[] = [
   weightsList,
   weightsGet,
   weightsInfo,
+  compare,
   experiment,
   experimentTune,
   report,

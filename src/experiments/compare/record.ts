@@ -1,0 +1,33 @@
+/** `compare.json`: what must be the same when a comparison goes on. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { UsageError } from "../../errors.js";
+import { writeWhole } from "../../files/write-whole.js";
+
+export interface CompareRecord {
+  /** Of pictures, labels and folds. */
+  readonly fingerprint: string;
+  /** Options laid over all methods, as text. */
+  readonly options: string;
+  /** Planned for the methods that train. */
+  readonly steps?: number;
+  /** By run, "method/all/seed-1": from its start to its end, the start of the process in it. */
+  readonly runSeconds: Readonly<Record<string, number>>;
+  /** Of all calls so far, of the one that runs up to a few seconds ago. */
+  readonly spentSeconds: number;
+}
+
+const pathOf = (out: string) => join(out, "compare.json");
+
+export function readRecord(out: string): CompareRecord | undefined {
+  if (!existsSync(pathOf(out))) return undefined;
+  try {
+    return JSON.parse(readFileSync(pathOf(out), "utf8")) as CompareRecord;
+  } catch {
+    throw new UsageError(`${pathOf(out)} is damaged. Remove that folder, or give another --out`);
+  }
+}
+
+export function writeRecord(out: string, record: CompareRecord): void {
+  writeWhole(pathOf(out), `${JSON.stringify(record)}\n`);
+}

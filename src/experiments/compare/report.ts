@@ -1,0 +1,53 @@
+/** A comparison as a table, in sentences, and the command that trains the winner. */
+import { flagOf } from "../../config/given.js";
+import type { CompareOptions, Comparison } from "./compare.js";
+import type { Ranked } from "./recommend.js";
+
+/** First column left, the others right. */
+export function compareRows({ ranking: { rows }, folds }: Comparison): string[][] {
+  const value = (mean: number, half: number) =>
+    Number.isNaN(half) ? mean.toFixed(1) : `${mean.toFixed(1)} ± ${half.toFixed(1)}`;
+  const against = ({ behind, complete }: Ranked) =>
+    behind ? value(behind.difference, behind.half95) : complete ? "lowest" : "-";
+  return [
+    ["method", "error in %", "folds", "worse than the lowest by", "steps", "seconds a run"],
+    ...rows.map((row) => [
+      row.label,
+      value(row.mean, row.half95),
+      `${row.errors.length}/${folds.count}`,
+      against(row),
+      String(row.steps),
+      row.seconds < 10 ? row.seconds.toFixed(1) : row.seconds.toFixed(0),
+    ]),
+  ];
+}
+
+/** Trains the recommended method on everything, with the default number of steps. */
+export function winnerCommand({ dir, labelsFile, overrides }: CompareOptions, method: string): string {
+  const own: [string, unknown][] = [
+    ["dataset", "folder"],
+    ["data", dir],
+    ...(labelsFile === undefined ? [] : [["labels", labelsFile] as [string, unknown]]),
+    ["method", method],
+    ...Object.entries(overrides),
+  ];
+  return ["fewlabels train", ...own.map(([key, value]) => `${flagOf(key)} ${shellWord(String(value))}`)].join(" ");
+}
+
+/** As a POSIX shell reads it back. */
+function shellWord(word: string): string {
+  return /^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** Sentences about how it was measured. */
+export function notesOf({ folds, steps, wantedSteps }: Comparison): string[] {
+  return [
+    `${folds.labeled.length} labeled and ${folds.unlabeled.length} unlabeled pictures, ${folds.classes.length} classes; ${folds.count} folds of the labeled ones, the same for all methods: each is held out once, and the test set plays no part.`,
+    ...(steps !== undefined && wantedSteps !== undefined && steps < wantedSteps
+      ? [
+          `The budget allowed ${steps} of the ${wantedSteps} steps that training takes by default: with more, methods that train may do better.`,
+        ]
+      : []),
+    "Mean over folds with a 95 % interval that allows for the training pictures that folds share (Nadeau and Bengio, 2003); differences are paired over folds.",
+  ];
+}
