@@ -7,9 +7,12 @@ import { installUserPackages } from "./rootless.mjs";
 
 /** @typedef {{ libtorch: boolean, compiler: boolean }} Missing */
 
+/** Debian's libtorch, and the fast BLAS below it (blas.mjs): its threads are libtorch's own. */
+const libtorchPackages = ["libtorch-dev", "libopenblas0-openmp"];
+
 /** @param {Missing} missing @returns {string[]} Debian's packages */
 export function packagesFor(missing) {
-  return [...(missing.libtorch ? ["libtorch-dev"] : []), ...(missing.compiler ? ["g++"] : [])];
+  return [...(missing.libtorch ? libtorchPackages : []), ...(missing.compiler ? ["g++"] : [])];
 }
 
 /**

@@ -127,6 +127,7 @@ export function userPackageLibs(prefix) {
   const lib = systemPlaces(prefix)[0]?.lib ?? prefix;
   const folders = [
     lib,
+    join(lib, "openblas-openmp"),
     join(lib, "blas"),
     join(lib, "lapack"),
     join(prefix, "usr/lib"),

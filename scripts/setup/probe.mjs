@@ -1,6 +1,7 @@
 // What is here and what is missing, as data: `fewlabels doctor` prints it, set-up's messages use the same words.
 import { existsSync, readFileSync } from "node:fs";
 import { arch, availableParallelism, cpus, freemem, loadavg, platform, release, totalmem } from "node:os";
+import { blasHints, findBlas } from "./blas.mjs";
 import { addonPath, buildDir, engineRecordPath, packageRoot, readJson, SetupError, setupCommand } from "./common.mjs";
 import { findCompiler, isCurrent, loadProblem, planBuild } from "./compile.mjs";
 import { missingHints } from "./install.mjs";
@@ -21,6 +22,7 @@ import { typescriptState } from "./typescript.mjs";
  * @property {{ totalMB: number, availableMB: number }} memory  of the machine or, where smaller, of the container
  * @property {{ oneMinute: number, fiveMinutes: number, fifteenMinutes: number }} load
  * @property {import("./libtorch.mjs").Libtorch | null} libtorch
+ * @property {import("./blas.mjs").Blas | null} blas           what multiplies matrices below it; null where libtorch brings its own
  * @property {import("./libtorch.mjs").Tried[]} tried           where else libtorch was looked for, and what was wrong there
  * @property {{ path: string, version: string } | null} compiler
  * @property {{ path: string, built: boolean, current: boolean, loads: boolean, builtWith: unknown }} addon
@@ -55,6 +57,15 @@ export function probe({ env = process.env, load = true } = {}) {
       error("no C++ compiler was found", [setupCommand, ...missingHints({ libtorch: false, compiler: true })]),
     );
   }
+  const blas = found ? findBlas(found) : undefined;
+  if (blas?.reference) {
+    problems.push(
+      warning(
+        "libtorch multiplies matrices with the reference BLAS: dense layers in fp32 are several times slower",
+        blasHints(blas),
+      ),
+    );
+  }
   const { state } = typescriptState();
   if (state === "stale") problems.push(warning("dist/ is older than src/", [setupCommand]));
 
@@ -83,6 +94,7 @@ export function probe({ env = process.env, load = true } = {}) {
     memory,
     load: { oneMinute, fiveMinutes, fifteenMinutes },
     libtorch: found ?? null,
+    blas: blas ?? null,
     tried,
     compiler: compiler ? { path: compiler.path, version: compiler.version } : null,
     addon,

@@ -1,4 +1,5 @@
 // The order of the set-up. Each step says a line only when it really does something.
+import { improveBlas } from "./blas.mjs";
 import { addonPath, buildDir, packageRoot, SetupError } from "./common.mjs";
 import { buildAddon, findCompiler, isCurrent, planBuild } from "./compile.mjs";
 import { keepEngine, takeEngine } from "./engine-cache.mjs";
@@ -19,6 +20,7 @@ export async function setUp({ nativeDir, buildDir, output, engine, typescript, i
     const plan = planBuild(libtorch, compiler, { nativeDir, buildDir, output });
     const current = isCurrent(plan);
     const taken = !current && takeEngine(plan);
+    if (!current && install) await improveBlas(libtorch, log);
     if (!current && !taken) await buildAddon(plan, log);
     if (!taken) keepEngine(plan);
     const addon = current ? "addon up to date" : taken ? "addon taken from the cache" : "addon built";

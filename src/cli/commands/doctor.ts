@@ -29,6 +29,7 @@ interface Report {
   readonly memory: { readonly totalMB: number; readonly availableMB: number };
   readonly load: { readonly oneMinute: number };
   readonly libtorch: { readonly version?: string; readonly source?: string; readonly path?: string } | null;
+  readonly blas: { readonly name: string; readonly path: string } | null;
   readonly compiler: { readonly path: string; readonly version: string } | null;
   readonly addon: {
     readonly path: string;
@@ -101,7 +102,7 @@ async function tryEngine(): Promise<Engine> {
 }
 
 function doctorLines(report: Report, engine: Engine | undefined, problems: readonly Problem[], ok: boolean): string[] {
-  const { node, os, cpu, memory, libtorch, compiler, addon } = report;
+  const { node, os, cpu, memory, libtorch, blas, compiler, addon } = report;
   const instructions = [cpu.avx512 ? "AVX-512" : cpu.avx2 ? "AVX2" : "no AVX2", cpu.bf16 ? "bf16" : "no bf16"].join(
     ", ",
   );
@@ -110,6 +111,7 @@ function doctorLines(report: Report, engine: Engine | undefined, problems: reado
     ["machine", `${os.platform} ${os.arch}, ${cpu.model}, ${cpu.cores} cores, ${instructions}`],
     ["memory", `${memory.availableMB} of ${memory.totalMB} MB free, load ${report.load.oneMinute.toFixed(1)}`],
     ["libtorch", libtorch ? [libtorch.version, libtorch.source].filter(Boolean).join(", ") || "found" : "not found"],
+    ...(libtorch ? [["blas", blas ? `${blas.name} (${blas.path})` : "libtorch's own"]] : []),
     ["compiler", compiler ? `${compiler.path} ${compiler.version}` : "not found (needed to build only)"],
     [
       "addon",
