@@ -1,6 +1,6 @@
 /** From what was given (flags, YAML, library fields) to a complete run configuration, or a UsageError that says what to do. */
 import { downloadAdvice } from "../data/download/official-files.js";
-import { badValue, findByName, UsageError } from "../errors.js";
+import { findByName, UsageError } from "../errors.js";
 import { type OptionSpec, parseOption, text } from "../options.js";
 import { type BuiltIn, catalog as builtIn, type Listed, type Listing } from "./catalog.js";
 import { usableCores } from "./cores.js";
@@ -71,12 +71,6 @@ export function resolveConfig<C extends Listing = BuiltIn>(
     );
   }
   const labels = run.labels ?? (dataSet.item.takesFolders ? "all" : "100");
-  if (run.unlabeled !== "all" && run.unlabeled !== "rest" && !dataSet.item.takesFolders) {
-    const { who, name } = describe("unlabeled");
-    const takers = known.dataSets.filter(({ takesFolders }) => takesFolders).map((set) => set.name);
-    const advice = `only the data sets ${takers.join(", ")} take unlabeled pictures of their own`;
-    throw new UsageError(badValue(who, name, "all or rest", run.unlabeled, advice));
-  }
   const byDefault = openOptions.filter((key) => !all.has(key) && model.preset[key.replace("model.", "")] === undefined);
   const labeledBatch = checkBatch({ ...run, labels }, method.item, describe, warn);
   if (run.saveBest === "val" && run.val === 0) {

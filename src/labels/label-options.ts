@@ -31,7 +31,7 @@ export const labelOptions = {
   unlabeled: path("all", {
     except: /^(all|rest)$/,
     several: true,
-    doc: "unlabeled stream: `all` training images, or the `rest` without a label; for data set folder also a folder of unlabeled pictures (in place of DIR/unlabeled; the stream is then `all`); for shards the shards to stream",
+    doc: "unlabeled stream: `all` training images, or the `rest` without a label; or a folder of unlabeled pictures (data set folder: in place of DIR/unlabeled; any other: after its own images, brought to their size; the stream is then `all`), or .tar shards, which are streamed and are then the whole stream",
   }),
 } as const;
 

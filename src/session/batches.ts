@@ -10,7 +10,9 @@ import type { BatchSource } from "../batches/source.js";
 import { streamedBatches } from "../batches/streamed.js";
 import type { Chosen } from "../config/catalog.js";
 import type { RunConfig } from "../config/resolve.js";
+import { namesShards } from "../data/extra-unlabeled.js";
 import { UsageError } from "../errors.js";
+import { isStream } from "../labels/label-options.js";
 import type { MethodDefinition, Phase, Views } from "../methods/index.js";
 import type { Rng } from "../rng.js";
 import type { PreparedData, WorkingRows } from "./data.js";
@@ -114,8 +116,8 @@ function runSampler(config: RunConfig, phases: readonly Phase[], { split, pool }
 
 /** Refuses, before any data are read, what cannot work with unlabeled images that are streamed. Throws UsageError. */
 export function checkStreamed(config: RunConfig, { dataSet, method: definition }: Chosen): void {
-  const { streamsUnlabeled } = dataSet;
-  if (!streamsUnlabeled || config.unlabeled === "all" || config.unlabeled === "rest") return;
+  if (isStream(config.unlabeled)) return;
+  if (!dataSet.streamsUnlabeled && (dataSet.takesFolders || !namesShards(config.unlabeled))) return;
   const refuse = (what: string, advice: string): never => {
     throw new UsageError(`${what}, and unlabeled images in shards are read in order, once a pass. ${advice}`);
   };

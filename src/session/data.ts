@@ -6,6 +6,7 @@ import { type ImageStore, storeImages } from "../batches/store.js";
 import { checkDataSet } from "../config/plugin-check.js";
 import type { RunConfig } from "../config/resolve.js";
 import type { DataSet, DataSetDefinition } from "../data/dataset.js";
+import { withUnlabeled } from "../data/extra-unlabeled.js";
 import { fingerprint } from "../data/fingerprint.js";
 import { DataError, UsageError } from "../errors.js";
 import type { DamagedFile, Decoding, Normalization, ShardPool } from "../images/image-set.js";
@@ -55,14 +56,16 @@ export async function loadSplit(
 ): Promise<{ readonly data: DataSet; readonly split: Split; readonly remarks: readonly string[] }> {
   const rng = Rng.fromSeed(GENERATED_DATA_SEED).split(`dataset:${config.dataset}`);
   const { labels, unlabeled } = config;
-  const data = await definition.load({
+  const loaded = await definition.load({
     dir: config.data,
     rng,
     options: config.datasetOptions,
     labelsFile: isLabelsFile(labels) ? labels : undefined,
     unlabeledDir: isStream(unlabeled) ? undefined : unlabeled,
   });
-  if (definition.module) checkDataSet(data, definition.module);
+  if (definition.module) checkDataSet(loaded, definition.module);
+  const extra = !definition.takesFolders && !isStream(unlabeled);
+  const data = extra ? await withUnlabeled(loaded, unlabeled) : loaded;
   if (data.pool && config.unlabeledImbalance !== 1) {
     throw new UsageError("unlabeledImbalance: draws by the true class, and images in shards have none. Leave it out");
   }

@@ -154,14 +154,14 @@ describeTraining("a folder of pictures", () => {
     expect(lastJson(listed.out).test).toEqual(lastJson(drawn.out).test);
   }, 120_000);
 
-  it("exits 3 naming a mistake, and 2 where a folder of unlabeled pictures makes no sense", async () => {
+  it("exits 3 naming a mistake, and 2 where unlabeled pictures make no sense", async () => {
     writeFileSync(join(dir, "l.csv"), "file,label\ncat/0.jpg,cat\ncat/99.jpg,cat\n");
     const wrong = await train("wrong", "--labels", join(dir, "l.csv"));
     expect([wrong.code, wrong.out]).toEqual([3, ""]);
     expect(wrong.err).toMatch(/l\.csv:3: .*cat\/99\.jpg/);
     expect(wrong.err).not.toMatch(/^ {4}at /m);
-    const digits = await fewlabels(["train", "--dataset", "digits", "--unlabeled", pictures, "--out", join(dir, "x")]);
-    expect(digits.code).toBe(2);
-    expect(digits.err).toMatch(/all or rest for --unlabeled/);
+    const moons = await fewlabels(["train", "--dataset", "two-moons", "--model", "mlp", "--unlabeled", pictures, "--out", join(dir, "x")]);
+    expect(moons.code).toBe(2);
+    expect(moons.err).toMatch(/two-moons has numbers of shape 2x1x1. Use all or rest/);
   }, 120_000);
 });

@@ -90,7 +90,8 @@ export function damagedRemark(damaged: readonly DamagedFile[], count: number): s
   ];
 }
 
-function examplesOf(damaged: readonly DamagedFile[]): string {
+/** The first three, with their reasons. */
+export function examplesOf(damaged: readonly DamagedFile[]): string {
   const shown = damaged.slice(0, 3).map(({ file, reason }) => `${file} (${reason})`);
   return `${shown.join("; ")}${andMore(damaged.length - shown.length)}`;
 }
