@@ -160,7 +160,17 @@ describeTraining("a folder of pictures", () => {
     expect([wrong.code, wrong.out]).toEqual([3, ""]);
     expect(wrong.err).toMatch(/l\.csv:3: .*cat\/99\.jpg/);
     expect(wrong.err).not.toMatch(/^ {4}at /m);
-    const moons = await fewlabels(["train", "--dataset", "two-moons", "--model", "mlp", "--unlabeled", pictures, "--out", join(dir, "x")]);
+    const moons = await fewlabels([
+      "train",
+      "--dataset",
+      "two-moons",
+      "--model",
+      "mlp",
+      "--unlabeled",
+      pictures,
+      "--out",
+      join(dir, "x"),
+    ]);
     expect(moons.code).toBe(2);
     expect(moons.err).toMatch(/two-moons has numbers of shape 2x1x1. Use all or rest/);
   }, 120_000);

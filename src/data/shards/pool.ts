@@ -36,7 +36,9 @@ export async function indexPool(paths: readonly string[], options: PoolOptions):
 
 function advise(error: unknown): unknown {
   if (!(error instanceof DataError)) return error;
-  return new DataError(`${error.message}. Fetch the shard again, or leave it out (data set shards: --dataset.onDamaged skip)`);
+  return new DataError(
+    `${error.message}. Fetch the shard again, or leave it out (data set shards: --dataset.onDamaged skip)`,
+  );
 }
 
 async function indexShard(path: string): Promise<{ readonly count: number; readonly hash: Buffer }> {
