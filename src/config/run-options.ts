@@ -74,6 +74,11 @@ export const runOptions = {
     doc: "val: keep the checkpoint with the lowest validation error, and report its test error too; needs --val",
   }),
   keepCheckpoints: integer(3, { min: 1, doc: "how many of the latest checkpoints to keep" }),
+  seen: integer(400, {
+    min: 0,
+    max: 5000,
+    doc: "unlabeled images whose pictures, and what each model thinks of them at evaluations, are recorded in seen/ for `fewlabels dashboard`; 0: no record",
+  }),
   logEvery: integer(10, { min: 1, doc: "steps between step events in metrics.jsonl and on the screen" }),
 } as const satisfies OptionSpec;
 
@@ -91,6 +96,7 @@ export const neutralOptions: readonly RunOptionName[] = [
   "topK",
   "checkpointEvery",
   "keepCheckpoints",
+  "seen",
   "logEvery",
 ];
 

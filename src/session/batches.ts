@@ -74,14 +74,14 @@ function phasesOf(config: RunConfig, definition: MethodDefinition): readonly Pha
 
 /** Rows that are needed at the same time, at the most: batches in hand, and two of evaluation. */
 export function workingRows(config: RunConfig, definition: MethodDefinition): WorkingRows {
-  const { batch, labeledBatch, testBatch, val } = config;
+  const { batch, labeledBatch, testBatch, val, seen = 0 } = config; // runs from before there was `seen` have none
   const sizes = phasesOf(config, definition).map(({ rows, batch: own }) =>
     rows === "labeled" ? (own ?? labeledBatch) : batch,
   );
   const judged = 2 * testBatch;
   const largest = Math.max(...sizes);
   const starting = config.modelOptions.headStart === "means" ? 2 : 1;
-  const ahead = (batchesAhead + 1) * largest + (val > 0 ? Math.min(val, judged) : 0);
+  const ahead = (batchesAhead + 1) * largest + Math.min(Math.max(val, seen), judged);
   return {
     train: Math.max(starting * INIT_ROWS, ahead, largest + STATISTICS_ROWS), // the first: before it starts; the last: in the last step
     test: judged,

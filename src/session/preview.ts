@@ -65,45 +65,62 @@ export async function previewRun(
     // A recipe cannot be made of whitened pixels, and a method without strong views does not ask for it.
     const withStrong = bytes || strong;
     if (!withStrong) remarks.push("no strong views: whitened pixels have none, and the method reads none");
-    const names = (kind: "weak" | "strong") => Array.from({ length: draws }, (_, i) => `${kind} ${i + 1}`);
-    const views: Views = Object.fromEntries([
-      ...(train.evaluation ? [["eval", { augment: "none" }] as const] : []),
-      ...names("weak").map((name) => [name, { augment: "weak" }] as const),
-      ...(withStrong ? names("strong").map((name) => [name, { augment: "strong" }] as const) : []),
-    ]);
-    const loader = createLoader(train, split.y, {
-      views: { labeled: {}, unlabeled: views },
-      translate: data.translate,
-      flip: data.flip,
-      strong: data.strong,
-      rng: rng.split("views"),
-    });
-    const made = scope(() => {
-      const { x } = loader.batch({ labeled: new Int32Array(0), unlabeled: rows }, 0).unlabeled;
-      return Object.values(x).map((view) => picturesOf(view, rows, train));
-    });
-    const originals = scope(() => {
-      const whole = createLoader({ ...train, evaluation: undefined, photo: undefined }, split.y, {
-        views: { labeled: {}, unlabeled: { original: { augment: "none" } } },
-        translate: 0,
-        flip: false,
-        rng,
-      });
-      const { x } = whole.batch({ labeled: new Int32Array(0), unlabeled: rows }, 0).unlabeled;
-      return picturesOf(x.original, rows, train);
-    });
+    const made = viewPictures(data, rows, { draws, strong: withStrong, rng });
+    const plain = originals(data, rows);
     return {
-      columns: ["original", ...Object.keys(views)],
+      columns: ["original", ...Object.keys(made)],
       rows: [...rows].map((index, i) => ({
         index,
         label: data.classes[split.y[index]!],
-        pictures: [originals, ...made].map((column) => column[i]!),
+        pictures: [plain, ...Object.values(made)].map((column) => column[i]!),
       })),
       remarks: [...data.remarks, ...remarks],
     };
   } finally {
     data.release();
   }
+}
+
+/**
+ * The images `rows` (which are held) in the views of a run, by name: eval (where it is not the original), weak 1, ..., strong 1, ...
+ * Nothing is drawn from `rng`.
+ */
+export function viewPictures(
+  { train, split, translate, flip, strong: recipe }: PreparedData,
+  rows: Int32Array,
+  { draws, strong, rng }: { readonly draws: number; readonly strong: boolean; readonly rng: Rng },
+): Readonly<Record<string, Picture[]>> {
+  const names = (kind: "weak" | "strong") => Array.from({ length: draws }, (_, i) => `${kind} ${i + 1}`);
+  const views: Views = Object.fromEntries([
+    ...(train.evaluation ? [["eval", { augment: "none" }] as const] : []),
+    ...names("weak").map((name) => [name, { augment: "weak" }] as const),
+    ...(strong ? names("strong").map((name) => [name, { augment: "strong" }] as const) : []),
+  ]);
+  const loader = createLoader(train, split.y, {
+    views: { labeled: {}, unlabeled: views },
+    translate,
+    flip,
+    strong: recipe,
+    rng: rng.split("views"),
+  });
+  return scope(() => {
+    const { x } = loader.batch({ labeled: new Int32Array(0), unlabeled: rows }, 0).unlabeled;
+    return Object.fromEntries(Object.entries(x).map(([name, view]) => [name, picturesOf(view, rows, train)]));
+  });
+}
+
+/** The images `rows` (which are held) as they came from the data set. */
+export function originals({ train, split }: Pick<PreparedData, "train" | "split">, rows: Int32Array): Picture[] {
+  return scope(() => {
+    const whole = createLoader({ ...train, evaluation: undefined, photo: undefined }, split.y, {
+      views: { labeled: {}, unlabeled: { original: { augment: "none" } } },
+      translate: 0,
+      flip: false,
+      rng: Rng.fromSeed(0), // a view without augmentation draws nothing
+    });
+    const { x } = whole.batch({ labeled: new Int32Array(0), unlabeled: rows }, 0).unlabeled;
+    return picturesOf(x.original, rows, train);
+  });
 }
 
 /** Labeled images first: half, or as many as it takes. */

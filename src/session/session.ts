@@ -31,6 +31,8 @@ export interface Session {
   readonly method: Method<Views, Views>;
   readonly optimizers: ReadonlyMap<string, Optimizer>;
   readonly batches: BatchSource<Views, Views>;
+  /** What the method reads of labeled and unlabeled images. */
+  readonly views: { readonly labeled: Views; readonly unlabeled: Views };
   /** Has the images ready of `Setup.statisticsRows`: methods ask for them in the last step. */
   holdStatisticsRows(): Promise<Hold>;
   /** What the user should know before the run starts. */
@@ -91,6 +93,7 @@ export async function openSession(given: RunConfig, catalog: Catalog = builtIn):
     method,
     optimizers,
     batches,
+    views,
     holdStatisticsRows: () => holdRows(data.train, setup.statisticsRows, "the running statistics of the average"),
     remarks: [...photo, ...data.remarks, ...fitted, ...remarks, ...quiet],
     owners: { ...method.state, sampler: batches },

@@ -10,6 +10,9 @@ interface Measured {
   readonly event: EvaluationEvent;
   /** By role, where the test split was measured. */
   readonly test: Readonly<Record<string, Evaluation>> | undefined;
+  /** The first of the splits asked for, and what was measured on it, by role. */
+  readonly split: Split;
+  readonly roles: Readonly<Record<string, Evaluation>>;
 }
 
 /** Evaluates every model on the splits; warns where the result's model has collapsed or is worse than another one. */
@@ -33,7 +36,8 @@ export async function* evaluation(
   const worse = worseThan(predictor, event, session.config);
   if (worse !== undefined && step === session.config.steps) yield log({ type: "warning", step, message: worse });
   await turn();
-  return { event, test: measured.find(([split]) => split === "test")?.[1] };
+  const [split, roles] = measured[0]!;
+  return { event, test: measured.find(([name]) => name === "test")?.[1], split, roles };
 }
 
 /** A role this many points better than the result's, and by so many standard errors of the difference, is worth a word. */

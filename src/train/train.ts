@@ -8,6 +8,7 @@ import { DiskError } from "../errors.js";
 import type { RunResult, TrainEvent } from "../run/events.js";
 import { RunFolder } from "../run/index.js";
 import { saveCheckpoint } from "../session/checkpoint.js";
+import { openSeen } from "../session/seen.js";
 import { openSession, type Session } from "../session/session.js";
 import { noGrad, scope } from "../torch/index.js";
 import { classResults, type Split } from "./evaluate.js";
@@ -83,6 +84,7 @@ export async function* trainConfig(
   try {
     yield log(startEvent(config, session, startStep));
     if (config.resume === undefined) for (const message of session.remarks) yield warning(message);
+    const seen = await openSeen(session, folder.path, startStep);
     for (let step = startStep; step < config.steps; step++) {
       done = step + 1;
       clock.start();
@@ -121,7 +123,9 @@ export async function* trainConfig(
       const stopping = !last && stop();
       if (due(config.evalEvery) && !last) {
         read();
-        history.add((yield* evaluation(session, done, [history.split], log)).event);
+        const { event, split, roles } = yield* evaluation(session, done, [history.split], log);
+        history.add(event);
+        await seen?.record(done, split, roles);
       }
       const best = config.saveBest === "val" && history.best()?.step === done;
       trained = last;
@@ -135,8 +139,9 @@ export async function* trainConfig(
       }
     }
     const splits: Split[] = config.val > 0 ? ["val", "test"] : ["test"];
-    const { event: final, test } = yield* evaluation(session, config.steps, splits, log);
+    const { event: final, test, split, roles } = yield* evaluation(session, config.steps, splits, log);
     history.add(final);
+    await seen?.record(config.steps, split, roles);
     const predicted = test![method.predictor]!;
     const result = runResult(session, {
       steps: config.steps,

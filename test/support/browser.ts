@@ -5,16 +5,18 @@ import { describe } from "vitest";
 import { enginePresent } from "./engine.js";
 import { runtimeFolder } from "./runtimes.js";
 
-const path =
+/** Undefined where there is none. */
+export const chromiumPath =
   process.env.CHROMIUM ?? ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
-if (!path) console.warn("skipping tests in a browser: no chromium; `apt-get install chromium`, or set CHROMIUM");
+if (!chromiumPath)
+  console.warn("skipping tests in a browser: no chromium; `apt-get install chromium`, or set CHROMIUM");
 
 /** `describe`, skipped without Chromium, the engine or the runtimes. */
-export const describeBrowser = describe.skipIf(!path || !enginePresent || !runtimeFolder("onnxruntime-web"));
+export const describeBrowser = describe.skipIf(!chromiumPath || !enginePresent || !runtimeFolder("onnxruntime-web"));
 
 export function launch(): Promise<Browser> {
   return chromium.launch({
-    executablePath: path!,
+    executablePath: chromiumPath!,
     args: ["--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"],
   });
 }

@@ -68,7 +68,7 @@ describeEngine("train", () => {
     const logged = readEvents(join(out, "metrics.jsonl")).map(({ time, ...event }) => event);
     expect(logged).toEqual(JSON.parse(JSON.stringify(events)));
     expect(events.at(-1)).toMatchObject({ type: "done", result });
-    const record = ["checkpoints", "config.json", "inference.json", "metrics.jsonl", "result.json"];
+    const record = ["checkpoints", "config.json", "inference.json", "metrics.jsonl", "result.json", "seen"];
     expect(readdirSync(out).sort()).toEqual(record);
   });
 

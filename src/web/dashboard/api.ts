@@ -1,5 +1,9 @@
 /** What the dashboard's server and page say to each other; types alone, read by both. */
 
+import type { SeenPictures } from "../../run/seen-types.js";
+
+export type { Belief, SeenPictures, SeenStep, SeenViews, Sheet } from "../../run/seen-types.js";
+
 export type RunState = "running" | "done" | "stopped" | "damaged";
 
 /** A run in the list. */
@@ -44,3 +48,18 @@ export interface RunChanges {
 
 /** GET /api/config?run=ID: config.json, flat: "method.emaDecay" -> "0.99". */
 export type FlatConfig = Readonly<Record<string, string>>;
+
+/** GET /api/series?run=ID&name=A&name=B&generation=1&counts=10,20: how the answer begins; see `packSeries`. */
+export interface SeriesHeader {
+  /** Where it is not the one asked with, everything before is void. */
+  readonly generation: number;
+  /** Every curve the run has. */
+  readonly names: readonly string[];
+  readonly columns: readonly { readonly name: string; readonly from: number; readonly count: number }[];
+}
+
+/** GET /api/seen?run=ID; 404 where the run has recorded nothing. The rest: /api/seen/step?step=N, /api/seen/views, /api/seen/sheet?sheet=NAME. */
+export interface Seen {
+  readonly steps: readonly number[];
+  readonly pictures: SeenPictures;
+}

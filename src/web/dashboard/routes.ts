@@ -5,17 +5,24 @@ import { type Call, HttpError, json } from "../server.js";
 import type { FlatConfig } from "./api.js";
 import { isRunId } from "./find-runs.js";
 import { readJson } from "./run-row.js";
+import { seenRoutes } from "./seen-routes.js";
+import { logFollowers, packSeries } from "./series.js";
 import { watchRuns } from "./watch-runs.js";
+
+/** Curves of a run in one answer. */
+const MOST_NAMES = 200;
 
 /** `folder`: of runs, or one run. Only files below it are read, and none is written. */
 export function dashboardRoutes(folder: string): Readonly<Record<string, Route>> {
   const watch = watchRuns(folder);
+  const followerOf = logFollowers();
   const runOf = ({ query }: Call): string => {
     const id = query.get("run") ?? "";
     if (!isRunId(folder, id)) throw new HttpError(404, "there is no such run");
     return join(folder, id);
   };
   return {
+    ...seenRoutes(runOf),
     "GET /api/runs": async () => json(200, await watch.list()),
     "GET /api/events": async () => {
       const list = await watch.list();
@@ -26,6 +33,20 @@ export function dashboardRoutes(folder: string): Readonly<Record<string, Route>>
           const leave = watch.subscribe((changes) => send("changes", changes));
           gone.addEventListener("abort", leave);
         },
+      };
+    },
+    "GET /api/series": async (call) => {
+      const follower = followerOf(runOf(call));
+      const names = call.query.getAll("name").slice(0, MOST_NAMES);
+      await follower.read(names);
+      const counts = (call.query.get("counts") ?? "")
+        .split(",")
+        .map((count) => Math.max(0, Math.trunc(Number(count)) || 0));
+      const generation = Number(call.query.get("generation"));
+      return {
+        status: 200,
+        headers: { "content-type": "application/octet-stream", "cache-control": "no-store" },
+        body: packSeries(follower, names, { generation, counts }),
       };
     },
     "GET /api/config": async (call) => json(200, flatten((await readJson(join(runOf(call), "config.json"))) ?? {})),

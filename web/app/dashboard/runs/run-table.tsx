@@ -1,10 +1,10 @@
 /** The list of runs: filter, order, and a tick for those that are looked at together. */
 import { useMemo, useState } from "preact/hooks";
-import type { RunRow } from "../../../src/web/dashboard/api.js";
-import { linkTo } from "../shared/hash.js";
+import type { RunRow } from "../../../../src/web/dashboard/api.js";
+import { linkTo } from "../../shared/hash.js";
+import type { Runs } from "../use-runs.js";
+import { ago, percent } from "../words.js";
 import { ConfigDifference } from "./config-difference.js";
-import type { Runs } from "./use-runs.js";
-import { ago, percent } from "./words.js";
 
 interface Column {
   readonly title: string;

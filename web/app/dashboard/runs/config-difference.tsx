@@ -1,7 +1,7 @@
 /** The configurations of the chosen runs side by side; of several, what differs. */
 import { useEffect, useState } from "preact/hooks";
-import type { FlatConfig } from "../../../src/web/dashboard/api.js";
-import { address, getJson } from "../shared/server.js";
+import type { FlatConfig } from "../../../../src/web/dashboard/api.js";
+import { address, getJson } from "../../shared/server.js";
 
 export function ConfigDifference({ runs }: { readonly runs: readonly string[] }) {
   const [configs, setConfigs] = useState<ReadonlyMap<string, FlatConfig>>(new Map());

@@ -1,0 +1,121 @@
+/** Curves: what a page keeps of them, smoothing, and thinning to what a screen can show. */
+
+/** Ascending steps and their values; NaN where the run had no finite number. */
+export interface Curve {
+  readonly steps: Float64Array;
+  readonly values: Float64Array;
+}
+
+export const emptyCurve: Curve = { steps: new Float64Array(0), values: new Float64Array(0) };
+
+/** `curve` cut to its first `from` points, with the new ones behind. */
+export function extended(curve: Curve, from: number, steps: Float64Array, values: Float64Array): Curve {
+  const joined = (a: Float64Array, b: Float64Array) => {
+    const all = new Float64Array(from + b.length);
+    all.set(a.subarray(0, from));
+    all.set(b, from);
+    return all;
+  };
+  return { steps: joined(curve.steps, steps), values: joined(curve.values, values) };
+}
+
+/**
+ * Exponential mean with its start corrected (as Adam does it): s = beta s + (1 - beta) v, shown as s / (1 - beta^n). A constant stays that
+ * constant, the first point is the first value, and what is not finite is left out of the mean.
+ */
+export function smoothed({ steps, values }: Curve, beta: number): Curve {
+  if (beta <= 0) return { steps, values };
+  const out = new Float64Array(values.length);
+  let [sum, weight] = [0, 0];
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    if (Number.isFinite(value)) {
+      sum = beta * sum + (1 - beta) * value;
+      weight = beta * weight + (1 - beta);
+    }
+    out[i] = Number.isFinite(value) ? sum / weight : Number.NaN;
+  }
+  return { steps, values: out };
+}
+
+/** First index with steps[i] >= step. */
+export function lowerBound(steps: Float64Array, step: number): number {
+  let [low, high] = [0, steps.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (steps[middle]! < step) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** A common axis and, for each curve, its values on it: null where it has no point there. */
+export interface Aligned {
+  readonly steps: number[];
+  readonly values: (number | null)[][];
+}
+
+/**
+ * The curves between `from` and `to` on one axis. As they are, where that takes at most `buckets` different steps for each curve; otherwise
+ * each of `buckets` stretches has two places, for the least and the greatest value in it, in the order they come: no spike is lost.
+ */
+export function aligned(curves: readonly Curve[], from: number, to: number, buckets: number): Aligned {
+  const ranges = curves.map(({ steps }) => {
+    // One point beyond each side, so that lines go on to the edge.
+    const [first, end] = [lowerBound(steps, from), lowerBound(steps, to)];
+    return [Math.max(0, first - 1), Math.min(steps.length, end + 2)] as const;
+  });
+  if (ranges.every(([first, end]) => end - first <= 2 * buckets)) return joined(curves, ranges);
+  const width = (to - from) / buckets || 1;
+  const steps = Array.from({ length: 2 * buckets }, (_, i) => from + ((i + 0.5) / 2) * width);
+  const values = curves.map((curve, k) => thinned(curve, ranges[k]!, from, width, buckets));
+  return { steps, values };
+}
+
+function thinned(
+  { steps, values }: Curve,
+  [first, end]: readonly [number, number],
+  from: number,
+  width: number,
+  buckets: number,
+): (number | null)[] {
+  const out: (number | null)[] = new Array(2 * buckets).fill(null);
+  let [bucket, least, most, leastAt, mostAt] = [-1, 0, 0, 0, 0];
+  const close = () => {
+    if (bucket < 0 || bucket >= buckets) return;
+    out[2 * bucket] = leastAt <= mostAt ? least : most;
+    out[2 * bucket + 1] = leastAt <= mostAt ? most : least;
+  };
+  for (let i = first; i < end; i++) {
+    const value = values[i]!;
+    if (Number.isNaN(value)) continue;
+    const own = Math.min(buckets - 1, Math.floor((steps[i]! - from) / width));
+    if (own < 0) continue;
+    if (own !== bucket) {
+      close();
+      [bucket, least, most, leastAt, mostAt] = [own, value, value, i, i];
+    } else if (value < least) [least, leastAt] = [value, i];
+    else if (value > most) [most, mostAt] = [value, i];
+  }
+  close();
+  return out;
+}
+
+function joined(curves: readonly Curve[], ranges: readonly (readonly [number, number])[]): Aligned {
+  const places = new Map<number, number>();
+  const all = new Set<number>();
+  curves.forEach(({ steps }, k) => {
+    for (let i = ranges[k]![0]; i < ranges[k]![1]; i++) all.add(steps[i]!);
+  });
+  const steps = [...all].sort((a, b) => a - b);
+  for (const [place, step] of steps.entries()) places.set(step, place);
+  const values = curves.map((curve, k) => {
+    const own: (number | null)[] = new Array(steps.length).fill(null);
+    for (let i = ranges[k]![0]; i < ranges[k]![1]; i++) {
+      const value = curve.values[i]!;
+      own[places.get(curve.steps[i]!)!] = Number.isNaN(value) ? null : value;
+    }
+    return own;
+  });
+  return { steps, values };
+}

@@ -1,0 +1,60 @@
+/** Pseudo-labels by class beside what the labels say they should be. */
+import type { SeenPictures } from "../../../../src/web/dashboard/api.js";
+import { percent } from "../words.js";
+import type { PseudoLabels } from "./beliefs.js";
+
+interface HistogramProps {
+  readonly pictures: SeenPictures;
+  readonly labels: PseudoLabels;
+  readonly threshold: number;
+}
+
+export function PseudoLabelHistogram({ pictures, labels, threshold }: HistogramProps) {
+  const { counts, sure, all, precision, collapsed } = labels;
+  const { classes, prior } = pictures;
+  const shares = counts.map((count) => count / Math.max(1, sure));
+  const most = Math.max(...shares, ...prior, 0.01);
+  return (
+    <details class="histogram" open={classes.length <= 20}>
+      <summary>
+        Pseudo-labels: {sure} of {all} pictures ({percent((100 * sure) / Math.max(1, all))}) reach {threshold}
+        {precision !== undefined && `; ${percent(100 * precision)} of them are right`}
+      </summary>
+      {collapsed !== undefined && (
+        <p class="warning" role="alert">
+          Collapse: {percent(100 * shares[collapsed]!)} of the pseudo-labels are "{classes[collapsed]}", which has{" "}
+          {percent(100 * prior[collapsed]!)} of the labels.
+        </p>
+      )}
+      <table>
+        <thead>
+          <tr>
+            <th>class</th>
+            <th class="number">pseudo-labels</th>
+            <th>
+              share, and share of the labels <span class="tick" aria-hidden="true" />
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {classes.map((name, k) => (
+            <tr key={name} class={k === collapsed ? "bad" : ""}>
+              <th>{name}</th>
+              <td class="number">{counts[k]}</td>
+              <td>
+                <span
+                  class="share"
+                  role="img"
+                  aria-label={`${percent(100 * shares[k]!)}, labels ${percent(100 * prior[k]!)}`}
+                >
+                  <span class="fill" style={{ width: `${(100 * shares[k]!) / most}%` }} />
+                  <span class="tick" style={{ left: `${(100 * prior[k]!) / most}%` }} />
+                </span>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </details>
+  );
+}
