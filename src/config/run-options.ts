@@ -79,6 +79,7 @@ export const runOptions = {
     max: 5000,
     doc: "unlabeled images whose pictures, and what each model thinks of them at evaluations, are recorded in seen/ for `fewlabels dashboard`; 0: no record",
   }),
+  tensorboard: boolean(false, { doc: "write TensorBoard's event files into the run folder as well" }),
   logEvery: integer(10, { min: 1, doc: "steps between step events in metrics.jsonl and on the screen" }),
 } as const satisfies OptionSpec;
 
@@ -97,6 +98,7 @@ export const neutralOptions: readonly RunOptionName[] = [
   "checkpointEvery",
   "keepCheckpoints",
   "seen",
+  "tensorboard",
   "logEvery",
 ];
 

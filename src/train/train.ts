@@ -7,6 +7,7 @@ import type { RunConfig } from "../config/resolve.js";
 import { DiskError } from "../errors.js";
 import type { RunResult, TrainEvent } from "../run/events.js";
 import { RunFolder } from "../run/index.js";
+import { tensorBoard } from "../run/tensorboard.js";
 import { saveCheckpoint } from "../session/checkpoint.js";
 import { openSeen } from "../session/seen.js";
 import { openSession, type Session } from "../session/session.js";
@@ -60,8 +61,12 @@ export async function* trainConfig(
       lost ??= error;
     }
   };
+  const board = config.tensorboard ? tensorBoard(folder.path, startStep) : undefined;
   const log = <E extends TrainEvent>(event: E): E => {
-    unlessFull(() => folder.append(event));
+    unlessFull(() => {
+      folder.append(event);
+      board?.add(event);
+    });
     return event;
   };
   const warning = (message: string, step?: number) =>
@@ -165,6 +170,7 @@ export async function* trainConfig(
     throw error;
   } finally {
     metrics.close();
+    board?.close();
     folder.close();
     await close();
   }

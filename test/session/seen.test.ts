@@ -19,7 +19,7 @@ import { checkpointFiles, configure, continued, folderOfThisFile, trainToEnd } f
 
 const folder = folderOfThisFile();
 const [run, without] = [join(folder, "with"), join(folder, "without")];
-const given = { method: "mean-teacher", steps: 6, evalEvery: 2, checkpointEvery: 3 };
+const given = { method: "mean-teacher", steps: 6, evalEvery: 2, checkpointEvery: 3, seen: 400 };
 
 test("likeliest gives the three likeliest classes of each row, likeliest first, to three digits", () => {
   expect(likeliest([0.1, 0.6, 0.05, 0.25, 0.7, 0.1, 0.1999, 0.0001], 4)).toEqual({

@@ -34,6 +34,7 @@ export const smallRun: Readonly<Record<string, unknown>> = {
   labeledBatch: 4,
   threads: 1,
   precision: "fp32",
+  seen: 8,
   logEvery: 1,
   evalEvery: 0,
   checkpointEvery: 0,
