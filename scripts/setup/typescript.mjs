@@ -42,11 +42,9 @@ export async function buildTypescript(hash, log) {
 
 /** tsc leaves the output of a source that was deleted or renamed. dist/app is not its own: web.mjs. */
 function removeOrphans() {
-  for (const name of filesUnder(
-    join(packageRoot, "dist"),
-    (file) => /\.(js|d\.ts)$/.test(file) && !file.startsWith("app/"),
-  )) {
+  for (const name of filesUnder(join(packageRoot, "dist"), (file) => /\.(js|d\.ts)$/.test(file))) {
     const source = name.replace(/(\.d\.ts|\.js)$/, ".ts");
-    if (!existsSync(join(packageRoot, "src", source))) rmSync(join(packageRoot, "dist", name));
+    if (!name.startsWith("app/") && !existsSync(join(packageRoot, "src", source)))
+      rmSync(join(packageRoot, "dist", name));
   }
 }

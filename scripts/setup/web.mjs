@@ -22,8 +22,10 @@ export function webState(root = packageRoot) {
     ...tools.map((name) => `${name} ${versions[name]}`),
     ...names.flatMap((name) => [name, readFileSync(join(root, "web/app", name))]),
   );
-  const built = readJson(join(root, "dist/app/.built.json"))?.hash === hash;
-  return { state: built ? "current" : "stale", hash };
+  const record = readJson(join(root, "dist/app/.built.json"));
+  const there = filesUnder(join(root, "dist/app"));
+  const whole = record?.hash === hash && record.files?.every((/** @type {string} */ name) => there.includes(name));
+  return { state: whole ? "current" : "stale", hash };
 }
 
 /** @param {string} hash @param {(line: string) => void} log */
@@ -40,6 +42,7 @@ export async function buildWeb(hash, log) {
   });
   if (status !== 0) throw new SetupError(`the pages could not be built:\n${said.trimEnd().slice(-4000)}`);
   mkdirSync(output, { recursive: true });
-  writeFileSync(recordPath, `${JSON.stringify({ hash })}\n`);
+  const files = filesUnder(output, (name) => !name.startsWith("."));
+  writeFileSync(recordPath, `${JSON.stringify({ hash, files })}\n`);
   log(`pages built in ${since(started)}`);
 }
