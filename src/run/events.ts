@@ -116,6 +116,8 @@ export interface StepEvent {
   readonly epoch: number;
   readonly metrics: Readonly<Record<string, number>>;
   readonly learningRate: number;
+  /** Of the latest update of the average that teaches or is evaluated, where the method has one. */
+  readonly emaDecay?: number;
   readonly imagesPerSecond: number;
   /** Median time of a step since the last event. */
   readonly stepSeconds: number;

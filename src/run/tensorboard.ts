@@ -35,11 +35,19 @@ export function tensorBoard(folder: string, startStep: number, now: () => number
   };
 }
 
-function ofStep({ metrics, learningRate, imagesPerSecond, stepSeconds, epoch }: StepEvent): Record<string, number> {
+function ofStep({
+  metrics,
+  learningRate,
+  emaDecay,
+  imagesPerSecond,
+  stepSeconds,
+  epoch,
+}: StepEvent): Record<string, number> {
   const named = Object.entries(metrics).map(([name, value]) => [`train/${name}`, value] as const);
   return {
     ...Object.fromEntries(named),
     learningRate,
+    ...(emaDecay === undefined ? {} : { emaDecay }),
     epoch,
     "speed/imagesPerSecond": imagesPerSecond,
     "speed/stepSeconds": stepSeconds,

@@ -108,6 +108,11 @@ export class EmaTeacher implements Stateful {
     return this.#updates;
   }
 
+  /** The decay of the latest update; undefined before the first. */
+  get decay(): number | undefined {
+    return this.#updates === 0 ? undefined : emaDecay(this.#updates, this.#options);
+  }
+
   /** teacher <- d teacher + (1 - d) student. Call it once after every optimizer step. Returns the decay d used. */
   update(): number {
     this.#updates += 1;

@@ -11,6 +11,7 @@ import { tensorBoard } from "../run/tensorboard.js";
 import { saveCheckpoint } from "../session/checkpoint.js";
 import { openSeen } from "../session/seen.js";
 import { openSession, type Session } from "../session/session.js";
+import { EmaTeacher } from "../targets/index.js";
 import { noGrad, scope } from "../torch/index.js";
 import { classResults, type Split } from "./evaluate.js";
 import { evaluation } from "./evaluation.js";
@@ -117,6 +118,7 @@ export async function* trainConfig(
           epoch: batches.epoch,
           metrics: read(),
           learningRate: learningRate(session, step),
+          ...emaDecay(session),
           ...clock.report(config.batch, config.steps - done),
         });
         for (const message of batches.remarks()) yield warning(message, done);
@@ -190,6 +192,12 @@ function judgeProbe({ batches, method }: Session): void {
   if (!probe) return;
   const model = method.models[method.predictor]!;
   probe.observe(noGrad(() => model.forward(probe.x, "eval").softmax(1)).toNumbers());
+}
+
+/** Of the first average among what the method owns. */
+function emaDecay({ method }: Session): { readonly emaDecay?: number } {
+  const ema = Object.values(method.state).find((owner) => owner instanceof EmaTeacher);
+  return ema?.decay === undefined ? {} : { emaDecay: ema.decay };
 }
 
 function learningRate({ optimizers }: Session, step: number): number {

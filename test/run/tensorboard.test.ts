@@ -130,7 +130,15 @@ describe("event files", () => {
 describeEngine("train --tensorboard", () => {
   test("writes what metrics.jsonl has, to the precision of a float; a run that goes on starts a file that says so", async () => {
     const out = join(folder, "run");
-    const given = { method: "mean-teacher", steps: 4, evalEvery: 2, checkpointEvery: 2, tensorboard: true, seen: 0 };
+    const given = {
+      method: "mean-teacher",
+      steps: 4,
+      evalEvery: 2,
+      checkpointEvery: 2,
+      tensorboard: true,
+      seen: 0,
+      "method.emaDecay": 0.99,
+    };
     await trainToEnd(configure(out, given), 3);
     await trainToEnd(continued(out));
     const files = readdirSync(out)
@@ -151,6 +159,9 @@ describeEngine("train --tensorboard", () => {
         const metrics = event.metrics as Record<string, number>;
         for (const [name, value] of Object.entries(metrics)) expect(scalars[`train/${name}`]).toBe(Math.fround(value));
         expect(scalars.learningRate).toBe(Math.fround(event.learningRate as number));
+        expect(scalars.emaDecay).toBe(Math.fround(event.emaDecay as number));
+        // "oneMinusOneOverT": 1 - 1 / (t + 1) in a run this young, also after it went on
+        expect(event.emaDecay).toBeCloseTo(1 - 1 / ((event.step ?? 0) + 1), 12);
       } else {
         const { teacher, student } = event.test as Record<string, { error: number; loss: number }>;
         expect(scalars["error/test/teacher"]).toBe(Math.fround(teacher!.error));

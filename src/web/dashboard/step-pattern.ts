@@ -56,7 +56,7 @@ const isRecord = (value: unknown): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** Fields of a step beside its metrics that are curves. */
-const stepFields = ["learningRate", "imagesPerSecond", "stepSeconds"];
+const stepFields = ["learningRate", "emaDecay", "imagesPerSecond", "stepSeconds"];
 
 /** Step: metrics by their names, and `stepFields`. Evaluation: "test.teacher.error" and the like. */
 function numbersOf(event: Fields): Map<string, number | null> {

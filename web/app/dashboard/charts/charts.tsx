@@ -14,7 +14,7 @@ interface Plan {
 }
 
 /** Curves that are about speed stand behind those about learning. */
-const last = ["learningRate", "imagesPerSecond", "stepSeconds"];
+const last = ["learningRate", "emaDecay", "imagesPerSecond", "stepSeconds"];
 
 /** "test.teacher.error" and "test.student.error" share a chart; so do a cost and the teacher's. */
 export function plansOf(names: readonly string[]): Plan[] {
