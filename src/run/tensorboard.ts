@@ -1,6 +1,6 @@
 /** `--tensorboard`: what a run logs of numbers, in TensorBoard's own form as well. */
 import { join } from "node:path";
-import { type EventFile, openEventFile } from "../files/event-file.js";
+import { type EventFile, openEventFile } from "../files/writers/event-file.js";
 import type { EvaluationEvent, StepEvent, TrainEvent } from "./events.js";
 
 export interface TensorBoard {

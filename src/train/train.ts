@@ -9,7 +9,7 @@ import type { RunResult, TrainEvent } from "../run/events.js";
 import { RunFolder } from "../run/index.js";
 import { tensorBoard } from "../run/tensorboard.js";
 import { saveCheckpoint } from "../session/checkpoint.js";
-import { openSeen } from "../session/seen.js";
+import { openSeen } from "../session/look/seen.js";
 import { openSession, type Session } from "../session/session.js";
 import { EmaTeacher } from "../targets/index.js";
 import { noGrad, scope } from "../torch/index.js";

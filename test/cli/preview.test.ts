@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { flatten } from "../../src/config/given.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { contactSheet } from "../../src/images/contact-sheet.js";
-import { previewRun } from "../../src/session/preview.js";
+import { previewRun } from "../../src/session/look/preview.js";
 import { describeEngine } from "../support/engine.js";
 import { addPictures, noisy, pictureFolder } from "../support/pictures.js";
 import { configure } from "../support/train-run.js";

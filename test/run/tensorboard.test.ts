@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { crc32c, openEventFile } from "../../src/files/event-file.js";
+import { crc32c, openEventFile } from "../../src/files/writers/event-file.js";
 import { readEvents } from "../../src/run/index.js";
 import { describeEngine } from "../support/engine.js";
 import { configure, continued, folderOfThisFile, trainToEnd } from "../support/train-run.js";

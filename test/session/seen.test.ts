@@ -13,7 +13,7 @@ import {
   sheetPath,
   writeSeenStep,
 } from "../../src/run/seen.js";
-import { likeliest } from "../../src/session/seen.js";
+import { likeliest } from "../../src/session/look/seen.js";
 import { describeEngine } from "../support/engine.js";
 import { checkpointFiles, configure, continued, folderOfThisFile, trainToEnd } from "../support/train-run.js";
 

@@ -3,7 +3,7 @@ import { EngineError } from "../../../errors.js";
 import { writeWhole } from "../../../files/write-whole.js";
 import { contactSheet } from "../../../images/contact-sheet.js";
 import { boolean, integer, required, text } from "../../../options.js";
-import { type Preview, previewRun } from "../../../session/preview.js";
+import { type Preview, previewRun } from "../../../session/look/preview.js";
 import { defineCommand, optionalArgument } from "../../command.js";
 import { print, printError } from "../../output.js";
 import { configOf } from "../../run-config.js";

@@ -1,18 +1,18 @@
 /** What a run's views look like: pictures and their augmented versions, back as bytes. */
-import type { Views } from "../batch.js";
-import { createLoader } from "../batches/loader.js";
-import { holdRows, type ImageStore, placesOf } from "../batches/store.js";
-import { catalog as builtIn, type Catalog, choose } from "../config/catalog.js";
-import { withModules } from "../config/plugin.js";
-import type { RunConfig } from "../config/resolve.js";
-import { UsageError } from "../errors.js";
-import type { Picture } from "../images/contact-sheet.js";
-import { Rng } from "../rng.js";
-import { scope, setThreads, type Tensor } from "../torch/index.js";
-import { type PreparedData, prepareData } from "./data.js";
-import { resolveDevice } from "./device.js";
-import { photoDefaults } from "./photo-defaults.js";
-import { viewsOf } from "./views.js";
+import type { Views } from "../../batch.js";
+import { createLoader } from "../../batches/loader.js";
+import { holdRows, type ImageStore, placesOf } from "../../batches/store.js";
+import { catalog as builtIn, type Catalog, choose } from "../../config/catalog.js";
+import { withModules } from "../../config/plugin.js";
+import type { RunConfig } from "../../config/resolve.js";
+import { UsageError } from "../../errors.js";
+import type { Picture } from "../../images/contact-sheet.js";
+import { Rng } from "../../rng.js";
+import { scope, setThreads, type Tensor } from "../../torch/index.js";
+import { type PreparedData, prepareData } from "../data.js";
+import { resolveDevice } from "../device.js";
+import { photoDefaults } from "../photo-defaults.js";
+import { viewsOf } from "../views.js";
 
 export interface PreviewOptions {
   /** Rows: half of them labeled images, where there are as many of both kinds. */

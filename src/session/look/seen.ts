@@ -1,16 +1,16 @@
 /** Records what a run makes of some of its unlabeled images, for people to look at: see `run/seen.ts`. Nothing here changes the run. */
-import { evaluationSet } from "../batches/evaluation-set.js";
-import { holdRows } from "../batches/store.js";
-import { DiskError } from "../errors.js";
-import { pngOf } from "../files/png.js";
-import type { Picture } from "../images/contact-sheet.js";
-import { Rng } from "../rng.js";
-import type { Belief, SeenPictures, SeenStep, Sheet } from "../run/seen.js";
-import { dropSeenAfter, writeSeenSheet, writeSeenStep } from "../run/seen.js";
-import { noGrad, scope } from "../torch/index.js";
-import type { PreparedData } from "./data.js";
+import { evaluationSet } from "../../batches/evaluation-set.js";
+import { holdRows } from "../../batches/store.js";
+import { DiskError } from "../../errors.js";
+import { pngOf } from "../../files/writers/png.js";
+import type { Picture } from "../../images/contact-sheet.js";
+import { Rng } from "../../rng.js";
+import type { Belief, SeenPictures, SeenStep, Sheet } from "../../run/seen.js";
+import { dropSeenAfter, writeSeenSheet, writeSeenStep } from "../../run/seen.js";
+import { noGrad, scope } from "../../torch/index.js";
+import type { PreparedData } from "../data.js";
+import type { Session } from "../session.js";
 import { originals, viewPictures } from "./preview.js";
-import type { Session } from "./session.js";
 
 /** Classes of a belief for each image, and classes above which confusion matrices are not kept. */
 const [TOP, MOST_CLASSES] = [3, 100];

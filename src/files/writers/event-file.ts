@@ -3,7 +3,7 @@
  * kinds of fields and one checksum. Format: tensorflow/core/lib/io/record_writer.h and tensorflow/core/util/event.proto.
  */
 import { closeSync, openSync, writeSync } from "node:fs";
-import { cannotWrite } from "./write-whole.js";
+import { cannotWrite } from "../write-whole.js";
 
 export interface ScalarEvent {
   /** Seconds since 1970. */
