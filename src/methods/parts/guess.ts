@@ -2,7 +2,7 @@
  * What a weak view's prediction becomes before it is a label: less the lean to frequent classes (`debias`), and early in the run more of
  * what was known before it (`prior`).
  *
- *   z~_u = z_u - lambda log p + w(t) log r(u),   w(t) = priorWeight max(0, 1 - t / priorSteps)
+ *   z~_u = z_u - lambda log p + w(t) log r(u),   w(t) = priorPower max(0, 1 - t / priorSteps)
  *
  * r is a stored prediction, of label propagation on features for instance; softmax(z~) is the prediction times r^w, made to sum to 1.
  *
@@ -24,7 +24,7 @@ export const guessOptions = {
     value: "file",
     doc: "warm start: predictions stored by `fewlabels predictions`, of a label-propagation run for instance, that pseudo-labels are mixed with early on",
   }),
-  priorWeight: number(1, {
+  priorPower: number(1, {
     min: 0,
     max: 10,
     needs: withTable,
@@ -39,7 +39,7 @@ export const guessOptions = {
 
 export interface GivenGuess extends GivenDebias {
   readonly prior: string | undefined;
-  readonly priorWeight: number;
+  readonly priorPower: number;
   readonly priorSteps: number | undefined;
 }
 
@@ -50,9 +50,9 @@ const LEAST = 1e-3;
 export function guessing(setup: Setup, options: GivenGuess, device: string) {
   const { numClasses, numExamples: rows, dataFingerprint, totalSteps } = setup;
   const debias = debiasing(options, { numClasses, device });
-  const { prior: file, priorWeight, priorSteps = Math.max(1, Math.round(0.3 * totalSteps)) } = options;
+  const { prior: file, priorPower, priorSteps = Math.max(1, Math.round(0.3 * totalSteps)) } = options;
   const table = file === undefined ? undefined : PredictionTable.open(file, { rows, numClasses, dataFingerprint });
-  const weightAt = ({ step }: Progress) => (table ? priorWeight * (1 - linearUp(step, priorSteps)) : 0);
+  const weightAt = ({ step }: Progress) => (table ? priorPower * (1 - linearUp(step, priorSteps)) : 0);
   return {
     state: debias.state,
     learned: debias.learned,
@@ -64,6 +64,6 @@ export function guessing(setup: Setup, options: GivenGuess, device: string) {
       const known = table.read(index.toNumbers()).toDevice(device);
       return z.add(known.clampMin(LEAST).log(), weight);
     },
-    metrics: (now: Progress): Metrics => ({ ...debias.metrics(), ...(table ? { priorWeight: weightAt(now) } : {}) }),
+    metrics: (now: Progress): Metrics => ({ ...debias.metrics(), ...(table ? { priorPower: weightAt(now) } : {}) }),
   };
 }

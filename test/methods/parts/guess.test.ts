@@ -30,7 +30,7 @@ describeEngine("guessing", () => {
 
   test("adds w(t) log r to the logits, r no smaller than a thousandth, w falling to 0 in a straight line", () => {
     const run = tinyRun("supervised");
-    const guess = guessing(run.setup, { ...off, prior, priorWeight: 2, priorSteps: 4 }, "cpu");
+    const guess = guessing(run.setup, { ...off, prior, priorPower: 2, priorSteps: 4 }, "cpu");
     const z = [
       [1, 0, 0, 0],
       [0, 2, 0, 1],
@@ -44,7 +44,7 @@ describeEngine("guessing", () => {
           row.map((v, k) => v + weight * Math.log(Math.max(probs[rows[i]!]![k]!, 1e-3))),
         );
         expect(guess.target(rowsTensor(z), { index }, now).toNumbers()).toBeCloseToTensor(wanted, { rtol: 1e-5 });
-        expect(numbers(guess.metrics(now))).toEqual({ priorWeight: weight });
+        expect(numbers(guess.metrics(now))).toEqual({ priorPower: weight });
       });
     }
     run.release();
@@ -60,7 +60,7 @@ describeEngine("guessing", () => {
       run.release();
       return weights;
     };
-    const given = { prior, priorWeight: 3, priorSteps: 4 };
+    const given = { prior, priorPower: 3, priorSteps: 4 };
     expect(end(given, 0)).not.toEqual(end({}, 0));
     expect(end(given, 4)).toEqual(end({}, 4));
   });
