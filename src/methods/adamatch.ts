@@ -23,7 +23,7 @@ import { alignDistribution, confidenceMask, hardLabels, RunningMean } from "../t
 import { type KernelRng, type Tensor, uniform } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
-import { guessing } from "./parts/guess.js";
+import { guessing } from "./parts/pseudo-labels/guess.js";
 import { meanOrZero } from "./parts/rows.js";
 import { forwardViews, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
 

@@ -15,7 +15,7 @@ import { number } from "../options.js";
 import { confidenceMask, hardLabels } from "../targets/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
-import { guessing } from "./parts/guess.js";
+import { guessing } from "./parts/pseudo-labels/guess.js";
 import { meanOrZero } from "./parts/rows.js";
 import { forwardViews, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
 

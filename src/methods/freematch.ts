@@ -19,7 +19,7 @@ import { confidenceMask, hardLabels, RunningMean } from "../targets/index.js";
 import { countsOf, type Tensor, where, zerosLike } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
-import { guessing } from "./parts/guess.js";
+import { guessing } from "./parts/pseudo-labels/guess.js";
 import { meanOrZero } from "./parts/rows.js";
 import { forwardViews, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";
 

@@ -16,6 +16,7 @@ import { piModel } from "./pi-model.js";
 import { prototypes } from "./prototypes.js";
 import { pseudoLabel } from "./pseudo-label.js";
 import { reducedMetaPseudoLabels } from "./reduced-meta-pseudo-labels.js";
+import { remixmatch } from "./remixmatch.js";
 import { selfTraining } from "./self-training.js";
 import { softmatch } from "./softmatch.js";
 import { supervised } from "./supervised.js";
@@ -55,6 +56,7 @@ export {
   prototypes,
   pseudoLabel,
   reducedMetaPseudoLabels,
+  remixmatch,
   selfTraining,
   softmatch,
   supervised,
@@ -74,6 +76,7 @@ export const packagedMethods = [
   vat,
   ict,
   mixmatch,
+  remixmatch,
   metaPseudoLabels,
   reducedMetaPseudoLabels,
   uda,

@@ -14,13 +14,14 @@
  * @see the paper, Section 3, eq. 2 to 5; docs/methods/mixmatch.md; test/methods/mixmatch.test.ts, which computes the same slowly
  */
 import { softmaxMse } from "../losses/index.js";
-import { type Model, splitRows } from "../nn/index.js";
+import { splitRows } from "../nn/index.js";
 import { number } from "../options.js";
 import { drawMixUp, mixRows, sharpen } from "../targets/index.js";
-import { cat, noGrad, oneHot, type Tensor, tensor } from "../torch/index.js";
+import { cat, noGrad, oneHot } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
-import { debiasing, debiasTargetOptions } from "./parts/debias.js";
+import { interleavedForward } from "./parts/interleaved.js";
+import { debiasing, debiasTargetOptions } from "./parts/pseudo-labels/debias.js";
 import { classCost, forwardRows } from "./parts/rows.js";
 import {
   evaluationEmaOptions,
@@ -84,7 +85,7 @@ export const mixmatch = defineMethod({
           x.device,
         );
         const rows = [x.size(0) - 2 * first.size(0), 2 * first.size(0)] as const; // x' and u'
-        const [zl, zu] = splitRows(interleavedForward(student, mixRows(x, mixture)), rows);
+        const [zl, zu] = splitRows(interleavedForward(student, mixRows(x, mixture), SUB_BATCHES), rows);
         const [yl, yu] = splitRows(mixRows(y, mixture), rows);
 
         const classification = classCost(zl, yl, { labeled, unlabeled }, options);
@@ -95,23 +96,3 @@ export const mixmatch = defineMethod({
     };
   },
 });
-
-/** Logits `[N, K]` in the order of `x`, from passes over rows s, s + 3, s + 6, ... for s = 0, 1, 2. */
-function interleavedForward(student: Model, x: Tensor): Tensor {
-  const n = x.size(0);
-  const rowsOf = (s: number) => Array.from({ length: Math.ceil((n - s) / SUB_BATCHES) }, (_, i) => s + i * SUB_BATCHES);
-  const groups = [0, 1, 2].map(rowsOf).filter((rows) => rows.length > 0);
-  const select = (t: Tensor, rows: readonly number[]) => {
-    const chosen = t.indexSelect(0, tensor(Int32Array.from(rows), [rows.length]).toDevice(t.device));
-    return t.isChannelsLast ? chosen.contiguous("channelsLast") : chosen; // the selection forgets the layout
-  };
-  const logits = groups.map((rows, s) =>
-    student.forward(select(x, rows), { mode: "train", updateStatistics: s === 0 }),
-  );
-  const order = groups.flat();
-  const place = new Array<number>(n);
-  order.forEach((row, at) => {
-    place[row] = at;
-  });
-  return select(cat(logits), place);
-}

@@ -19,7 +19,7 @@ import { confidenceMask, hardLabels } from "../targets/index.js";
 import type { Tensor } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
-import { debiasing, debiasOptions } from "./parts/debias.js";
+import { debiasing, debiasOptions } from "./parts/pseudo-labels/debias.js";
 import { evaluationEmaOptions } from "./parts/shared-options.js";
 
 /**

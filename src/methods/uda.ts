@@ -18,7 +18,7 @@ import { confidenceMask } from "../targets/index.js";
 import type { Tensor } from "../torch/index.js";
 import { defineMethod, type Progress } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
-import { guessing } from "./parts/guess.js";
+import { guessing } from "./parts/pseudo-labels/guess.js";
 import { meanOrZero } from "./parts/rows.js";
 import { emaDecayOption } from "./parts/shared-options.js";
 import { forwardViews, weakStrongOptions, weakStrongViews } from "./parts/weak-strong.js";

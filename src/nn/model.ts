@@ -26,8 +26,8 @@ export interface Model extends Stateful {
   /** x `[N, C, H, W]` float32 -> class logits `[N, K]` float32. */
   forward(x: Tensor, pass: PassRequest): Tensor;
   forwardHeads(x: Tensor, pass: PassRequest): Heads;
-  /** What the heads are given in mode `eval`: `[N, D]` float32. */
-  features(x: Tensor): Tensor;
+  /** What the heads are given, in mode `eval` unless told otherwise: `[N, D]` float32. */
+  features(x: Tensor, pass?: PassRequest): Tensor;
   /** Trainable tensors, PyTorch's names, in the order of the layers. */
   readonly parameters: readonly NamedTensor[];
   /** Whether a pass in mode `init` must come before training: some layer sets itself from data. */

@@ -109,10 +109,10 @@ export function createModel(net: Network, settings: ModelSettings): Model {
     typeof request === "string" ? { mode: request, rng: passRng, ...memory } : { rng: passRng, ...memory, ...request };
   const frozen = freeze === "backbone";
   if (frozen) for (const { part, tensor } of parameters) tensor.requiresGrad_(part === "head");
+  const asFrozen = (pass: Pass): Pass => ({ ...pass, mode: "eval", updateStatistics: false, recompute: false });
   const forwardHeads = (x: Tensor, request: PassRequest): Heads => {
     const pass = complete(request);
-    const whole = (rows: Tensor, now: Pass) =>
-      net.forwardHeads(rows, now, frozen ? { ...now, mode: "eval", updateStatistics: false, recompute: false } : now);
+    const whole = (rows: Tensor, now: Pass) => net.forwardHeads(rows, now, frozen ? asFrozen(now) : now);
     const grouped = accumulate > 1 && (pass.mode === "train" || pass.mode === "probe");
     return around(() => scope(() => (grouped ? inChunks(x, pass, accumulate, whole) : whole(x, pass))));
   };
@@ -122,7 +122,10 @@ export function createModel(net: Network, settings: ModelSettings): Model {
     initializesFromData: anyModule(net, (module) => module.initializesFromData === true),
     forwardHeads,
     forward: (x, request) => forwardHeads(x, request).logits,
-    features: (x) => around(() => scope(() => net.features(x, complete("eval")).float())),
+    features: (x, request = "eval") => {
+      const pass = complete(request);
+      return around(() => scope(() => net.features(x, frozen ? asFrozen(pass) : pass).float()));
+    },
     stateDict: () => ({ tensors: byName([...parameters, ...buffers]), values: { generator: { ...passRng.state() } } }),
     loadStateDict(state) {
       loadTensors([...parameters, ...buffers], state);

@@ -108,7 +108,7 @@ describeEngine("every option has an effect or says what it needs", () => {
     async (name, method) => {
       const { labeledBatch, ...alone } = moons;
       // `table` is what the others need; strict thresholds differ at exact ties alone: test/targets/pseudo-label.test.ts.
-      // A prior needs a table as well: test/methods/parts/guess.test.ts.
+      // A prior needs a table as well: test/methods/parts/pseudo-labels/guess.test.ts.
       const leftOut = ["table", "strictThreshold", "prior", "priorPower", "priorSteps"];
       // The default reaches back over a twentieth of the run: half a step here.
       const decay = "emaDecay" in method.options ? { "method.emaDecay": 0.9 } : {};

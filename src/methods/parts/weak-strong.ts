@@ -2,7 +2,7 @@
 import { forwardJoint, type Model } from "../../nn/index.js";
 import { number } from "../../options.js";
 import type { Batch } from "../method.js";
-import { guessOptions } from "./guess.js";
+import { guessOptions } from "./pseudo-labels/guess.js";
 import { evaluationEmaOptions } from "./shared-options.js";
 
 /** A weak view of every image; of the unlabeled ones a strong view too, which learns what the weak one says. */

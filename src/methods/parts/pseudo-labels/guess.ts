@@ -9,11 +9,11 @@
  * @see Wen, Pizarro, Williams, Active Self-Semi-Supervised Learning for Few Labeled Samples, arXiv:2203.04560 (prior pseudo-labels);
  *   docs/warm-start.md, docs/debias.md
  */
-import { integer, needThat, number, path } from "../../options.js";
-import { linearUp } from "../../schedules/index.js";
-import { PredictionTable } from "../../targets/index.js";
-import type { Tensor } from "../../torch/index.js";
-import type { Metrics, Part, Progress, Setup } from "../method.js";
+import { integer, needThat, number, path } from "../../../options.js";
+import { linearUp } from "../../../schedules/index.js";
+import { PredictionTable } from "../../../targets/index.js";
+import type { Tensor } from "../../../torch/index.js";
+import type { Metrics, Part, Progress, Setup } from "../../method.js";
 import { debiasing, debiasOptions, type GivenDebias } from "./debias.js";
 
 const withTable = [needThat("method.prior", "given", (table) => table !== undefined, {})];

@@ -1,18 +1,18 @@
 // The warm start: stored predictions in the pseudo-labels of the first steps. Debiased ones: debias.test.ts.
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { DataError } from "../../../src/errors.js";
-import { predictRun } from "../../../src/inference/prediction-table.js";
-import { methods } from "../../../src/methods/index.js";
-import { guessing } from "../../../src/methods/parts/guess.js";
-import { writePredictionTable } from "../../../src/targets/index.js";
-import { scope, tensor } from "../../../src/torch/index.js";
-import { describeEngine } from "../../support/engine.js";
-import "../../support/matchers.js";
-import { CLASSES, numbers, snapshot, tinyRun } from "../../support/method-run.js";
-import { rowsTensor } from "../../support/slow.js";
-import { tinyInfo, tinyProbs } from "../../support/tiny-table.js";
-import { configure, removeFolder, temporaryFolder, trainToEnd } from "../../support/train-run.js";
+import { DataError } from "../../../../src/errors.js";
+import { predictRun } from "../../../../src/inference/prediction-table.js";
+import { methods } from "../../../../src/methods/index.js";
+import { guessing } from "../../../../src/methods/parts/pseudo-labels/guess.js";
+import { writePredictionTable } from "../../../../src/targets/index.js";
+import { scope, tensor } from "../../../../src/torch/index.js";
+import { describeEngine } from "../../../support/engine.js";
+import "../../../support/matchers.js";
+import { CLASSES, numbers, snapshot, tinyRun } from "../../../support/method-run.js";
+import { rowsTensor } from "../../../support/slow.js";
+import { tinyInfo, tinyProbs } from "../../../support/tiny-table.js";
+import { configure, removeFolder, temporaryFolder, trainToEnd } from "../../../support/train-run.js";
 
 const folder = temporaryFolder();
 afterAll(() => removeFolder(folder));

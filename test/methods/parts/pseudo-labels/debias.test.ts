@@ -1,12 +1,12 @@
 // Debiased pseudo-labels: the formula, every method that has it, and an unbalanced pool. With the methods' own formulas: weak-strong.test.ts.
 import { expect, test } from "vitest";
-import { methods } from "../../../src/methods/index.js";
-import { debiasing } from "../../../src/methods/parts/debias.js";
-import { noGrad, scope, tensor } from "../../../src/torch/index.js";
-import { describeEngine } from "../../support/engine.js";
-import "../../support/matchers.js";
-import { CLASSES, numbers, snapshot, tinyRun } from "../../support/method-run.js";
-import { rowsTensor, softmaxRow } from "../../support/slow.js";
+import { methods } from "../../../../src/methods/index.js";
+import { debiasing } from "../../../../src/methods/parts/pseudo-labels/debias.js";
+import { noGrad, scope, tensor } from "../../../../src/torch/index.js";
+import { describeEngine } from "../../../support/engine.js";
+import "../../../support/matchers.js";
+import { CLASSES, numbers, snapshot, tinyRun } from "../../../support/method-run.js";
+import { rowsTensor, softmaxRow } from "../../../support/slow.js";
 
 const having = methods.filter(({ options }) => "debias" in options).map(({ name }) => name);
 

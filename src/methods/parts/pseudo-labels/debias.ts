@@ -8,11 +8,11 @@
  * @see Wang et al., Debiased Learning from Naturally Imbalanced Pseudo-Labels, arXiv:2201.01490, Section 4 (counterfactual reasoning,
  *   adaptive marginal loss); docs/debias.md
  */
-import { needPositive, number } from "../../options.js";
-import type { Stateful } from "../../stateful.js";
-import { RunningMean } from "../../targets/index.js";
-import type { Tensor } from "../../torch/index.js";
-import type { Metrics } from "../method.js";
+import { needPositive, number } from "../../../options.js";
+import type { Stateful } from "../../../stateful.js";
+import { RunningMean } from "../../../targets/index.js";
+import type { Tensor } from "../../../torch/index.js";
+import type { Metrics } from "../../method.js";
 
 const on = [needPositive("method.debias")];
 

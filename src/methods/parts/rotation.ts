@@ -1,0 +1,56 @@
+/**
+ * Which way is up: a linear layer of four outputs on the network's features says by how many quarters a picture was turned.
+ *
+ * @see Gidaris, Singh, Komodakis, arXiv:1803.07728; ReMixMatch, arXiv:1911.09785, Section 3.3
+ */
+import { UsageError } from "../../errors.js";
+import { crossEntropy } from "../../losses/index.js";
+import { createModel, layer, linear, type Model, network } from "../../nn/index.js";
+import { callTensor, cat, type Tensor, tensor } from "../../torch/index.js";
+import type { Progress, Setup } from "../method.js";
+import { selectRows } from "./interleaved.js";
+
+/** Quarters: 0, 90, 180 and 270 degrees. */
+const TURNS = 4;
+
+export function rotationTask(setup: Setup, student: Model) {
+  const { rng } = setup;
+  const size = student.parameters
+    .find(({ part, tensor: t }) => part === "head" && t.shape.length === 2)
+    ?.tensor.size(1);
+  if (size === undefined) {
+    throw new UsageError(
+      "remixmatch: tells turned pictures apart by the features that a linear head is given, and this network has no such head. Use another network",
+    );
+  }
+  const { device } = student.parameters[0]!.tensor;
+  const fresh = network({ features: layer((x) => x), fc: linear(size, TURNS, { glorot: true }) });
+  const head = createModel(fresh, { rng: rng.split("rotation"), precision: "fp32", device });
+  const optimizer = setup.buildOptimizer("rotation", head);
+  return {
+    state: { rotationHead: head, rotationOptimizer: optimizer },
+    optimizer,
+    /**
+     * Mean cross-entropy over the rows of x `[N, C, S, S]`, of which a quarter each, chosen at random, is turned by each angle. Running
+     * statistics stay. Throws UsageError where pictures are no squares.
+     */
+    loss(x: Tensor, { step }: Progress): Tensor {
+      const n = x.size(0);
+      if (x.size(2) !== x.size(3)) {
+        throw new UsageError(
+          `remixmatch: turns pictures by quarters, which need be squares, and these are ${x.size(2)} x ${x.size(3)}. Add --method.rotationWeight 0`,
+        );
+      }
+      const order = Array.from(rng.split(`rotation:${step}`).permutation(n));
+      const groups = Array.from({ length: TURNS }, (_, turn) => order.filter((_, at) => at % TURNS === turn));
+      const turned = groups.map((rows, turn) => callTensor("aten::rot90", "", selectRows(x, rows), turn, [2, 3]));
+      const turns = groups.flatMap((rows, turn) => rows.map(() => BigInt(turn)));
+      const all = cat(turned);
+      const features = student.features(x.isChannelsLast ? all.contiguous("channelsLast") : all, {
+        mode: "train",
+        updateStatistics: false,
+      });
+      return crossEntropy(head.forward(features, "train"), tensor(BigInt64Array.from(turns), [n]).toDevice(device));
+    },
+  };
+}
