@@ -31,6 +31,10 @@ const variants: Record<string, Record<string, unknown>> = {
     "optimizer.clipNorm": 1,
   },
 };
+/** The optimizer is the same for all methods: beside Adam those that step it in other ways than once a step. */
+const bothOptimizers = ["mean-teacher", "meta-pseudo-labels", "self-training", "vat"];
+const variantsOf = (method: string) =>
+  Object.entries(variants).filter(([title]) => title.includes("adam") || bothOptimizers.includes(method));
 /** Costlier: one method, one cut. */
 const rare: Record<string, Record<string, unknown>> = {
   "weight norm": { model: "cnn-13", "model.width": 0.03, "model.norm": "weight" },
@@ -76,7 +80,7 @@ async function expectExact(given: Record<string, unknown>, whole: string, name: 
 
 describeEngine("a run interrupted and continued equals one that was not, byte for byte", () => {
   for (const { name: method, options: declared } of methods) {
-    for (const [title, options] of Object.entries(variants)) {
+    for (const [title, options] of variantsOf(method)) {
       test(`${method}, ${title}: at steps ${CUTS.join(", ")} in turn`, async () => {
         const table = "table" in declared ? { "method.table": await predictionsOf(folder) } : {};
         const given = { ...options, method, ...table };
