@@ -10,6 +10,7 @@ export { type FolderReport, inspectFolder } from "./data/folder/inspect.js";
 export * from "./data/index.js";
 export { folderItems, packShards, setItems } from "./data/shards/pack.js";
 export { DataError, DownloadError, EngineError, FewlabelsError, TrainingError, UsageError } from "./errors.js";
+export { type CompareOptions, type Comparison, compareMethods } from "./experiments/compare/compare.js";
 export { type ExportOptions, type ExportReport, exportRun } from "./export/export.js";
 export { type NetworkToOnnxOptions, networkToOnnx } from "./export/network-to-onnx.js";
 export type { ImageSet } from "./images/image-set.js";

@@ -85,6 +85,13 @@ describeTraining("fewlabels compare", () => {
     expect(inside.code).toBe(2);
     expect(inside.err).toContain("lies among the pictures");
     expect(existsSync(join(photos, "cmp"))).toBe(false);
+    const unknown = await fewlabels(flags("--only", "supervized"));
+    expect(unknown.code).toBe(2);
+    expect(unknown.err).toContain('--only: unknown method of the list "supervized"');
+    expect(unknown.err).toContain("supervised");
+    const weights = await fewlabels(flags("--model.weights", "nowhere"));
+    expect([weights.code, weights.out]).toEqual([2, ""]);
+    expect(weights.err).toContain('"nowhere"');
     const wrong = await fewlabels(flags("--budget", "soon"));
     expect(wrong.code).toBe(2);
     expect(wrong.err).toContain("a time such as 90s, 30m or 1h30m");

@@ -3,9 +3,10 @@ import { join, relative, resolve } from "node:path";
 import { type Catalog, choose } from "../../config/catalog.js";
 import { resolveConfig } from "../../config/resolve.js";
 import { withoutIdle } from "../../config/without-idle.js";
-import { UsageError } from "../../errors.js";
+import { UsageError, unknownName } from "../../errors.js";
 import { makeFolder } from "../../files/write-whole.js";
 import { folderPictures } from "../../inference/folder-pictures.js";
+import { locateWeights } from "../../pretrained/cache.js";
 import { Rng } from "../../rng.js";
 import type { RunResult } from "../../run/events.js";
 import { RunFolder } from "../../run/index.js";
@@ -76,6 +77,9 @@ export async function compareMethods(options: CompareOptions): Promise<Compariso
   if (inside === "" || !(inside.startsWith("..") || resolve(inside) === inside)) {
     throw new UsageError(`fewlabels compare: --out ${out} lies among the pictures; give a folder outside ${dir}`);
   }
+  checkOnly(options);
+  const { "model.weights": weights } = overrides;
+  if (typeof weights === "string") locateWeights(weights);
   const folds = await dealFolds(
     folderPictures(dir, options.labelsFile),
     dir,
@@ -241,9 +245,18 @@ export async function compareMethods(options: CompareOptions): Promise<Compariso
   };
 }
 
+const listFile = join(experimentsFolder, "compare.yaml");
+
+function checkOnly({ only = [] }: CompareOptions): void {
+  const names = readDefinition("compare", listFile).rows.map(({ name }) => name);
+  const wrong = only.find((name) => !names.includes(name));
+  if (wrong !== undefined)
+    throw new UsageError(unknownName("fewlabels compare: --only", "method of the list", wrong, names));
+}
+
 /** The short list with the data of fold 1; rows on features only with weights, and only methods that the catalog has. */
 function planOf({ out, only, overrides, catalog }: CompareOptions, { count }: Folds): Plan {
-  const definition = readDefinition("compare", join(experimentsFolder, "compare.yaml"));
+  const definition = readDefinition("compare", listFile);
   const seeds = Array.from({ length: count }, (_, i) => i + 1);
   const plan = planExperiment(definition, {
     scale: "paper", // no profile shrinks it

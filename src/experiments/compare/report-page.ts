@@ -5,7 +5,7 @@ import { dotFigure } from "../../report/figures.js";
 import { htmlPage, type Section } from "../../report/page.js";
 import type { CompareOptions, Comparison } from "./compare.js";
 import { sharedBy } from "./recommend.js";
-import { compareRows, notesOf } from "./report.js";
+import { compareRows, leftOutLines, notesOf } from "./report.js";
 
 /** `report.html` and `results.json` in the folder of the comparison; the path of the page. */
 export function writeComparison(options: CompareOptions, comparison: Comparison, command: string | undefined): string {
@@ -39,10 +39,7 @@ export function writeComparison(options: CompareOptions, comparison: Comparison,
       : []),
     { kind: "text", lines: notesOf(comparison) },
     ...(leftOut.length > 0
-      ? [
-          { kind: "heading", text: "Not compared" } as const,
-          { kind: "list", items: leftOut.map(({ method, why }) => `${method}: ${why}`) } as const,
-        ]
+      ? [{ kind: "heading", text: "Not compared" } as const, { kind: "list", items: leftOutLines(comparison) } as const]
       : []),
   ];
   writeWhole(join(options.out, "results.json"), `${JSON.stringify(results)}\n`);

@@ -51,3 +51,12 @@ export function notesOf({ folds, steps, wantedSteps }: Comparison): string[] {
     "Mean over folds with a 95 % interval that allows for the training pictures that folds share (Nadeau and Bengio, 2003); differences are paired over folds.",
   ];
 }
+
+/** Methods that were left out for one reason, in one line. */
+export function leftOutLines({ leftOut }: Comparison): string[] {
+  const reasons = [...new Set(leftOut.map(({ why }) => why))];
+  return reasons.map((why) => {
+    const methods = leftOut.filter((one) => one.why === why).map(({ method }) => method);
+    return `${methods.join(", ")}: ${why}`;
+  });
+}

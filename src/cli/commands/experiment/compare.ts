@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { usableCores } from "../../../config/cores.js";
 import { secondsOf } from "../../../experiments/compare/budget.js";
 import { type CompareEvent, type CompareOptions, compareMethods } from "../../../experiments/compare/compare.js";
-import { compareRows, notesOf, winnerCommand } from "../../../experiments/compare/report.js";
+import { compareRows, leftOutLines, notesOf, winnerCommand } from "../../../experiments/compare/report.js";
 import { boolean, integer, text } from "../../../options.js";
 import { argument, defineCommand } from "../../command.js";
 import { count, duration, percent, table, wrap } from "../../format.js";
@@ -103,7 +103,7 @@ export const compare = defineCommand({
       );
     } else {
       print("", ...table(compareRows(comparison)), "");
-      for (const { method, why } of leftOut) print(...wrap(`not compared: ${method}: ${why}`, 116));
+      for (const line of leftOutLines(comparison)) print(...wrap(`not compared: ${line}`, 116));
       for (const note of notesOf(comparison)) print(...wrap(note, 116));
       if (recommendation) {
         print(
@@ -116,7 +116,7 @@ export const compare = defineCommand({
       } else
         print(
           "",
-          "no method has finished all folds, so none is recommended; a larger --budget goes on where this ended",
+          `no method has finished all folds, so none is recommended${failed || interrupted ? "" : "; a larger --budget goes on where this ended"}`,
         );
       print("", `the report is ${report}; ${duration(spentSeconds)} of ${duration(budgetSeconds)} are spent`);
     }
