@@ -1,6 +1,6 @@
-// How many planted wrong labels does an audit find? Writes pictures of CIFAR-10 as PNG into class folders, the given share of them into a
+// How many planted wrong labels does an audit find? Writes pictures of CIFAR-10 (or --dataset mnist) as PNG into class folders, the given share of them into a
 // wrong one (any other class, equally likely), and audits the folder, by the pixels alone and by the features of each SOURCE.
-//   node scripts/audit-planted.mjs CIFAR10_FOLDER [SOURCE...] [--pictures 5000] [--wrong 0.1] [--seeds 1,2,3] [--threads 1]
+//   node scripts/audit-planted.mjs FOLDER [SOURCE...] [--dataset cifar10] [--pictures 5000] [--wrong 0.1] [--seeds 1,2,3] [--threads 1]
 // Pictures are the last ones of the training set, so that a SOURCE may have been trained on the first ones (--dataset.train).
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,6 +13,7 @@ import sharp from "sharp";
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    dataset: { type: "string", default: "cifar10" },
     pictures: { type: "string", default: "5000" },
     wrong: { type: "string", default: "0.1" },
     seeds: { type: "string", default: "1,2,3" },
@@ -20,9 +21,13 @@ const { values, positionals } = parseArgs({
   },
 });
 const [dir, ...sources] = positionals;
-if (dir === undefined) throw new Error("usage: node scripts/audit-planted.mjs CIFAR10_FOLDER [SOURCE...]");
+if (dir === undefined) throw new Error("usage: node scripts/audit-planted.mjs FOLDER [SOURCE...]");
 const count = Number(values.pictures);
-const { train, classes } = await findDataSet("cifar10").load({ dir, rng: Rng.fromSeed(0), options: { train: 50_000 } });
+const set = findDataSet(values.dataset);
+const sizes = values.dataset === "cifar10" ? { train: 50_000 } : { train: 60_000, test: 10_000 };
+const { train, classes } = await set.load({ dir, rng: Rng.fromSeed(0), options: sizes });
+const { channels, width, height } = train;
+const area = width * height;
 const first = train.count - count;
 const percent = (/** @type {number} */ share) => (100 * share).toFixed(1);
 
@@ -46,14 +51,11 @@ for (const seed of values.seeds.split(",").map(Number)) {
     const label = chosen.has(i) ? (truth + 1 + draws.integer(classes.length - 1)) % classes.length : truth;
     const file = `${classes[label]}/${i}.png`;
     if (label !== truth) planted.add(file);
-    const planes = train.pixels.slice((first + i) * 3072, (first + i + 1) * 3072);
-    const pixels = Uint8Array.from({ length: 3072 }, (_, at) => planes[(at % 3) * 1024 + Math.floor(at / 3)] ?? 0);
-    writeFileSync(
-      join(folder, file),
-      await sharp(pixels, { raw: { width: 32, height: 32, channels: 3 } })
-        .png()
-        .toBuffer(),
-    );
+    const planes = train.pixels.slice((first + i) * channels * area, (first + i + 1) * channels * area);
+    const at = (/** @type {number} */ place) => planes[(place % channels) * area + Math.floor(place / channels)] ?? 0;
+    const pixels = Uint8Array.from({ length: channels * area }, (_, place) => at(place));
+    const raw = { width, height, channels: channels === 1 ? /** @type {const} */ (1) : /** @type {const} */ (3) };
+    writeFileSync(join(folder, file), await sharp(pixels, { raw }).png().toBuffer());
   }
   for (const source of [undefined, ...sources]) {
     const started = performance.now();

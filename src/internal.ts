@@ -30,7 +30,9 @@ export { decodeImage, defaultMaxMegapixels, readImage } from "./images/decode.js
 export { encodeImage } from "./images/encode.js";
 export type { Decoding } from "./images/image-set.js";
 export { normalizeData } from "./images/normalize.js";
+export { embed } from "./inference/embed.js";
 export { openTrainedRun } from "./inference/open.js";
+export { openWeights } from "./inference/picture-model.js";
 export { parseLabelFile } from "./labels/label-file.js";
 export { readLabelTable } from "./labels/label-rows.js";
 export { crossEntropy } from "./losses/index.js";
