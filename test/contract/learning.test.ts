@@ -20,6 +20,16 @@ const own: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   vat: { consistencyWeight: 5, eps: 0.2, entropyWeight: 0.3 },
   ict: { mixAlpha: 0.1, emaDecay: 0.5 },
   mixmatch: { consistencyWeight: 10, rampUpSteps: 100, mixAlpha: 0.15, emaDecay: 0.97 },
+  // Points cannot be turned.
+  remixmatch: {
+    strongViews: 1,
+    consistencyWeight: 1.5,
+    rampUpSteps: 100,
+    mixAlpha: 0.15,
+    rotationWeight: 0,
+    alignmentDecay: 0.9,
+    emaDecay: 0.97,
+  },
   uda: { consistencyWeight: 2, threshold: 0.55 },
   "meta-pseudo-labels": { udaWeight: 2, udaThreshold: 0.55, udaRampSteps: 0, labelSmoothing: 0, finetuneSteps: 0 },
   fixmatch: { consistencyWeight: 1, threshold: 0.55 },
