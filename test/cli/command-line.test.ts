@@ -32,6 +32,8 @@ describeBinary("fewlabels", () => {
       "pseudo-label",
       "export",
       "serve",
+      "dashboard",
+      "compare",
       "data",
       "list",
       "model",
@@ -39,7 +41,7 @@ describeBinary("fewlabels", () => {
       "doctor",
     ])
       expect(out).toMatch(new RegExp(`^  ${command} `, "m"));
-    for (const command of ["dashboard", "label"]) expect(out).not.toMatch(new RegExp(`^  ${command} `, "m"));
+    for (const command of ["label"]) expect(out).not.toMatch(new RegExp(`^  ${command} `, "m"));
   });
 
   it("prints its version", async () => {

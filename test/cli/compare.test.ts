@@ -1,5 +1,5 @@
-// fewlabels compare, as its user sees it: killed, continued, stopped by its budget, asked wrongly.
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+// fewlabels compare, as its user sees it: killed, continued, stopped by its budget. What it refuses: test/experiments/compare.
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -68,32 +68,12 @@ describeTraining("fewlabels compare", () => {
     expect(methods).toHaveLength(2);
     expect(done.out).toContain(`recommended: ${recommendation.method}: `);
     expect(statSync(first).mtimeMs).toBe(before);
-  }, 180_000);
+  }, 300_000);
 
-  it("a budget that is spent, other pictures, an --out among the pictures, a time that is none", async () => {
+  it("a budget that is spent says so, and that more of it goes on", async () => {
     const spent = await fewlabels(flags("--budget", "1s", "--out", join(folder, "spent")));
     expect(spent.code).toBe(1);
-    expect(spent.out).toContain("no method has finished all folds");
-    expect(spent.out).toMatch(/prototypes left out: the budget was spent|prototypes left out: a run takes about/);
-
-    await addPictures(photos, { "red/new.png": noisy(99, [190, 40, 40]) });
-    const other = await fewlabels(flags());
-    expect([other.code, other.out]).toEqual([2, ""]);
-    expect(other.err).toContain("compares other pictures, labels or folds");
-
-    const inside = await fewlabels(flags("--out", join(photos, "cmp")));
-    expect(inside.code).toBe(2);
-    expect(inside.err).toContain("lies among the pictures");
-    expect(existsSync(join(photos, "cmp"))).toBe(false);
-    const unknown = await fewlabels(flags("--only", "supervized"));
-    expect(unknown.code).toBe(2);
-    expect(unknown.err).toContain('--only: unknown method of the list "supervized"');
-    expect(unknown.err).toContain("supervised");
-    const weights = await fewlabels(flags("--model.weights", "nowhere"));
-    expect([weights.code, weights.out]).toEqual([2, ""]);
-    expect(weights.err).toContain('"nowhere"');
-    const wrong = await fewlabels(flags("--budget", "soon"));
-    expect(wrong.code).toBe(2);
-    expect(wrong.err).toContain("a time such as 90s, 30m or 1h30m");
+    expect(spent.out).toMatch(/prototypes left out: (the budget was spent|a run takes about)/);
+    expect(spent.out).toContain("no method has finished all folds, so none is recommended; a larger --budget goes on");
   }, 120_000);
 });

@@ -1,11 +1,14 @@
 // Which method for my pictures: folds that share nothing with what they test, steps that fit into a time, one recommendation.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { catalog } from "../../../src/config/catalog.js";
 import { planSteps, secondsOf } from "../../../src/experiments/compare/budget.js";
+import { type CompareOptions, compareMethods } from "../../../src/experiments/compare/compare.js";
 import { dealFolds, foldFolder, writeFolds } from "../../../src/experiments/compare/folds.js";
 import { type Measured, rank } from "../../../src/experiments/compare/recommend.js";
+import { writeRecord } from "../../../src/experiments/compare/record.js";
 import type { LabeledFile } from "../../../src/inference/folder-pictures.js";
 import { Rng } from "../../../src/rng.js";
 import { pairedTest, tQuantile } from "../../../src/statistics.js";
@@ -81,6 +84,48 @@ describe("folds", () => {
     );
     const twice = [...files, { ...files.find(({ name }) => name === "a0.png")!, label: 1 }];
     await expect(dealFolds({ files: twice, classes }, folder, 3, Rng.fromSeed(1))).rejects.toThrow(/labeled twice/);
+  });
+});
+
+describe("what is refused before anything runs", () => {
+  const photos = join(folder, "photos");
+  for (const k of ["a", "b"]) {
+    mkdirSync(join(photos, k), { recursive: true });
+    for (let i = 0; i < 3; i++)
+      writeFileSync(
+        join(photos, k, `${i}.png`),
+        Buffer.concat([Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]), Buffer.from(`${k}${i}`)]),
+      );
+  }
+  const ask = (more: Partial<CompareOptions>) =>
+    compareMethods({
+      dir: photos,
+      out: join(folder, "refused"),
+      folds: 2,
+      seed: 1,
+      budgetSeconds: 60,
+      threads: 1,
+      overrides: {},
+      catalog,
+      signal: new AbortController().signal,
+      onEvent: () => {},
+      ...more,
+    });
+
+  it("a method that is not on the list, weights that are nowhere, a folder among the pictures, other pictures than before", async () => {
+    await expect(ask({ only: ["supervized"] })).rejects.toThrow(
+      /--only: unknown method of the list "supervized".*supervised/,
+    );
+    await expect(ask({ overrides: { "model.weights": "nowhere" } })).rejects.toThrow(/"nowhere"/);
+    await expect(ask({ overrides: { "model.width": -1 } })).rejects.toThrow(/model\.width/);
+    await expect(ask({ out: join(photos, "out") })).rejects.toThrow(/lies among the pictures/);
+    expect(existsSync(join(folder, "refused"))).toBe(false);
+    mkdirSync(join(folder, "refused"));
+    writeRecord(join(folder, "refused"), { fingerprint: "another", options: "{}", runSeconds: {}, spentSeconds: 1 });
+    await expect(ask({})).rejects.toThrow(/compares other pictures, labels or folds/);
+    expect(readdirSync(join(folder, "refused"))).toEqual(["compare.json"]);
+    writeFileSync(join(folder, "refused/compare.json"), "{");
+    await expect(ask({})).rejects.toThrow(/compare\.json is damaged/);
   });
 });
 
