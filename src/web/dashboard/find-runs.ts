@@ -1,6 +1,5 @@
 /** Run folders below a folder. */
-import { type Dirent, existsSync, realpathSync } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { type Dirent, existsSync, readdirSync, realpathSync } from "node:fs";
 import { join, sep } from "node:path";
 
 /** Folders deeper than this below the one given are not looked into. */
@@ -15,10 +14,10 @@ export interface FoundRuns {
 }
 
 /** A run folder has a config.json, and metrics.jsonl or checkpoints/ beside it. Links are not followed: they may lead anywhere. */
-export async function findRuns(root: string): Promise<FoundRuns> {
+export function findRuns(root: string): FoundRuns {
   const ids: string[] = [];
-  const look = async (below: string, depth: number): Promise<void> => {
-    const entries: Dirent[] = await readdir(join(root, below), { withFileTypes: true }).catch(() => []);
+  const look = (below: string, depth: number): void => {
+    const entries = entriesOf(join(root, below));
     const names = new Set(entries.map(({ name }) => name));
     if (names.has("config.json") && (names.has("metrics.jsonl") || names.has("checkpoints"))) {
       ids.push(below === "" ? "." : below);
@@ -28,11 +27,20 @@ export async function findRuns(root: string): Promise<FoundRuns> {
     const folders = entries.filter(
       (one) => one.isDirectory() && !one.name.startsWith(".") && one.name !== "node_modules",
     );
-    for (const { name } of folders) await look(below === "" ? name : `${below}/${name}`, depth + 1);
+    for (const { name } of folders) look(below === "" ? name : `${below}/${name}`, depth + 1);
   };
-  await look("", 0);
+  look("", 0);
   ids.sort();
   return { ids: ids.slice(0, MOST), leftOut: Math.max(0, ids.length - MOST) };
+}
+
+/** None of a folder that cannot be read. */
+function entriesOf(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch {
+    return [];
+  }
 }
 
 /** True where `id` is one of those paths, written as `findRuns` writes them, and leads to a run below `root`; nothing else is opened. */

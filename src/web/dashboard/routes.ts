@@ -49,7 +49,7 @@ export function dashboardRoutes(folder: string): Readonly<Record<string, Route>>
         body: packSeries(follower, names, { generation, counts }),
       };
     },
-    "GET /api/config": async (call) => json(200, flatten((await readJson(join(runOf(call), "config.json"))) ?? {})),
+    "GET /api/config": (call) => json(200, flatten(readJson(join(runOf(call), "config.json")) ?? {})),
   };
 }
 

@@ -1,5 +1,5 @@
 /** A run folder as a row of the list: little is read of it, so that hundreds take no time. */
-import { open, readFile, stat } from "node:fs/promises";
+import { closeSync, fstatSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { RecordedConfig, RoleResults, RunResult } from "../../run/events.js";
 import { isHeld } from "../../run/index.js";
@@ -8,26 +8,26 @@ import type { RunRow } from "./api.js";
 /** The end of a log that is looked at for the last step and evaluation, in bytes. */
 const TAIL = 64 * 1024;
 
-/** Sizes and times of a run's files: where they are the same, so is its row. Undefined where the run has been taken away. */
-export async function stampOf(folder: string): Promise<string | undefined> {
-  const times = await Promise.all(
-    ["metrics.jsonl", "result.json", "config.json", "lock"].map((name) =>
-      stat(join(folder, name)).then(
-        ({ size, mtimeMs }) => (name === "lock" ? "held" : `${size}:${mtimeMs}`),
-        () => "",
-      ),
-    ),
+/**
+ * Sizes and times of a run's files: where they are the same, so is its row. Undefined where the run has been taken away. Everything here is
+ * read at once, not in turns with others: a file takes microseconds, handing it to another thread and back takes longer.
+ */
+export function stampOf(folder: string): string | undefined {
+  const [config, log, result, lock] = ["config.json", "metrics.jsonl", "result.json", "lock"].map((name) =>
+    statSync(join(folder, name), { throwIfNoEntry: false }),
   );
-  return times[2] === "" ? undefined : times.join(" ");
+  if (!config) return undefined;
+  const one = (file: typeof config | undefined) => (file ? `${file.size}:${file.mtimeMs}` : "");
+  return [one(config), one(log), one(result), lock ? "held" : ""].join(" ");
 }
 
 /** Never throws: a run whose files cannot be read is a row that says so. */
-export async function readRow(root: string, id: string): Promise<RunRow> {
+export function readRow(root: string, id: string): RunRow {
   const folder = join(root, id);
   try {
-    const config = await readConfig(folder);
-    const log = await readTail(join(folder, "metrics.jsonl"));
-    const result = await readJson<RunResult>(join(folder, "result.json"));
+    const config = readConfig(folder);
+    const log = readTail(join(folder, "metrics.jsonl"));
+    const result = readJson<RunResult>(join(folder, "result.json"));
     const state = result ? "done" : isHeld(folder) ? "running" : "stopped";
     const error = result ? { error: result.error, errorOf: `${result.predictor}, test` } : lastError(log.events);
     const step = result?.steps ?? Math.max(0, ...log.events.map((event) => numberOf(event.step)));
@@ -51,8 +51,8 @@ export async function readRow(root: string, id: string): Promise<RunRow> {
   }
 }
 
-async function readConfig(folder: string): Promise<RecordedConfig> {
-  const config = await readJson<RecordedConfig>(join(folder, "config.json"));
+function readConfig(folder: string): RecordedConfig {
+  const config = readJson<RecordedConfig>(join(folder, "config.json"));
   if (!config || typeof config.method !== "string" || typeof config.steps !== "number") {
     throw new Error("config.json is not the configuration of a run");
   }
@@ -60,12 +60,15 @@ async function readConfig(folder: string): Promise<RecordedConfig> {
 }
 
 /** Undefined where there is no such file; throws where it is no JSON object. */
-export async function readJson<T extends object>(path: string): Promise<T | undefined> {
-  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined;
-    throw new Error(`${fileName(path)} cannot be read (${error.code})`);
-  });
-  if (text === undefined) return undefined;
+export function readJson<T extends object>(path: string): T | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return undefined;
+    throw new Error(`${fileName(path)} cannot be read (${code})`);
+  }
   let content: unknown;
   try {
     content = JSON.parse(text);
@@ -88,29 +91,39 @@ interface Line {
   readonly val?: RoleResults;
 }
 
-/** The last lines of a log that are whole; none where there is no log. */
-async function readTail(path: string): Promise<{ readonly events: readonly Line[]; readonly updated: number }> {
-  const file = await open(path, "r").catch(() => undefined);
-  if (!file) return { events: [], updated: 0 };
+/** The last step and the last evaluation in the end of a log; none where there is no log. */
+function readTail(path: string): { readonly events: readonly Line[]; readonly updated: number } {
+  let file: number;
   try {
-    const { size, mtimeMs } = await file.stat();
-    const from = Math.max(0, size - TAIL);
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.min(size, TAIL)), 0, Math.min(size, TAIL), from);
-    const lines = buffer
-      .toString("utf8", 0, bytesRead)
-      .split("\n")
-      .slice(from > 0 ? 1 : 0);
-    const events = lines.flatMap((line) => {
-      try {
-        const event: unknown = JSON.parse(line);
-        return typeof event === "object" && event !== null ? [event as Line] : [];
-      } catch {
-        return []; // torn, or being written
+    file = openSync(path, "r");
+  } catch {
+    return { events: [], updated: 0 };
+  }
+  try {
+    const { size, mtimeMs } = fstatSync(file);
+    const tail = Buffer.alloc(Math.min(size, TAIL));
+    const bytes = readSync(file, tail, 0, tail.length, size - tail.length);
+    const lines = tail.toString("utf8", 0, bytes).split("\n");
+    const last = (kind: string) => {
+      for (let i = lines.length - 1; i >= 0; i--) {
+        const event = lines[i]!.includes(`"type":"${kind}"`) ? parsed(lines[i]!) : undefined;
+        if (event) return [event];
       }
-    });
-    return { events, updated: Math.round(mtimeMs) };
+      return [];
+    };
+    return { events: [...last("step"), ...last("evaluation")], updated: Math.round(mtimeMs) };
   } finally {
-    await file.close();
+    closeSync(file);
+  }
+}
+
+/** Undefined for a line that is torn or being written. */
+function parsed(line: string): Line | undefined {
+  try {
+    const event: unknown = JSON.parse(line);
+    return typeof event === "object" && event !== null ? (event as Line) : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -3,40 +3,46 @@
  * the first line of a shape gives a regular expression for the others. A line of another shape is parsed as JSON and gives the next one.
  */
 
-/** Numbers of one event by name; null where the log has null (not finite). */
-export type Numbers = ReadonlyMap<string, number | null>;
+/** Numbers of one event. */
+export interface Numbers {
+  readonly step: number;
+  /** The same array for every line of a shape. */
+  readonly names: readonly string[];
+  /** In the order of `names`; null where the log has null (not finite). */
+  readonly values: readonly (number | null)[];
+}
 
 export interface PatternReader {
-  /** The event's step and the wanted numbers in it; undefined for what is no event about numbers of a step. */
-  read(line: string): { readonly step: number; readonly numbers: Numbers } | undefined;
+  /** The wanted numbers of the line that begins at `start` of `text` and ends at a line feed; undefined where it is no event about numbers of a step. */
+  read(text: string, start?: number): Numbers | undefined;
   /** Names seen in lines that were parsed: all there are. */
   readonly names: ReadonlySet<string>;
 }
 
-/** `wanted`: names as `namesOf` gives them; others are passed over, though `names` knows them. */
+/** `wanted`: names as `numbersOf` gives them; others are passed over, though `names` knows them. */
 export function patternReader(wanted: ReadonlySet<string>): PatternReader {
   const names = new Set<string>();
   let pattern: { readonly expression: RegExp; readonly captured: readonly string[] } | undefined;
   return {
     names,
-    read(line) {
-      const match = pattern?.expression.exec(line);
-      if (pattern && match) {
-        const { captured } = pattern;
-        const numbers = new Map<string, number | null>();
-        for (let i = 0; i < captured.length; i++) {
-          const text = match[i + 2]!;
-          numbers.set(captured[i]!, text === "null" ? null : Number(text));
+    read(text, start = 0) {
+      if (pattern) {
+        const { expression, captured } = pattern;
+        expression.lastIndex = start;
+        const match = expression.exec(text);
+        if (match) {
+          const values = captured.map((_, i) => (match[i + 2] === "null" ? null : Number(match[i + 2])));
+          return { step: Number(match[1]), names: captured, values };
         }
-        return { step: Number(match[1]), numbers };
       }
-      const event = parsed(line);
+      const event = parsed(text.slice(start, text.indexOf("\n", start)));
       if (!event || typeof event.step !== "number") return undefined;
       const all = numbersOf(event);
       if (all.size === 0) return undefined;
       for (const name of all.keys()) names.add(name);
       if (event.type === "step") pattern = patternOf(event, wanted) ?? pattern;
-      return { step: event.step, numbers: new Map([...all].filter(([name]) => wanted.has(name))) };
+      const found = [...all].filter(([name]) => wanted.has(name));
+      return { step: event.step, names: found.map(([name]) => name), values: found.map(([, value]) => value) };
     },
   };
 }
@@ -79,31 +85,33 @@ function numbersOf(event: Fields): Map<string, number | null> {
   return found;
 }
 
-const anyNumber = "(?:-?[0-9.]+(?:[eE][-+]?[0-9]+)?|null)";
+const number = "(-?[0-9.]+(?:[eE][-+]?[0-9]+)?|null)";
+/** A value that is passed over: whatever is no text, list or record. */
+const plain = '[^,{}[\\]"\\n]+';
 const quoted = (text: string) => JSON.stringify(text).replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 
 /** Undefined for a shape that holds more than numbers, texts and records of them. */
 function patternOf(event: Fields, wanted: ReadonlySet<string>) {
   const captured: string[] = [];
-  let plain = true;
+  let simple = true;
   const write = (value: unknown, name: string, path: string): string => {
-    if (path === "step") return `(${anyNumber})`;
+    if (path === "step") return number;
     if (typeof value === "number" || value === null) {
-      if (!wanted.has(name) || !(path === name || path === `metrics.${name}`)) return anyNumber;
+      if (!wanted.has(name) || !(path === name || path === `metrics.${name}`)) return plain;
       captured.push(name);
-      return `(${anyNumber})`;
+      return number;
     }
     if (path === "type") return quoted(String(value));
-    if (typeof value === "string") return '"(?:[^"\\\\]|\\\\.)*"';
-    if (!isRecord(value)) plain = false;
+    if (typeof value === "string") return '"[^"\\\\\\n]*"';
+    if (!isRecord(value)) simple = false;
     const inner = Object.entries(isRecord(value) ? value : {}).map(
       ([key, one]) => `${quoted(key)}:${write(one, key, path === "" ? key : `${path}.${key}`)}`,
     );
     return `\\{${inner.join(",")}\\}`;
   };
-  const expression = new RegExp(`^${write(event, "", "")}$`);
+  const expression = new RegExp(`${write(event, "", "")}\\n`, "y");
   // The step must be the first group: it stands before the numbers in every log of ours.
   const keys = Object.keys(event);
-  if (!plain || keys.indexOf("step") > keys.indexOf("metrics")) return undefined;
+  if (!simple || keys.indexOf("step") > keys.indexOf("metrics")) return undefined;
   return { expression, captured };
 }

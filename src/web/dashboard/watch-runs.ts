@@ -13,6 +13,8 @@ export interface RunWatch {
 
 /** Milliseconds between two looks at the runs that are known, and looks until new folders are searched for. */
 const [INTERVAL, SEARCH_EVERY] = [700, 4];
+/** Runs looked at in one go. */
+const TURN = 50;
 
 export function watchRuns(folder: string, interval = INTERVAL): RunWatch {
   const root = resolve(folder);
@@ -23,15 +25,16 @@ export function watchRuns(folder: string, interval = INTERVAL): RunWatch {
   let timer: NodeJS.Timeout | undefined;
 
   const read = async (search: boolean): Promise<RunChanges> => {
-    const found = search ? await findRuns(root) : undefined;
+    const found = search ? findRuns(root) : undefined;
     if (found) leftOut = found.leftOut;
     const ids = found?.ids ?? [...rows.keys()];
     const there = new Set(ids);
     const gone = [...rows.keys()].filter((id) => !there.has(id));
     for (const id of gone) rows.delete(id);
     const changed: RunRow[] = [];
-    for (const id of ids) {
-      const stamp = await stampOf(join(root, id));
+    for (const [i, id] of ids.entries()) {
+      if (i % TURN === TURN - 1) await new Promise((resolve) => setImmediate(resolve)); // others have their turn
+      const stamp = stampOf(join(root, id));
       const known = rows.get(id);
       if (stamp === undefined) {
         if (rows.delete(id)) gone.push(id);
@@ -39,7 +42,7 @@ export function watchRuns(folder: string, interval = INTERVAL): RunWatch {
       }
       // A run that was killed changes no file: only its lock can tell.
       if (known?.stamp === stamp && known.row.state !== "running") continue;
-      const row = await readRow(root, id);
+      const row = readRow(root, id);
       if (known && JSON.stringify(known.row) === JSON.stringify(row)) continue;
       rows.set(id, { stamp, row });
       changed.push(row);

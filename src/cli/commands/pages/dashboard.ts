@@ -28,7 +28,7 @@ export const dashboard = defineCommand({
     if (!existsSync(runs) || !statSync(runs).isDirectory()) {
       throw new UsageError(`${runs}: there is no such folder. Give the folder that your runs are in: ${who} FOLDER`);
     }
-    const { ids, leftOut } = await findRuns(runs);
+    const { ids, leftOut } = findRuns(runs);
     const server = await startPage({
       page: "dashboard",
       routes: dashboardRoutes(runs),

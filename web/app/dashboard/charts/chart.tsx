@@ -148,7 +148,13 @@ export function Chart({ title, lines, smoothing, logX, dark, range, onRange }: C
           </button>
         </span>
       </figcaption>
-      <div ref={box} class="plot" role="img" aria-label={`${title}, last values: ${summary.slice(0, 12).join("; ")}`} />
+      <div
+        ref={box}
+        class="plot"
+        role="img"
+        data-points={lines.reduce((sum, { curve }) => sum + curve.steps.length, 0)}
+        aria-label={`${title}, last values: ${summary.slice(0, 12).join("; ")}`}
+      />
       <p class="readout soft" aria-hidden="true">
         {readout}
       </p>

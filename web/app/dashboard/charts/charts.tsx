@@ -52,7 +52,10 @@ export function Charts({ rows }: { readonly rows: readonly RunRow[] }) {
   const names = [...new Set(rows.flatMap(({ id }) => series.get(id)?.names ?? []))].sort();
   const plans = plansOf(names).filter(({ title }) => title.toLowerCase().includes(filter.trim().toLowerCase()));
   const needed = plans.flatMap(({ curves }) => curves.map(({ name }) => name));
-  const missing = needed.filter((name) => !wanted.includes(name));
+  // The first chart first: all others take a second reading of long logs.
+  const first = plans[0]?.curves.map(({ name }) => name) ?? [];
+  const early = first.some((name) => rows.some(({ id }) => !series.get(id)?.curves.has(name)));
+  const missing = (early ? first : needed).filter((name) => !wanted.includes(name));
   if (missing.length > 0) setWanted([...wanted, ...missing]);
   const charts = useMemo(
     () =>
