@@ -21,19 +21,31 @@ export interface FolderPictures {
   readonly classes: readonly string[];
 }
 
+export interface FolderOptions {
+  readonly labelsFile?: string | undefined;
+  /** In place of `DIR/unlabeled`. */
+  readonly unlabeledDir?: string | undefined;
+  /** With a labels file: training pictures in class folders that it does not name have no label, as in training. Default: their folder's. */
+  readonly onlyNamed?: boolean;
+}
+
 /** Throws DataError where the folder is none to train on, or a row of the labels file names no picture or no class. */
-export function folderPictures(dir: string, labelsFile: string | undefined): FolderPictures {
+export function folderPictures(
+  dir: string,
+  { labelsFile, unlabeledDir, onlyNamed = false }: FolderOptions = {},
+): FolderPictures {
   if (labelsFile === undefined && listFolders(dir).length === 0) {
     const { files } = listImages(dir);
     return { files: files.map((name) => ({ name, path: join(dir, name), part: "unlabeled", label: -1 })), classes: [] };
   }
-  const { files, classes, roots, table } = scanFolder(dir, { labelsFile });
-  const labels = new Map(files.map((file, at) => [at, file.label]));
+  const { files, classes, roots, table } = scanFolder(dir, { labelsFile, unlabeledDir });
   const [find, classOf] = [pictureFinder(files, roots), classReader(classes)];
+  const named = new Map<number, number>();
   for (const { line, name, label } of table?.rows ?? []) {
     const at = find(name);
     if (at === undefined) throw new DataError(`${labelsFile}:${line}: there is no picture "${name}" in ${dir}`);
-    labels.set(at, classOf(label, `${labelsFile}:${line}`));
+    named.set(at, classOf(label, `${labelsFile}:${line}`));
   }
-  return { files: files.map((file, at) => ({ ...file, label: labels.get(at)! })), classes };
+  const ofFolder = ({ part, label }: (typeof files)[number]) => (table && onlyNamed && part !== "test" ? -1 : label);
+  return { files: files.map((file, at) => ({ ...file, label: named.get(at) ?? ofFolder(file) })), classes };
 }

@@ -27,7 +27,7 @@ export interface Suggestion {
 
 /** Throws DataError where the folder holds no picture without a label, UsageError where the source is none. */
 export async function suggestLabels(source: string, dir: string, options: SuggestOptions): Promise<Suggestion> {
-  const { files: all, classes } = folderPictures(dir, options.labelsFile);
+  const { files: all, classes } = folderPictures(dir, options);
   const [files, numClasses] = [all.filter(({ part }) => part !== "test"), classes.length];
   if (!files.some(({ label }) => label < 0))
     throw new DataError(`${dir}: every picture has a label; there is nothing to suggest`);

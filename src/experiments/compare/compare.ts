@@ -28,6 +28,8 @@ import { type CompareRecord, readRecord, writeRecord } from "./record.js";
 export interface CompareOptions {
   readonly dir: string;
   readonly labelsFile?: string | undefined;
+  /** In place of `DIR/unlabeled`. */
+  readonly unlabeledDir?: string | undefined;
   /** Folder of folds, runs and report. */
   readonly out: string;
   readonly folds: number;
@@ -81,7 +83,11 @@ export async function compareMethods(options: CompareOptions): Promise<Compariso
   const { "model.weights": weights } = overrides;
   if (typeof weights === "string") locateWeights(weights);
   const folds = await dealFolds(
-    folderPictures(dir, options.labelsFile),
+    folderPictures(dir, {
+      labelsFile: options.labelsFile,
+      unlabeledDir: options.unlabeledDir,
+      onlyNamed: overrides["dataset.keepLabels"] === undefined,
+    }),
     dir,
     options.folds,
     Rng.fromSeed(options.seed),

@@ -23,11 +23,12 @@ export function compareRows({ ranking: { rows }, folds }: Comparison): string[][
 }
 
 /** Trains the recommended method on everything, with the default number of steps. */
-export function winnerCommand({ dir, labelsFile, overrides }: CompareOptions, method: string): string {
+export function winnerCommand({ dir, labelsFile, unlabeledDir, overrides }: CompareOptions, method: string): string {
   const own: [string, unknown][] = [
     ["dataset", "folder"],
     ["data", dir],
     ...(labelsFile === undefined ? [] : [["labels", labelsFile] as [string, unknown]]),
+    ...(unlabeledDir === undefined ? [] : [["unlabeled", unlabeledDir] as [string, unknown]]),
     ["method", method],
     ...Object.entries(overrides),
   ];

@@ -20,6 +20,7 @@ export const compare = defineCommand({
   options: {
     budget: text("30m", { value: "time", doc: "time for all of it, all calls together: 90s, 30m, 1h30m" }),
     labels: text(undefined, { value: "file", doc: "labels file, for pictures that are in no class folders" }),
+    unlabeled: text(undefined, { value: "folder", doc: "folder of unlabeled pictures, in place of DIR/unlabeled" }),
     folds: integer(5, { min: 2, max: 20, doc: "parts of the labeled pictures, each held out once" }),
     only: text(undefined, { doc: "methods of the list, separated by commas (default: all that can run)" }),
     out: text(undefined, {
@@ -53,7 +54,7 @@ export const compare = defineCommand({
   ],
   notes:
     "Exit codes: 0 done, 1 a method failed or none finished, 2 wrong usage, 3 bad data, 130 interrupted (the same command goes on).",
-  async run({ dir, budget, labels, folds, only, out, seed, json }, { who, given, externals }) {
+  async run({ dir, budget, labels, unlabeled, folds, only, out, seed, json }, { who, given, externals }) {
     const { threads, ...overrides } = Object.fromEntries(given);
     const controller = new AbortController();
     const say = json ? printError : print;
@@ -62,6 +63,7 @@ export const compare = defineCommand({
     const options: CompareOptions = {
       dir: resolve(dir),
       labelsFile: labels === undefined ? undefined : resolve(labels),
+      unlabeledDir: unlabeled === undefined ? undefined : resolve(unlabeled),
       out: folder,
       folds,
       seed,
@@ -83,12 +85,20 @@ export const compare = defineCommand({
     const comparison = await compareMethods(options).finally(ignoreSignals);
     const { ranking, leftOut, failed, interrupted, spentSeconds } = comparison;
     const { recommendation } = ranking;
-    const command = recommendation && winnerCommand({ ...options, dir, labelsFile: labels }, recommendation.method);
+    const command =
+      recommendation &&
+      winnerCommand({ ...options, dir, labelsFile: labels, unlabeledDir: unlabeled }, recommendation.method);
     const { writeComparison } = await import("../../../experiments/compare/report-page.js"); // plots: half of the time a command takes to start
     const report = writeComparison(options, comparison, command);
     if (json) {
-      const { labeled, unlabeled, classes, count: parts } = comparison.folds;
-      const facts = { dir, labeled: labeled.length, unlabeled: unlabeled.length, classes, folds: parts };
+      const { labeled, classes, count: parts } = comparison.folds;
+      const facts = {
+        dir,
+        labeled: labeled.length,
+        unlabeled: comparison.folds.unlabeled.length,
+        classes,
+        folds: parts,
+      };
       print(
         JSON.stringify({
           ...facts,

@@ -1,0 +1,31 @@
+// Which label a picture has: its folder's, or that of a labels file; and what training takes for unlabeled.
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { folderPictures } from "../../src/inference/folder-pictures.js";
+import { flat, pictureFolder } from "../support/pictures.js";
+
+test("a labels file over class folders: what it does not name keeps its label, or has none as in training; test pictures keep theirs", async () => {
+  const picture = flat([1, 2, 3]);
+  const { dir, remove } = await pictureFolder({
+    "train/a/0.png": picture,
+    "train/a/1.png": picture,
+    "train/b/0.png": picture,
+    "test/a/0.png": picture,
+    "more/x.png": picture,
+    "labels.csv": "file,label\ntrain/a/1.png,b\n",
+  });
+  const labelsFile = join(dir, "labels.csv");
+  const labels = (options: Parameters<typeof folderPictures>[1]) =>
+    Object.fromEntries(folderPictures(dir, options).files.map(({ name, label }) => [name, label]));
+  const folders = { "train/a/0.png": 0, "train/a/1.png": 0, "train/b/0.png": 1, "test/a/0.png": 0 };
+  expect(labels({})).toEqual(folders);
+  expect(labels({ labelsFile })).toEqual({ ...folders, "train/a/1.png": 1 });
+  expect(labels({ labelsFile, onlyNamed: true })).toEqual({
+    ...folders,
+    "train/a/0.png": -1,
+    "train/a/1.png": 1,
+    "train/b/0.png": -1,
+  });
+  expect(labels({ unlabeledDir: join(dir, "more") })).toEqual({ ...folders, "more/x.png": -1 });
+  remove();
+});
