@@ -1,57 +1,26 @@
 /** Which method for these pictures: a short list, cheapest first, on the same folds of the labeled pictures, within a time. */
-import { join, relative, resolve } from "node:path";
-import { type Catalog, choose } from "../../config/catalog.js";
+import { relative, resolve } from "node:path";
 import { resolveConfig } from "../../config/resolve.js";
 import { withoutIdle } from "../../config/without-idle.js";
-import { UsageError, unknownName } from "../../errors.js";
+import { UsageError } from "../../errors.js";
 import { makeFolder } from "../../files/write-whole.js";
 import { folderPictures } from "../../inference/folder-pictures.js";
 import { locateWeights } from "../../pretrained/cache.js";
 import { Rng } from "../../rng.js";
 import type { RunResult } from "../../run/events.js";
 import { RunFolder } from "../../run/index.js";
-import { resolveDevice } from "../../session/device.js";
-import { photoDefaults } from "../../session/photo-defaults.js";
 import { mean } from "../../statistics.js";
-import { experimentsFolder } from "../catalog.js";
-import { readDefinition } from "../definition.js";
-import { estimateArms } from "../estimate.js";
-import { type Arm, type Plan, type PlannedRun, planExperiment } from "../plan.js";
+import type { Arm, Plan, PlannedRun } from "../plan.js";
 import { collectResults, type ExperimentResults } from "../results.js";
-import { type RunAllEvent, runAll } from "../run-all.js";
+import { runAll } from "../run-all.js";
 import { stateOf } from "../run-state.js";
-import { type Cost, planSteps } from "./budget.js";
-import { dealFolds, type Folds, foldFolder, foldsAreThere, writeFolds } from "./folds.js";
+import { planSteps } from "./budget.js";
+import { dealFolds, type Folds, foldsAreThere, writeFolds } from "./folds.js";
+import type { CompareOptions } from "./options.js";
 import { type Ranking, rank } from "./recommend.js";
 import { type CompareRecord, readRecord, writeRecord } from "./record.js";
-
-export interface CompareOptions {
-  readonly dir: string;
-  readonly labelsFile?: string | undefined;
-  /** In place of `DIR/unlabeled`. */
-  readonly unlabeledDir?: string | undefined;
-  /** Folder of folds, runs and report. */
-  readonly out: string;
-  readonly folds: number;
-  readonly seed: number;
-  /** Of all calls together. */
-  readonly budgetSeconds: number;
-  readonly threads: number;
-  /** Names of the short list; all of it where not given. */
-  readonly only?: readonly string[] | undefined;
-  /** Options of a run, laid over every method. */
-  readonly overrides: Readonly<Record<string, unknown>>;
-  readonly catalog: Catalog;
-  readonly signal: AbortSignal;
-  readonly onEvent: (event: CompareEvent) => void;
-}
-
-export type CompareEvent =
-  | { readonly type: "start"; readonly folds: Folds; readonly finished: number; readonly spentSeconds: number }
-  | { readonly type: "timing"; readonly method: string }
-  | { readonly type: "planned"; readonly steps: number; readonly wanted: number }
-  | { readonly type: "left out"; readonly method: string; readonly why: string }
-  | { readonly type: "run"; readonly run: RunAllEvent; readonly error?: number; readonly spentSeconds: number };
+import { checkOnly, findMethod, planOf, runGiven } from "./short-list.js";
+import { timed, wantedSteps } from "./timing.js";
 
 export interface Comparison {
   readonly folds: Folds;
@@ -202,12 +171,10 @@ export async function compareMethods(options: CompareOptions): Promise<Compariso
         (arm) => record.steps === undefined || runs.get(arm.row.name)!.some((run) => stateOf(run) !== "finished"),
       );
       const costs = open.length === 0 ? [] : await timed(open, base, folds, options, stop, leave);
-      const kept = planned(costs, {
-        left: left(),
-        runs: folds.count,
-        wanted: record.steps ?? wanted,
-        least: record.steps ?? Math.max(1, Math.ceil(LEAST * wanted)),
-      });
+      // What was planned before stays; whether a run still fits is looked at before it.
+      const all = { steps: record.steps ?? 0, methods: costs.map(({ method }) => method) };
+      const how = { left: left(), runs: folds.count, wanted, least: Math.max(1, Math.ceil(LEAST * wanted)) };
+      const kept = record.steps === undefined ? planSteps(costs, how) : all;
       for (const { method } of costs.filter(({ method }) => !kept.methods.includes(method)))
         leave(method, `its steps do not fit into what is left of the budget, ${Math.max(0, Math.floor(left()))} s`);
       if (kept.steps > 0 && !stop.aborted) {
@@ -249,87 +216,6 @@ export async function compareMethods(options: CompareOptions): Promise<Compariso
     steps: record.steps,
     wantedSteps: wanted,
   };
-}
-
-const listFile = join(experimentsFolder, "compare.yaml");
-
-function checkOnly({ only = [] }: CompareOptions): void {
-  const names = readDefinition("compare", listFile).rows.map(({ name }) => name);
-  const wrong = only.find((name) => !names.includes(name));
-  if (wrong !== undefined)
-    throw new UsageError(unknownName("fewlabels compare: --only", "method of the list", wrong, names));
-}
-
-/** The short list with the data of fold 1; rows on features only with weights, and only methods that the catalog has. */
-function planOf({ out, only, overrides, catalog }: CompareOptions, { count }: Folds): Plan {
-  const definition = readDefinition("compare", listFile);
-  const seeds = Array.from({ length: count }, (_, i) => i + 1);
-  const plan = planExperiment(definition, {
-    scale: "paper", // no profile shrinks it
-    out,
-    seeds,
-    overrides: { ...overrides, data: foldFolder(out, 1) },
-    ...(only && { only }),
-  });
-  const usable = ({ given }: Arm) => {
-    const name = String(given.get("method"));
-    if (!catalog.methods.some((method) => method.name === name)) return false;
-    return only !== undefined || overrides["model.weights"] !== undefined || !findMethod(catalog, given).onFeatures;
-  };
-  const arms = plan.arms.filter(usable);
-  return { ...plan, arms, runs: plan.runs.filter(({ arm }) => arms.includes(arm)) };
-}
-
-function findMethod({ methods }: Catalog, given: Arm["given"]) {
-  return methods.find(({ name }) => name === given.get("method"))!;
-}
-
-function runGiven(run: PlannedRun, out: string, steps: number | undefined): PlannedRun["given"] {
-  const given = new Map([...run.given, ["data", foldFolder(out, run.seed)] as const]);
-  if (steps !== undefined) given.set("steps", steps);
-  return given;
-}
-
-/** What a run of these pictures would take by default, or what was given. */
-async function wantedSteps({ given }: Arm, catalog: Catalog): Promise<number> {
-  const config = resolveConfig(withoutIdle(given, catalog), catalog);
-  const { dataSet, method } = choose(config, catalog);
-  return (await photoDefaults(config, dataSet, method, resolveDevice(config.device))).config.steps;
-}
-
-/** Times a few steps of each; one that cannot be timed is left out. */
-async function timed(
-  arms: readonly Arm[],
-  plan: Plan,
-  folds: Folds,
-  { threads, onEvent }: CompareOptions,
-  stop: AbortSignal,
-  leave: (method: string, why: string) => void,
-): Promise<Cost[]> {
-  const costs: Cost[] = [];
-  for (const arm of arms) {
-    if (stop.aborted) break;
-    const method = arm.row.name;
-    onEvent({ type: "timing", method });
-    const started = performance.now();
-    const [found] = await estimateArms({ ...plan, arms: [arm] }, { threads, timing: true, steps: TIMED });
-    const wall = (performance.now() - started) / 1000;
-    if (found?.secondsPerStep === undefined) {
-      leave(method, found?.remark ?? "could not be timed");
-      continue;
-    }
-    const { secondsPerStep } = found;
-    // A pass over the held-out pictures costs about a third of a step over as many.
-    const batch = Number(arm.given.get("batch") ?? 100);
-    const evaluation = (folds.labeled.length / folds.count / batch / 3) * secondsPerStep;
-    costs.push({ method, secondsPerStep, fixedSeconds: Math.max(0, wall - (TIMED + 1) * secondsPerStep) + evaluation });
-  }
-  return costs;
-}
-const TIMED = 3;
-
-function planned(costs: readonly Cost[], how: Parameters<typeof planSteps>[1]) {
-  return costs.length === 0 ? { steps: 0, methods: [] } : planSteps(costs, how);
 }
 
 function resultOf({ folder }: PlannedRun): RunResult {

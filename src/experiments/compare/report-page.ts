@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { writeWhole } from "../../files/write-whole.js";
 import { dotFigure } from "../../report/figures.js";
 import { htmlPage, type Section } from "../../report/page.js";
-import type { CompareOptions, Comparison } from "./compare.js";
+import type { Comparison } from "./compare.js";
+import type { CompareOptions } from "./options.js";
 import { sharedBy } from "./recommend.js";
 import { compareRows, leftOutLines, notesOf } from "./report.js";
 

@@ -1,6 +1,7 @@
 /** A comparison as a table, in sentences, and the command that trains the winner. */
 import { flagOf } from "../../config/given.js";
-import type { CompareOptions, Comparison } from "./compare.js";
+import type { Comparison } from "./compare.js";
+import type { CompareOptions } from "./options.js";
 import type { Ranked } from "./recommend.js";
 
 /** First column left, the others right. */

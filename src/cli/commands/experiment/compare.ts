@@ -2,7 +2,8 @@
 import { join, resolve } from "node:path";
 import { usableCores } from "../../../config/cores.js";
 import { secondsOf } from "../../../experiments/compare/budget.js";
-import { type CompareEvent, type CompareOptions, compareMethods } from "../../../experiments/compare/compare.js";
+import { compareMethods } from "../../../experiments/compare/compare.js";
+import type { CompareEvent, CompareOptions } from "../../../experiments/compare/options.js";
 import { compareRows, leftOutLines, notesOf, winnerCommand } from "../../../experiments/compare/report.js";
 import { boolean, integer, text } from "../../../options.js";
 import { argument, defineCommand } from "../../command.js";
