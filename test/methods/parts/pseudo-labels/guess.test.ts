@@ -90,5 +90,5 @@ describeEngine("guessing", () => {
     expect(() => configure(join(folder, "x"), { method: "fixmatch", "method.priorSteps": 3 })).toThrow(
       /no effect.*method.prior/,
     );
-  });
+  }, 120_000); // three runs of a few seconds, and more on a busy machine
 });
