@@ -88,6 +88,7 @@ const trained = { steps, batch: 64 };
 /** @type {[string, Record<string, unknown>][]} */
 const rows = [
   ["prototypes", { method: "prototypes", ...pretrained }],
+  ["knn", { method: "knn", ...pretrained }],
   ["linear-probe", { method: "linear-probe", ...pretrained }],
   ["label-propagation", { method: "label-propagation", ...pretrained }],
   ["labels only, from the weights", { method: "supervised", ...tune, ...trained }],

@@ -1,6 +1,7 @@
 /** The registry of methods: one row each. */
 import { findByName } from "../errors.js";
 import { adamatch } from "./adamatch.js";
+import { crmatch } from "./crmatch.js";
 import { fixmatch } from "./fixmatch.js";
 import { flexmatch } from "./flexmatch.js";
 import { freematch } from "./freematch.js";
@@ -42,6 +43,7 @@ export {
 
 export {
   adamatch,
+  crmatch,
   fixmatch,
   flexmatch,
   freematch,
@@ -85,6 +87,7 @@ export const packagedMethods = [
   freematch,
   softmatch,
   adamatch,
+  crmatch,
   prototypes,
   knn,
   linearProbe,

@@ -21,7 +21,6 @@ import { cat, noGrad, oneHot, tensor } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
 import { interleavedForward } from "./parts/interleaved.js";
-import { rotationTask } from "./parts/rotation.js";
 import { classCost, forwardRows } from "./parts/rows.js";
 import {
   evaluationEmaOptions,
@@ -30,6 +29,7 @@ import {
   linearRampWeight,
   mixUpOptions,
 } from "./parts/shared-options.js";
+import { rotationTask } from "./parts/side-tasks/rotation.js";
 
 /** Share of the run in which the weights ramp up: 2^20 of 2^26 images (the authors' code). */
 const RAMP = 1 / 64;
@@ -75,7 +75,7 @@ export const remixmatch = defineMethod({
   create(setup, options) {
     const { numClasses: k, totalSteps, rng, labeled: known } = setup;
     const { student, rest, descend, device } = averagedStudent(setup, options);
-    const rotation = options.rotationWeight > 0 ? rotationTask(setup, student) : undefined;
+    const rotation = options.rotationWeight > 0 ? rotationTask(setup, student, "remixmatch") : undefined;
     const weightAt = linearRampWeight(options, totalSteps, RAMP);
     const anchorAt = linearRampWeight({ ...options, consistencyWeight: options.anchorWeight }, totalSteps, RAMP);
     const predicted = new RunningMean({ decay: options.alignmentDecay, shape: [k], start: 1 / k, device });

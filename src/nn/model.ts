@@ -10,6 +10,8 @@ export interface Heads {
   readonly logits: Tensor;
   /** `[N, K]` float32 logits of the consistency head. */
   readonly consistency: Tensor;
+  /** `[N, D]`: what the heads were given. Absent where the pass went in groups of rows, and in networks that do not tell. */
+  readonly features?: Tensor;
 }
 
 /** What a caller may say about a pass; the model adds its own generator. A bare mode means `{ mode }`. */

@@ -33,6 +33,8 @@ const own: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   uda: { consistencyWeight: 2, threshold: 0.55 },
   "meta-pseudo-labels": { udaWeight: 2, udaThreshold: 0.55, udaRampSteps: 0, labelSmoothing: 0, finetuneSteps: 0 },
   fixmatch: { consistencyWeight: 1, threshold: 0.55 },
+  // Points have no strong view that their features could tell from the weak one.
+  crmatch: { consistencyWeight: 1, threshold: 0.55, distanceWeight: 0, rotationWeight: 0 },
   flexmatch: { consistencyWeight: 1 },
   freematch: { consistencyWeight: 1, thresholdDecay: 0.99 },
   softmatch: { consistencyWeight: 1, averageDecay: 0.99 },

@@ -91,6 +91,7 @@ const settings: Readonly<Record<string, Given>> = {
   // Thresholds that some rows pass and some do not.
   uda: { "method.threshold": 0.56 },
   fixmatch: { "method.threshold": 0.52 },
+  crmatch: { "method.threshold": 0.52 },
   flexmatch: { "method.threshold": 0.52 },
   adamatch: { "method.threshold": 0.52 },
   "temporal-ensembling": { "method.rampUpSteps": 10 },

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Batch, Views } from "../../src/batch.js";
 import { UsageError } from "../../src/errors.js";
-import { rotationTask } from "../../src/methods/parts/rotation.js";
+import { rotationTask } from "../../src/methods/parts/side-tasks/rotation.js";
 import type { Model } from "../../src/nn/index.js";
 import { drawMixUp } from "../../src/targets/index.js";
 import { cat, noGrad, oneHot, scope, type Tensor, tensor, zeros } from "../../src/torch/index.js";
@@ -130,7 +130,7 @@ describeEngine("remixmatch", () => {
 
   test("pictures that are no squares are refused, saying what to do", () => {
     const run = tinyRun("remixmatch", { method: { strongViews: 1 } });
-    const task = rotationTask(run.setup, run.student);
+    const task = rotationTask(run.setup, run.student, "remixmatch");
     const wide = () => scope(() => task.loss(zeros([2, 3, 8, 10]), { step: 0, epoch: 0, totalSteps: 1 }));
     expect(wide).toThrow(UsageError);
     expect(wide).toThrow(/8 x 10.*--method.rotationWeight 0/);

@@ -11,7 +11,17 @@ import { rowsTensor, softmaxRow } from "../../../support/slow.js";
 const having = methods.filter(({ options }) => "debias" in options).map(({ name }) => name);
 
 test("the methods that label unlabeled images themselves have it", () => {
-  const wanted = ["pseudo-label", "mixmatch", "uda", "fixmatch", "flexmatch", "freematch", "softmatch", "adamatch"];
+  const wanted = [
+    "pseudo-label",
+    "mixmatch",
+    "uda",
+    "fixmatch",
+    "flexmatch",
+    "freematch",
+    "softmatch",
+    "adamatch",
+    "crmatch",
+  ];
   expect(having).toEqual(wanted);
 });
 

@@ -22,7 +22,7 @@ const prior = join(folder, "prior.table");
 writePredictionTable(prior, tinyInfo(40, CLASSES), [Float32Array.from(probs.flat())]);
 
 test("the methods that compare a weak and a strong view have it", () => {
-  expect(having).toEqual(["uda", "fixmatch", "flexmatch", "freematch", "softmatch", "adamatch"]);
+  expect(having).toEqual(["uda", "fixmatch", "flexmatch", "freematch", "softmatch", "adamatch", "crmatch"]);
 });
 
 describeEngine("guessing", () => {

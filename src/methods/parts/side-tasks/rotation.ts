@@ -3,30 +3,26 @@
  *
  * @see Gidaris, Singh, Komodakis, arXiv:1803.07728; ReMixMatch, arXiv:1911.09785, Section 3.3
  */
-import { UsageError } from "../../errors.js";
-import { crossEntropy } from "../../losses/index.js";
-import { createModel, layer, linear, type Model, network } from "../../nn/index.js";
-import { callTensor, cat, type Tensor, tensor } from "../../torch/index.js";
-import type { Progress, Setup } from "../method.js";
-import { selectRows } from "./interleaved.js";
+import { UsageError } from "../../../errors.js";
+import { crossEntropy } from "../../../losses/index.js";
+import { linear, type Model, relu, sequential } from "../../../nn/index.js";
+import { callTensor, cat, type Tensor, tensor } from "../../../torch/index.js";
+import type { Progress, Setup } from "../../method.js";
+import { selectRows } from "../interleaved.js";
+import { sideHead } from "./side-head.js";
 
 /** Quarters: 0, 90, 180 and 270 degrees. */
 const TURNS = 4;
 
-export function rotationTask(setup: Setup, student: Model) {
+/** `deep`: a hidden layer as wide as the features. Throws UsageError where the network has no linear head. */
+export function rotationTask(setup: Setup, student: Model, who: string, { deep = false } = {}) {
   const { rng } = setup;
-  const size = student.parameters
-    .find(({ part, tensor: t }) => part === "head" && t.shape.length === 2)
-    ?.tensor.size(1);
-  if (size === undefined) {
-    throw new UsageError(
-      "remixmatch: tells turned pictures apart by the features that a linear head is given, and this network has no such head. Use another network",
-    );
-  }
   const { device } = student.parameters[0]!.tensor;
-  const fresh = network({ features: layer((x) => x), fc: linear(size, TURNS, { glorot: true }) });
-  const head = createModel(fresh, { rng: rng.split("rotation"), precision: "fp32", device });
-  const optimizer = setup.buildOptimizer("rotation", head);
+  const { head, optimizer } = sideHead(setup, student, who, "rotation", (size) =>
+    deep
+      ? sequential({ "0": linear(size, size), "1": relu(), "2": linear(size, TURNS) })
+      : linear(size, TURNS, { glorot: true }),
+  );
   return {
     state: { rotationHead: head, rotationOptimizer: optimizer },
     optimizer,
@@ -38,7 +34,7 @@ export function rotationTask(setup: Setup, student: Model) {
       const n = x.size(0);
       if (x.size(2) !== x.size(3)) {
         throw new UsageError(
-          `remixmatch: turns pictures by quarters, which need be squares, and these are ${x.size(2)} x ${x.size(3)}. Add --method.rotationWeight 0`,
+          `${who}: turns pictures by quarters, which need be squares, and these are ${x.size(2)} x ${x.size(3)}. Add --method.rotationWeight 0`,
         );
       }
       const order = Array.from(rng.split(`rotation:${step}`).permutation(n));
