@@ -93,6 +93,7 @@ test.each([
 describe("pseudoLabels", () => {
   test("counts the sure ones, and how many of those that are known are right", () => {
     expect(pseudoLabels(seeings(pictures, steps, 20), pictures.prior, 0.95)).toEqual({
+      taken: [1, 2],
       counts: [0, 2],
       sure: 2,
       all: 3,
@@ -105,7 +106,7 @@ describe("pseudoLabels", () => {
   test.each([
     ["nearly all are one of ten classes", [0.9, 10], new Array(10).fill(0.1), 0],
     ["nearly all are what nearly all labels are", [0.9, 10], [0.9, 0.1], undefined],
-    ["too few are sure", [0.9, 9], new Array(10).fill(0.1), undefined],
+    ["there are too few", [0.9, 9], new Array(10).fill(0.1), undefined],
   ] as const)("marks a collapse where %s", (_, [share, count], prior, expected) => {
     const many = { ...pictures, prior, index: Array.from({ length: count }, (_, i) => i), truth: [] };
     const guesses = many.index.map((i): [number, number] => [i < share * count ? 0 : 1, 0.99]);

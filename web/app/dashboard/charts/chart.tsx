@@ -67,13 +67,13 @@ export function Chart({ title, lines, smoothing, logX, dark, range, onRange }: C
     const ink = dark ? "#a3a9af" : "#5c6166";
     const grid = { stroke: dark ? "#2d3238" : "#e8e9ea", width: 1 };
     const faint = (color: string) => (smoothing > 0 ? `${color}55` : color);
-    const drawn = (line: Line, color: string): uPlot.Series => ({
+    const drawn = (line: Line, color: string, dots: boolean): uPlot.Series => ({
       label: `${line.run} ${line.name}`,
       stroke: color,
       width: 1.5,
       dash: [...line.dash],
       spanGaps: true,
-      points: { show: line.curve.steps.length < 40 },
+      points: { show: dots && line.curve.steps.length < 40, fill: color, size: 4 },
     });
     const options: uPlot.Options = {
       width,
@@ -90,8 +90,8 @@ export function Chart({ title, lines, smoothing, logX, dark, range, onRange }: C
       ],
       series: [
         {},
-        ...lines.map((line) => drawn(line, faint(line.color))),
-        ...(smoothing > 0 ? lines.map((line) => drawn(line, line.color)) : []),
+        ...lines.map((line) => drawn(line, faint(line.color), smoothing === 0)),
+        ...(smoothing > 0 ? lines.map((line) => drawn(line, line.color, true)) : []),
       ],
       hooks: {
         setSelect: [

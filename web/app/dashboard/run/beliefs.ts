@@ -81,7 +81,8 @@ export function kept(
 }
 
 export interface PseudoLabels {
-  /** Pictures taken for each class, among those the model is sure of. */
+  /** Pictures taken for each class: all, and those the model is sure of. */
+  readonly taken: readonly number[];
   readonly counts: readonly number[];
   readonly sure: number;
   readonly all: number;
@@ -91,19 +92,22 @@ export interface PseudoLabels {
   readonly collapsed: number | undefined;
 }
 
-/** A class with this share of the pseudo-labels, and this many times its share of the labels, has taken over. */
+/** A class that this share of the pictures is taken for, and this many times its share of the labels, has taken over. */
 const [COLLAPSE_SHARE, COLLAPSE_TIMES] = [0.5, 2];
 
 export function pseudoLabels(all: readonly Seeing[], prior: readonly number[], threshold: number): PseudoLabels {
   const sure = all.filter(({ belief }) => (belief[0]?.probability ?? 0) >= threshold);
-  const counts = prior.map((_, k) => sure.filter(({ belief }) => belief[0]!.class === k).length);
+  const byClass = (some: readonly Seeing[]) =>
+    prior.map((_, k) => some.filter(({ belief }) => belief[0]?.class === k).length);
+  const [taken, counts] = [byClass(all), byClass(sure)];
   const known = sure.filter(({ truth }) => truth !== undefined);
   const right = known.filter(({ truth, belief }) => belief[0]!.class === truth).length;
-  const collapsed = counts.findIndex((count, k) => {
-    const share = count / Math.max(1, sure.length);
-    return sure.length >= 10 && share > COLLAPSE_SHARE && share > COLLAPSE_TIMES * prior[k]!;
+  const collapsed = taken.findIndex((count, k) => {
+    const share = count / Math.max(1, all.length);
+    return all.length >= 10 && share > COLLAPSE_SHARE && share > COLLAPSE_TIMES * prior[k]!;
   });
   return {
+    taken,
     counts,
     sure: sure.length,
     all: all.length,

@@ -133,7 +133,7 @@ function Matrix({ classes, now, compared, role, asPercent }: MatrixProps) {
                   {text(value)}
                 </td>
               ))}
-              <td class="number">
+              <td class="number whole">
                 {percent(errors[i]!.error)}
                 {before &&
                   ` (${errors[i]!.error - before[i]!.error > 0 ? "+" : ""}${(errors[i]!.error - before[i]!.error).toFixed(2)})`}

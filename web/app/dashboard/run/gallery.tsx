@@ -65,7 +65,7 @@ export function Gallery({ row }: { readonly row: RunRow }) {
             max="1"
             step="0.01"
             value={threshold}
-            onChange={(event) => setThreshold(Math.min(1, Math.max(0, Number(event.currentTarget.value))))}
+            onInput={(event) => setThreshold(Math.min(1, Math.max(0, Number(event.currentTarget.value))))}
           />
         </label>
         <label>

@@ -10,9 +10,10 @@ interface HistogramProps {
 }
 
 export function PseudoLabelHistogram({ pictures, labels, threshold }: HistogramProps) {
-  const { counts, sure, all, precision, collapsed } = labels;
+  const { taken, counts, sure, all, precision, collapsed } = labels;
   const { classes, prior } = pictures;
-  const shares = counts.map((count) => count / Math.max(1, sure));
+  const shareOf = (count: number) => count / Math.max(1, all);
+  const shares = taken.map(shareOf);
   const most = Math.max(...shares, ...prior, 0.01);
   return (
     <details class="histogram" open={classes.length <= 20}>
@@ -22,7 +23,7 @@ export function PseudoLabelHistogram({ pictures, labels, threshold }: HistogramP
       </summary>
       {collapsed !== undefined && (
         <p class="warning" role="alert">
-          Collapse: {percent(100 * shares[collapsed]!)} of the pseudo-labels are "{classes[collapsed]}", which has{" "}
+          Collapse: {percent(100 * shares[collapsed]!)} of the pictures are taken for "{classes[collapsed]}", which has{" "}
           {percent(100 * prior[collapsed]!)} of the labels.
         </p>
       )}
@@ -30,9 +31,10 @@ export function PseudoLabelHistogram({ pictures, labels, threshold }: HistogramP
         <thead>
           <tr>
             <th>class</th>
-            <th class="number">pseudo-labels</th>
+            <th class="number">taken for it</th>
+            <th class="number">sure</th>
             <th>
-              share, and share of the labels <span class="tick" aria-hidden="true" />
+              share; in full color the sure ones; tick: share of the labels <span class="tick" aria-hidden="true" />
             </th>
           </tr>
         </thead>
@@ -40,6 +42,7 @@ export function PseudoLabelHistogram({ pictures, labels, threshold }: HistogramP
           {classes.map((name, k) => (
             <tr key={name} class={k === collapsed ? "bad" : ""}>
               <th>{name}</th>
+              <td class="number">{taken[k]}</td>
               <td class="number">{counts[k]}</td>
               <td>
                 <span
@@ -47,7 +50,8 @@ export function PseudoLabelHistogram({ pictures, labels, threshold }: HistogramP
                   role="img"
                   aria-label={`${percent(100 * shares[k]!)}, labels ${percent(100 * prior[k]!)}`}
                 >
-                  <span class="fill" style={{ width: `${(100 * shares[k]!) / most}%` }} />
+                  <span class="fill faint" style={{ width: `${(100 * shares[k]!) / most}%` }} />
+                  <span class="fill" style={{ width: `${(100 * shareOf(counts[k]!)) / most}%` }} />
                   <span class="tick" style={{ left: `${(100 * prior[k]!) / most}%` }} />
                 </span>
               </td>
