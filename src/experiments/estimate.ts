@@ -1,5 +1,6 @@
 /** What an experiment would cost on this machine: a few timed steps of every arm, memory, disk. */
 
+import type { ChildProcess } from "node:child_process";
 import { flagOf } from "../config/given.js";
 import { withoutIdle } from "../config/without-idle.js";
 import type { Arm, Plan } from "./plan.js";
@@ -36,7 +37,18 @@ const small = ["cifar10", "cifar100", "svhn"];
 /** Times each distinct step once, `steps` steps after one more; `timing` false gives steps and runs alone. */
 export async function estimateArms(
   plan: Plan,
-  { threads, timing, steps = 2 }: { readonly threads: number; readonly timing: boolean; readonly steps?: number },
+  {
+    threads,
+    timing,
+    steps = 2,
+    signal,
+  }: {
+    readonly threads: number;
+    readonly timing: boolean;
+    readonly steps?: number;
+    /** Ends what is being timed. */
+    readonly signal?: AbortSignal;
+  },
   onArm: (arm: Arm) => void = () => {},
 ): Promise<ArmEstimate[]> {
   const measured = new Map<string, Promise<Omit<ArmEstimate, "arm" | "steps" | "runs">>>();
@@ -51,7 +63,7 @@ export async function estimateArms(
     onArm(arm);
     const flags = benchFlags(arm);
     const key = JSON.stringify(flags.filter(([name]) => !["labels", "labelDraw", "labelNoise"].includes(name)));
-    const found = measured.get(key) ?? measure(flags, arm, threads, steps);
+    const found = measured.get(key) ?? measure(flags, arm, threads, steps, signal);
     measured.set(key, found);
     estimates.push({ arm, steps: total, runs, ...(await found) });
   }
@@ -70,10 +82,16 @@ function benchFlags({ given, row }: Arm): Flag[] {
   return [...withoutIdle(new Map(asRun))];
 }
 
-async function measure(flags: readonly Flag[], arm: Arm, threads: number, steps: number) {
+async function measure(flags: readonly Flag[], arm: Arm, threads: number, steps: number, signal?: AbortSignal) {
+  const children = new Set<ChildProcess>();
+  const stop = () => {
+    for (const child of children) child.kill("SIGTERM");
+  };
+  signal?.addEventListener("abort", stop);
   const time = async (these: readonly Flag[]) => {
     const given = these.map(([key, value]) => `${flagOf(key)}=${String(value)}`);
-    const line = await call(["bench", "--json", `--steps=${steps}`, "--warmup=1", ...given, `--threads=${threads}`]);
+    const args = ["bench", "--json", `--steps=${steps}`, "--warmup=1", ...given, `--threads=${threads}`];
+    const line = await call(args, children);
     const { stepSecondsMedian, memoryMB, parameters } = JSON.parse(line) as {
       stepSecondsMedian: number;
       memoryMB: { max: number };
@@ -86,7 +104,7 @@ async function measure(flags: readonly Flag[], arm: Arm, threads: number, steps:
   } catch (error) {
     const dataset = String(arm.given.get("dataset"));
     const why = (error as Error).message.split("\n").at(-1) ?? "";
-    if (!small.includes(dataset)) return { remark: `not timed: ${why}` };
+    if (signal?.aborted || !small.includes(dataset)) return { remark: `not timed: ${why}` };
     try {
       const labels = Math.min(1000, Number(arm.given.get("labels")) || 1000);
       const own = flags.filter(([key]) => key !== "data" && key !== "labels" && !key.startsWith("dataset"));
@@ -95,6 +113,8 @@ async function measure(flags: readonly Flag[], arm: Arm, threads: number, steps:
     } catch (again) {
       return { remark: `not timed: ${(again as Error).message.split("\n").at(-1)}` };
     }
+  } finally {
+    signal?.removeEventListener("abort", stop);
   }
 }
 

@@ -74,6 +74,7 @@ describeTraining("fewlabels compare", () => {
     const spent = await fewlabels(flags("--budget", "1s", "--out", join(folder, "spent")));
     expect(spent.code).toBe(1);
     expect(spent.out).toMatch(/prototypes left out: (the budget was spent|a run takes about)/);
+    expect(spent.out).toMatch(/supervised left out: (the budget was spent|its steps do not fit)/);
     expect(spent.out).toContain("no method has finished all folds, so none is recommended; a larger --budget goes on");
   }, 120_000);
 });

@@ -187,6 +187,10 @@ export async function compareMethods(options: CompareOptions): Promise<Compariso
       for (const arm of training) runs.set(arm.row.name, withSteps(arm, record.steps));
       for (const arm of training) if (kept.methods.includes(arm.row.name)) await runArm(arm);
     }
+    for (const [method, own] of runs) {
+      if (!leftOut.some((one) => one.method === method) && own.some((run) => stateOf(run) !== "finished"))
+        leave(method, signal.aborted ? "interrupted" : "the budget was spent before it");
+    }
   } finally {
     clearTimeout(timer);
     save();

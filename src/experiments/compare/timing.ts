@@ -34,10 +34,15 @@ export async function timed(
     const method = arm.row.name;
     onEvent({ type: "timing", method });
     const started = performance.now();
-    const [found] = await estimateArms({ ...plan, arms: [arm] }, { threads, timing: true, steps: TIMED });
+    const [found] = await estimateArms({ ...plan, arms: [arm] }, { threads, timing: true, steps: TIMED, signal: stop });
     const wall = (performance.now() - started) / 1000;
     if (found?.secondsPerStep === undefined) {
-      leave(method, found?.remark ?? "could not be timed");
+      leave(
+        method,
+        stop.aborted
+          ? "the budget was spent, or it was interrupted, while its steps were timed"
+          : (found?.remark ?? "not timed"),
+      );
       continue;
     }
     const { secondsPerStep } = found;
