@@ -66,7 +66,8 @@ export const crmatch = defineMethod({
       step(batch, now) {
         const { weak, strong } = batch.unlabeled.x;
         const [bl, bu] = counts(batch);
-        const { logits, features } = student.forwardHeads(cat([batch.labeled.x.weak, weak, strong]), "train");
+        const all = cat([batch.labeled.x.weak, weak, strong]);
+        const { logits, features } = student.forwardHeads(all, { mode: "train", withFeatures: true });
         if (!features) throw new UsageError("crmatch: needs the features of whole batches. Use --accumulate 1");
         const [zl, zw, zs] = splitRows(logits, [bl, bu, bu] as const);
         const [, hw, hs] = splitRows(projection.head.forward(features.float(), "train"), [bl, bu, bu] as const);

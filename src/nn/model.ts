@@ -10,7 +10,7 @@ export interface Heads {
   readonly logits: Tensor;
   /** `[N, K]` float32 logits of the consistency head. */
   readonly consistency: Tensor;
-  /** `[N, D]`: what the heads were given. Absent where the pass went in groups of rows, and in networks that do not tell. */
+  /** `[N, D]`: what the heads were given, where the pass asked for it (`withFeatures`) and did not go in groups of rows. */
   readonly features?: Tensor;
 }
 

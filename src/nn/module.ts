@@ -26,6 +26,8 @@ export interface Pass {
   readonly updateStatistics?: boolean;
   /** Share of the old running statistics kept at this update, in place of each layer's own. */
   readonly keepStatistics?: number;
+  /** What the heads are given is wanted, too: see `Heads.features`. Default false. */
+  readonly withFeatures?: boolean;
   /** Segments of the network keep no activations: they are made again for the backward pass. Set by the model. */
   readonly recompute?: boolean | undefined;
   /** What must surround a pass that is made again (autocast). Set by the model. */

@@ -46,7 +46,8 @@ export function network({ features, neck, fc, fc2 }: NetworkParts, names: PartNa
   const forwardHeads = (x: Tensor, pass: Pass, featuresPass = pass): Heads => {
     const h = featuresOf(x, featuresPass);
     const logits = fc.forward(h, pass).float();
-    return { logits, consistency: fc2 ? fc2.forward(h, pass).float() : logits, features: h };
+    const consistency = fc2 ? fc2.forward(h, pass).float() : logits;
+    return { logits, consistency, ...(pass.withFeatures ? { features: h } : {}) };
   };
   const body = prefix === "" ? features.children : { [prefix]: features };
   const head = neck ? { ...fc, children: { ...neck.children, ...fc.children } } : fc;

@@ -18,7 +18,10 @@ function terms(run: TinyRun, batch: Batch<Views, Views>, given: Options) {
   const { student, setup } = run;
   const [bl, bu] = [batch.labeled.index.size(0), batch.unlabeled.index.size(0)];
   const { weak, strong } = batch.unlabeled.x as { weak: Tensor; strong: Tensor };
-  const { logits, features } = student.forwardHeads(cat([batch.labeled.x.weak!, weak, strong]), still);
+  const { logits, features } = student.forwardHeads(cat([batch.labeled.x.weak!, weak, strong]), {
+    ...still,
+    withFeatures: true,
+  });
   const labels = oneHot(batch.labeled.y, CLASSES);
   const classification = softmax(logits.narrow(0, 0, bl))
     .log()
