@@ -39,6 +39,12 @@ async function fetchSeries(run: string, before: RunSeries, names: readonly strin
   return unpacked(before, await getBytes(query === "" ? url : `${url}&${query}`));
 }
 
+/**
+ * A page leaves the machine to the training: after drawing for some time it rests for so many times as long, and at most for so many
+ * milliseconds.
+ */
+const [REST_TIMES, MOST_REST] = [20, 5000];
+
 /** By run id. `names`: the curves wanted; runs that have none of a name have an empty curve. */
 export function useSeries(
   rows: readonly RunRow[],
@@ -48,11 +54,19 @@ export function useSeries(
   const asked = useRef(new Map<string, string>());
   const [series, setSeries] = useState<ReadonlyMap<string, RunSeries>>(new Map());
   const [problem, setProblem] = useState("");
+  const restUntil = useRef(0);
+  const [rested, setRested] = useState(0);
   const wanted = names.join("\n");
   useEffect(() => {
-    let stopped = false;
     const outdated = rows.filter((row) => asked.current.get(row.id) !== `${row.updated} ${row.step} ${wanted}`);
     if (outdated.length === 0) return;
+    const rest = restUntil.current - performance.now();
+    // What has never been fetched does not wait.
+    const newOnes = outdated.some((row) => !asked.current.get(row.id)?.endsWith(` ${wanted}`));
+    if (rest > 0 && !newOnes) {
+      const timer = setTimeout(() => setRested((count) => count + 1), rest);
+      return () => clearTimeout(timer);
+    }
     void (async () => {
       try {
         await Promise.all(
@@ -65,13 +79,20 @@ export function useSeries(
         setProblem("");
       } catch (error) {
         for (const { id } of outdated) asked.current.delete(id);
-        if (!stopped) setProblem(error instanceof Error ? error.message : String(error));
+        setProblem(error instanceof Error ? error.message : String(error));
       }
-      if (!stopped) setSeries(new Map(kept.current));
+      // Also where the rows have changed meanwhile: what has come is right as far as it goes.
+      const start = performance.now();
+      setSeries(new Map(kept.current));
+      // Behind the next frame everything has been drawn.
+      requestAnimationFrame(() =>
+        setTimeout(() => {
+          const now = performance.now();
+          restUntil.current = now + Math.min(MOST_REST, REST_TIMES * (now - start));
+        }),
+      );
     })();
-    return () => {
-      stopped = true;
-    };
-  }, [rows, wanted]);
+    return;
+  }, [rows, wanted, rested]);
   return { series, problem };
 }
