@@ -70,7 +70,8 @@ export function Charts({ rows }: { readonly rows: readonly RunRow[] }) {
           }),
         ),
       })),
-    [series, rows, dark, filter, names.join("\n")],
+    // Rows change with every step of a run; the lines only with what was fetched, and with which runs there are.
+    [series, rows.map(({ id }) => id).join("\n"), dark, filter, names.join("\n")],
   );
   const several = charts.some(({ lines }) => new Set(lines.map(({ name }) => name)).size > 1);
   return (

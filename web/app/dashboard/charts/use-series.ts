@@ -39,11 +39,8 @@ async function fetchSeries(run: string, before: RunSeries, names: readonly strin
   return unpacked(before, await getBytes(query === "" ? url : `${url}&${query}`));
 }
 
-/**
- * A page leaves the machine to the training: after drawing for some time it rests for so many times as long, and at most for so many
- * milliseconds.
- */
-const [REST_TIMES, MOST_REST] = [20, 5000];
+/** A page leaves the machine to the training: after drawing it rests so many times as long, but between so many milliseconds. */
+const [REST_TIMES, LEAST_REST, MOST_REST] = [20, 1500, 5000];
 
 /** By run id. `names`: the curves wanted; runs that have none of a name have an empty curve. */
 export function useSeries(
@@ -88,7 +85,7 @@ export function useSeries(
       requestAnimationFrame(() =>
         setTimeout(() => {
           const now = performance.now();
-          restUntil.current = now + Math.min(MOST_REST, REST_TIMES * (now - start));
+          restUntil.current = now + Math.min(MOST_REST, Math.max(LEAST_REST, REST_TIMES * (now - start)));
         }),
       );
     })();
