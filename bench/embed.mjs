@@ -8,7 +8,7 @@ import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { embed, noGrad, normal, openWeights, Rng, scope } from "fewlabels/internal";
+import { embed, median, noGrad, normal, openWeights, Rng, scope } from "fewlabels/internal";
 import sharp from "sharp";
 
 const { values } = parseArgs({
@@ -41,9 +41,6 @@ const python = (...args) =>
     encoding: "utf8",
     env: { ...process.env, OMP_NUM_THREADS: values.threads },
   });
-/** @type {(list: number[]) => number} */
-const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1] ?? Number.NaN;
-
 const noise = normal([batch, 3, 224, 224], 0, 1, rng).contiguous("channelsLast").keep();
 
 /** @param {ReturnType<typeof openWeights>} source */
