@@ -84,6 +84,7 @@ kept.firstError = first.result.error;
 const weights = join(first.folder, "checkpoints", `step-${pretrain}`, "teacher.safetensors");
 const pretrained = { "model.weights": weights };
 const tune = { ...pretrained, "optimizer.backboneLrFactor": 0.1 };
+const means = { "model.headStart": "means" };
 const trained = { steps, batch: 64 };
 /** @type {[string, Record<string, unknown>][]} */
 const rows = [
@@ -92,8 +93,10 @@ const rows = [
   ["linear-probe", { method: "linear-probe", ...pretrained }],
   ["label-propagation", { method: "label-propagation", ...pretrained }],
   ["labels only, from the weights", { method: "supervised", ...tune, ...trained }],
+  ["labels only, from the weights, class-mean head", { method: "supervised", ...tune, ...trained, ...means }],
   ["mean-teacher, from the weights", { method: "mean-teacher", ...tune, ...trained }],
   ["fixmatch, from the weights", { method: "fixmatch", ...tune, ...trained }],
+  ["fixmatch, from the weights, class-mean head", { method: "fixmatch", ...tune, ...trained, ...means }],
   ["labels only, from scratch", { method: "supervised", ...trained }],
   ["mean-teacher, from scratch", { method: "mean-teacher", ...trained }],
   ["fixmatch, from scratch", { method: "fixmatch", ...trained }],
