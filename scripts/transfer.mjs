@@ -1,9 +1,10 @@
 // Is a network that was trained on other classes worth having? A small one is trained on seven classes of CIFAR-10, and its weights
 // are then used for the other three with five labels each: by methods on features, and as the start of training; beside the same
 // training from scratch.
-//   node scripts/transfer.mjs OUT.json CIFAR10_FOLDER [--seeds 1,2,3] [--labels 15] [--steps 300] [--pretrain 2000]
+//   node scripts/transfer.mjs OUT.json CIFAR10_FOLDER [--seeds 1,2,3] [--labels 15] [--steps 300] [--pretrain 2000] [--keep FOLDER]
+// --keep: leave the run of the seven classes there (scripts/suggest-random.mjs takes it).
 // OUT.json keeps what was measured, and a row that is in it is not measured again. One thread, one run at a time. Prints the table.
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -17,6 +18,7 @@ const { values, positionals } = parseArgs({
     labels: { type: "string", default: "15" },
     steps: { type: "string", default: "300" },
     pretrain: { type: "string", default: "2000" },
+    keep: { type: "string" },
   },
 });
 const [out = "", source = ""] = positionals.map((path) => resolve(path));
@@ -80,6 +82,7 @@ const kept = existsSync(out)
   ? JSON.parse(readFileSync(out, "utf8"))
   : { settings: { labels, steps, pretrain }, rows: {} };
 const first = await run("seen", { dataset: "seen", labels: "all", method: "supervised", steps: pretrain, seed: 1 });
+if (values.keep !== undefined) cpSync(first.folder, resolve(values.keep), { recursive: true });
 kept.firstError = first.result.error;
 const weights = join(first.folder, "checkpoints", `step-${pretrain}`, "teacher.safetensors");
 const pretrained = { "model.weights": weights };
