@@ -1,6 +1,6 @@
 /** Operators that are not methods of Tensor: factories, joins, convolution and pooling, losses. */
 import { addon } from "./addon.js";
-import { asCall, call, callTensor, type DType, type Tensor } from "./tensor.js";
+import { call, callTensor, type DType, type Tensor } from "./tensor.js";
 
 export interface Like {
   readonly dtype?: DType;
@@ -85,15 +85,7 @@ export function conv2d(
 }
 /** x `[..., D]`, weight `[O, D]`, bias `[O]` -> `[..., O]`. */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
-  const plain = x.shape.length === 2 || x.dtype !== "float32" || x.device !== "cpu";
-  if (plain) return callTensor("aten::linear", "", x, weight, bias);
-  // Tokens: as a 1 x 1 convolution, which oneDNN computes; Debian's libtorch has the reference BLAS, a seventh as fast.
-  return asCall("aten::linear", "", [x, weight, bias], () => {
-    const [outputs, inputs] = [weight.size(0), weight.size(1)];
-    const rows = x.numel / inputs;
-    const y = conv2d(x.reshape([rows, inputs, 1, 1]), weight.reshape([outputs, inputs, 1, 1]), { bias });
-    return y.reshape([...x.shape.slice(0, -1), outputs]);
-  });
+  return callTensor("aten::linear", "", x, weight, bias);
 }
 export function maxPool2d(x: Tensor, kernel: number, stride = kernel, padding = 0): Tensor {
   if (kernel === 2 && stride === 2 && padding === 0) return callTensor("fewlabels::max_pool2x2", "", x);

@@ -365,20 +365,6 @@ export function call(name: string, overload: string, ...args: readonly unknown[]
   }
 }
 
-/** What `body` computes, which watchers see as one call of that operator. */
-export function asCall(name: string, overload: string, args: readonly unknown[], body: () => Tensor): Tensor {
-  const watching = watcher;
-  watcher = undefined;
-  let result: Tensor;
-  try {
-    result = body();
-  } finally {
-    watcher = watching;
-  }
-  watching?.(name, overload, args, result);
-  return result;
-}
-
 export function callTensor(name: string, overload: string, ...args: readonly unknown[]): Tensor {
   return call(name, overload, ...args) as Tensor;
 }
