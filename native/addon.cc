@@ -88,6 +88,7 @@ NAPI_MODULE_INIT() {
   fewlabels::export_dispatch(properties);
   fewlabels::export_autograd(properties);
   fewlabels::export_runtime(properties);
+  fewlabels::export_distributed(properties);
   napi_define_properties(env, exports, properties.size(), properties.data());
   return exports;
 }

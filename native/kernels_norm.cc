@@ -1,8 +1,10 @@
 // Batch norm followed by a leaky ReLU, in one pass less each way than the two operators. The fast path wants the channel
 // axis contiguous ([N, C], or [N, C, H, W] in channels_last), on the CPU, float32 or bfloat16; all else goes to libtorch.
 // Sums are taken over fixed chunks of rows and joined in order: the bits do not depend on the number of threads.
+// With `everywhere` the statistics are those of the rows of all processes: one message of sums forward, one backward.
 #include "bfloat16.h"
 #include "compat.h"
+#include "world.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/batch_norm.h>
@@ -171,7 +173,26 @@ void with_elements(const at::Tensor& x, const Body& body) {
 
 struct Moments {
   std::vector<double> mean, variance;  // variance: divided by the number of rows
+  double count;                        // of rows
 };
+
+// Of the rows of all processes, each of which has some.
+Moments of_all(Moments m) {
+  const size_t channels = m.mean.size();
+  std::vector<double> sums(2 * channels + 1);
+  for (size_t c = 0; c < channels; c++) {
+    sums[c] = m.count * m.mean[c];
+    sums[channels + c] = m.count * (m.variance[c] + m.mean[c] * m.mean[c]);
+  }
+  sums[2 * channels] = m.count;
+  world_sum(sums.data(), sums.size());
+  m.count = sums[2 * channels];
+  for (size_t c = 0; c < channels; c++) {
+    m.mean[c] = sums[c] / m.count;
+    m.variance[c] = std::max(sums[channels + c] / m.count - m.mean[c] * m.mean[c], 0.0);
+  }
+  return m;
+}
 
 Moments moments(const at::Tensor& x) {
   const Rows rows(x);
@@ -184,8 +205,8 @@ Moments moments(const at::Tensor& x) {
       sums(data + start, n, channels, part, part + channels, part + 2 * channels);
     });
   });
-  Moments m{std::vector<double>(channels), std::vector<double>(channels)};
   const auto count = static_cast<double>(rows.count);
+  Moments m{std::vector<double>(channels), std::vector<double>(channels), count};
   for (int64_t i = 0; i < rows.chunks; i++) {
     const float *shift = parts.data() + i * 3 * channels, *sum = shift + channels;
     const auto n = static_cast<double>(rows.length(i));
@@ -221,6 +242,7 @@ bool is_native(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& 
 struct Settings {
   bool training;
   double momentum, eps, slope;
+  bool everywhere;
 };
 
 // Returns y, and what the gradient needs: mean and 1 / standard deviation.
@@ -231,8 +253,8 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> forward_native(const at::Tensor& 
   at::Tensor mean = floats(rows.channels), inverse = floats(rows.channels), scale = floats(rows.channels);
   float *m = mean.data_ptr<float>(), *v = inverse.data_ptr<float>(), *a = scale.data_ptr<float>();
   if (s.training) {
-    const Moments batch = moments(x);
-    const double unbias = static_cast<double>(rows.count) / static_cast<double>(rows.count - 1);
+    const Moments batch = s.everywhere ? of_all(moments(x)) : moments(x);
+    const double unbias = batch.count / (batch.count - 1);
     for (int64_t c = 0; c < rows.channels; c++) {
       m[c] = static_cast<float>(batch.mean[c]);
       v[c] = static_cast<float>(1 / std::sqrt(batch.variance[c] + s.eps));
@@ -261,7 +283,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> forward_native(const at::Tensor& 
 
 // Gradients of x, weight and bias.
 torch::autograd::variable_list backward_native(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                                               const at::Tensor& mean, const at::Tensor& inverse, bool training, double slope) {
+                                               const at::Tensor& mean, const at::Tensor& inverse, const Settings& s) {
   const Rows rows(x);
   const int64_t channels = rows.channels;
   const at::Tensor g = grad.contiguous(x.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
@@ -269,7 +291,7 @@ torch::autograd::variable_list backward_native(const at::Tensor& grad, const at:
   const float* v = inverse.data_ptr<float>();
   float* a = scale.data_ptr<float>();
   for (int64_t c = 0; c < channels; c++) a[c] = v[c] * weight.data_ptr<float>()[c];
-  const Channels k{channels, mean.data_ptr<float>(), a, bias.data_ptr<float>(), static_cast<float>(slope)};
+  const Channels k{channels, mean.data_ptr<float>(), a, bias.data_ptr<float>(), static_cast<float>(s.slope)};
   with_elements(x, [&](auto* type) {
     using Pointer = decltype(type);
     const auto* in = static_cast<const Pointer>(x.data_ptr());
@@ -281,17 +303,28 @@ torch::autograd::variable_list backward_native(const at::Tensor& grad, const at:
       gradient_sums(in + start, grads + start, n, k, part, part + channels);
     });
     std::vector<double> sum(channels), product(channels);
+    auto count = static_cast<double>(rows.count);
     for (int64_t i = 0; i < rows.chunks; i++) {
       const float* part = parts.data() + i * 2 * channels;
       for (int64_t c = 0; c < channels; c++) sum[c] += part[c];
       for (int64_t c = 0; c < channels; c++) product[c] += part[channels + c];
     }
-    std::vector<float> level(channels), tilt(channels);  // 0 with fixed statistics
-    for (int64_t c = 0; c < channels; c++) {
+    for (int64_t c = 0; c < channels; c++) {  // of this process's rows: gradients are summed up later
       dweight.data_ptr<float>()[c] = static_cast<float>(product[c] * v[c]);
       dbias.data_ptr<float>()[c] = static_cast<float>(sum[c]);
-      if (!training) continue;
-      const double share = a[c] / static_cast<double>(rows.count);
+    }
+    if (s.everywhere && s.training) {
+      std::vector<double> all(sum);
+      all.insert(all.end(), product.begin(), product.end());
+      all.push_back(count);
+      world_sum(all.data(), all.size());
+      std::copy_n(all.begin(), channels, sum.begin());
+      std::copy_n(all.begin() + channels, channels, product.begin());
+      count = all.back();
+    }
+    std::vector<float> level(channels), tilt(channels);  // 0 with fixed statistics
+    for (int64_t c = 0; s.training && c < channels; c++) {
+      const double share = a[c] / count;
       level[c] = static_cast<float>(share * sum[c]);
       tilt[c] = static_cast<float>(share * product[c] * v[c] * v[c]);
     }
@@ -308,20 +341,22 @@ struct BatchNormLeakyRelu : torch::autograd::Function<BatchNormLeakyRelu> {
     context->save_for_backward({x, weight, bias, mean, inverse});
     context->saved_data["training"] = s.training;
     context->saved_data["slope"] = s.slope;
+    context->saved_data["everywhere"] = s.everywhere;
     return y;
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list grads) {
     TORCH_CHECK(!at::GradMode::is_enabled(), "batch_norm_leaky_relu has no second derivative");
     const auto saved = context->get_saved_variables();
-    auto list = backward_native(grads[0], saved[0], saved[1], saved[2], saved[3], saved[4], context->saved_data["training"].toBool(),
-                                context->saved_data["slope"].toDouble());
+    const Settings s{context->saved_data["training"].toBool(), 0, 0, context->saved_data["slope"].toDouble(),
+                     context->saved_data["everywhere"].toBool()};
+    auto list = backward_native(grads[0], saved[0], saved[1], saved[2], saved[3], saved[4], s);
     list.resize(6);  // running statistics and settings have none
     return list;
   }
 };
 
 void check_arguments(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Optional& running_mean,
-                     const Optional& running_var, bool training) {
+                     const Optional& running_var, bool training, bool shared) {
   TORCH_CHECK(x.dim() >= 2, "expected [N, C, ...], got ", x.sizes());
   const int64_t channels = x.size(1);
   const auto fits = [&](const at::Tensor& t) { return t.dim() == 1 && t.size(0) == channels; };
@@ -331,7 +366,7 @@ void check_arguments(const at::Tensor& x, const at::Tensor& weight, const at::Te
   const bool mean = running_mean && running_mean->defined(), var = running_var && running_var->defined();
   TORCH_CHECK(mean == var, "expected both running statistics or none");
   TORCH_CHECK(training || mean, "expected running statistics outside training");
-  TORCH_CHECK(!training || x.numel() > channels, "training needs more than one value per channel, got ", x.sizes());
+  TORCH_CHECK(!training || shared || x.numel() > channels, "training needs more than one value per channel, got ", x.sizes());
 }
 
 at::Tensor composed(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Optional& running_mean,
@@ -340,21 +375,50 @@ at::Tensor composed(const at::Tensor& x, const at::Tensor& weight, const at::Ten
   return at::leaky_relu_(y, s.slope);
 }
 
+Settings settings(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Optional& running_mean, const Optional& running_var,
+                  bool training, double momentum, double eps, double slope, bool everywhere) {
+  const bool shared = everywhere && world_size() > 1;
+  check_arguments(x, weight, bias, running_mean, running_var, training, shared);
+  TORCH_CHECK(!shared || is_native(x, weight, bias, running_mean, running_var),
+              "statistics of all processes need [N, C] or [N, C, H, W] channels_last on the CPU, float32 or bfloat16");
+  return {training, momentum, eps, slope, shared};
+}
+
 at::Tensor plain(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Optional& running_mean, const Optional& running_var,
-                 bool training, double momentum, double eps, double slope) {
-  check_arguments(x, weight, bias, running_mean, running_var, training);
-  const Settings s{training, momentum, eps, slope};
+                 bool training, double momentum, double eps, double slope, bool everywhere) {
+  const Settings s = settings(x, weight, bias, running_mean, running_var, training, momentum, eps, slope, everywhere);
   if (!is_native(x, weight, bias, running_mean, running_var)) return composed(x, weight, bias, running_mean, running_var, s);
   return std::get<0>(forward_native(x, weight, bias, running_mean, running_var, s));
 }
 
 at::Tensor recorded(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Optional& running_mean, const Optional& running_var,
-                    bool training, double momentum, double eps, double slope) {
-  check_arguments(x, weight, bias, running_mean, running_var, training);
-  const Settings s{training, momentum, eps, slope};
+                    bool training, double momentum, double eps, double slope, bool everywhere) {
+  const Settings s = settings(x, weight, bias, running_mean, running_var, training, momentum, eps, slope, everywhere);
   if (!is_native(x, weight, bias, running_mean, running_var)) return composed(x, weight, bias, running_mean, running_var, s);
   return BatchNormLeakyRelu::apply(x, weight, bias, running_mean, running_var, s);
 }
+
+// The mean of a float vector over all processes, and of its gradient on the way back.
+at::Tensor mean_of_all(const at::Tensor& x) {
+  TORCH_CHECK(is_float_vector(x), "expected a float vector in memory, got ", x.sizes());
+  std::vector<double> sums(x.data_ptr<float>(), x.data_ptr<float>() + x.numel());
+  world_sum(sums.data(), sums.size());
+  at::Tensor mean = at::empty_like(x);
+  for (size_t i = 0; i < sums.size(); i++) mean.data_ptr<float>()[i] = static_cast<float>(sums[i] / world_size());
+  return mean;
+}
+
+struct WorldMean : torch::autograd::Function<WorldMean> {
+  static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& x) {
+    at::AutoDispatchBelowADInplaceOrView guard;
+    return mean_of_all(x);
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*, torch::autograd::variable_list grads) {
+    return {mean_of_all(grads[0].contiguous())};
+  }
+};
+
+at::Tensor world_mean(const at::Tensor& x) { return WorldMean::apply(x); }
 
 }  // namespace
 }  // namespace fewlabels
@@ -362,7 +426,14 @@ at::Tensor recorded(const at::Tensor& x, const at::Tensor& weight, const at::Ten
 TORCH_LIBRARY_FRAGMENT(fewlabels, library) {
   library.def(
       "batch_norm_leaky_relu(Tensor x, Tensor weight, Tensor bias, Tensor(a!)? running_mean, Tensor(b!)? running_var, "
-      "bool training, float momentum, float eps, float slope) -> Tensor");
+      "bool training, float momentum, float eps, float slope, bool everywhere=False) -> Tensor");
+  library.def("world_mean(Tensor x) -> Tensor");
 }
-TORCH_LIBRARY_IMPL(fewlabels, CompositeExplicitAutograd, library) { library.impl("batch_norm_leaky_relu", fewlabels::plain); }
-TORCH_LIBRARY_IMPL(fewlabels, Autograd, library) { library.impl("batch_norm_leaky_relu", fewlabels::recorded); }
+TORCH_LIBRARY_IMPL(fewlabels, CompositeExplicitAutograd, library) { 
+  library.impl("batch_norm_leaky_relu", fewlabels::plain);
+  library.impl("world_mean", fewlabels::mean_of_all);
+}
+TORCH_LIBRARY_IMPL(fewlabels, Autograd, library) { 
+  library.impl("batch_norm_leaky_relu", fewlabels::recorded);
+  library.impl("world_mean", fewlabels::world_mean);
+}

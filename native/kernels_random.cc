@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <vector>
 
 namespace fewlabels {
 namespace {
@@ -125,12 +126,35 @@ void over_groups(int64_t n, int64_t group, const Body& body) {
   at::parallel_for(0, (n + group - 1) / group, std::max<int64_t>(1, 16384 / group), body);
 }
 
+// Rows of a tensor that several processes share: row j here is row j * size + rank of all, and gets the draws of that one.
+struct Spread {
+  int64_t rank, size;
+};
+
+// Runs `body(first block, groups, elements, in, out)` once a row, on buffers in which the row lies where it lies in its first group
+// of all rows' elements. `in` may be null; its rows are then left out.
+template <typename T, typename Body>
+void over_rows(const T* in, T* out, int64_t rows, int64_t n, int64_t group, int64_t first, Spread s, const Body& body) {
+  if (rows == 0 || n == 0) return;
+  const int64_t length = n / rows;
+  at::parallel_for(0, rows, std::max<int64_t>(1, 16384 / length), [&](int64_t from, int64_t to) {
+    std::vector<T> given(in ? length + 2 * group : 0), made(length + 2 * group);
+    for (int64_t row = from; row < to; row++) {
+      const int64_t start = (row * s.size + s.rank) * length, skip = start % group;
+      const int64_t groups = (skip + length + group - 1) / group;
+      if (in) std::copy_n(in + row * length, length, given.data() + skip);
+      body(first + start / group * kLanes, groups, groups * group, in ? given.data() : nullptr, made.data());
+      std::copy_n(made.data() + skip, length, out + row * length);
+    }
+  });
+}
+
 PhiloxKey make_key(int64_t k0, int64_t k1) { return {static_cast<uint32_t>(k0), static_cast<uint32_t>(k1)}; }
 
 at::Tensor dense(const at::Tensor& x, at::MemoryFormat format) { return x.contiguous(format); }
 
 // The mask applied to any tensor: forward to the input, backward to the gradient.
-at::Tensor masked(const at::Tensor& input, double p, PhiloxKey key, int64_t first, at::MemoryFormat format) {
+at::Tensor masked(const at::Tensor& input, double p, PhiloxKey key, int64_t first, at::MemoryFormat format, Spread s) {
   TORCH_CHECK(p >= 0 && p <= 1, "expected a probability in 0..1, got ", p);
   const auto threshold = static_cast<uint32_t>(std::lround(p * 65536));
   const float scale = p < 1 ? static_cast<float>(1 / (1 - p)) : 0.0f;
@@ -139,71 +163,99 @@ at::Tensor masked(const at::Tensor& input, double p, PhiloxKey key, int64_t firs
   const at::Tensor x = native ? dense(input, format) : at::empty(input.sizes(), at::TensorOptions().dtype(at::kFloat).memory_format(format)).fill_(1);
   at::Tensor out = at::empty_like(x, x.options().memory_format(format));
   const int64_t n = x.numel();
-  over_groups(n, kMaskGroup, [&](int64_t from, int64_t to) {
-    if (x.scalar_type() == at::kFloat)
-      mask_float(x.data_ptr<float>(), out.data_ptr<float>(), from, to, n, key, first, threshold, scale);
-    else
-      mask_bf16(static_cast<const uint16_t*>(x.data_ptr()), static_cast<uint16_t*>(out.data_ptr()), from, to, n, key, first, threshold, scale);
-  });
+  const auto apply = [&](const auto* in, auto* result, auto mask) {
+    if (s.size == 1) {
+      over_groups(n, kMaskGroup, [&](int64_t from, int64_t to) { mask(in, result, from, to, n, key, first, threshold, scale); });
+      return;
+    }
+    over_rows(in, result, x.size(0), n, kMaskGroup, first, s, [&](int64_t block, int64_t groups, int64_t count, const auto* row, auto* made) {
+      mask(row, made, 0, groups, count, key, block, threshold, scale);
+    });
+  };
+  if (x.scalar_type() == at::kFloat) apply(x.data_ptr<float>(), out.data_ptr<float>(), mask_float);
+  else apply(static_cast<const uint16_t*>(x.data_ptr()), static_cast<uint16_t*>(out.data_ptr()), mask_bf16);
   return native ? out : input.mul(out.to(input.options()));
 }
 
 struct Dropout : torch::autograd::Function<Dropout> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, double p, int64_t k0, int64_t k1, int64_t first) {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, double p, int64_t k0, int64_t k1, int64_t first,
+                            int64_t rank, int64_t size) {
     const auto format = x.suggest_memory_format();
     context->saved_data["p"] = p;
     context->saved_data["k0"] = k0;
     context->saved_data["k1"] = k1;
     context->saved_data["first"] = first;
     context->saved_data["format"] = static_cast<int64_t>(format);
+    context->saved_data["rank"] = rank;
+    context->saved_data["size"] = size;
     at::AutoDispatchBelowADInplaceOrView guard;
-    return masked(x, p, make_key(k0, k1), first, format);
+    return masked(x, p, make_key(k0, k1), first, format, {rank, size});
   }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list grads) {
+  using variable_list = torch::autograd::variable_list;
+  static variable_list backward(torch::autograd::AutogradContext* context, variable_list grads) {
     auto& saved = context->saved_data;
     const auto format = static_cast<at::MemoryFormat>(saved["format"].toInt());
-    at::Tensor grad = masked(grads[0], saved["p"].toDouble(), make_key(saved["k0"].toInt(), saved["k1"].toInt()), saved["first"].toInt(), format);
-    return {grad, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
+    at::Tensor grad = masked(grads[0], saved["p"].toDouble(), make_key(saved["k0"].toInt(), saved["k1"].toInt()), saved["first"].toInt(), format,
+                             {saved["rank"].toInt(), saved["size"].toInt()});
+    variable_list all(7);  // what it was told has none
+    all[0] = grad;
+    return all;
   }
 };
 
-at::Tensor dropout_plain(const at::Tensor& x, double p, int64_t k0, int64_t k1, int64_t first) {
-  return masked(x, p, make_key(k0, k1), first, x.suggest_memory_format());
+at::Tensor dropout_plain(const at::Tensor& x, double p, int64_t k0, int64_t k1, int64_t first, int64_t rank, int64_t size) {
+  return masked(x, p, make_key(k0, k1), first, x.suggest_memory_format(), {rank, size});
 }
 
-at::Tensor dropout_autograd(const at::Tensor& x, double p, int64_t k0, int64_t k1, int64_t first) {
-  return Dropout::apply(x, p, k0, k1, first);
+at::Tensor dropout_autograd(const at::Tensor& x, double p, int64_t k0, int64_t k1, int64_t first, int64_t rank, int64_t size) {
+  return Dropout::apply(x, p, k0, k1, first, rank, size);
 }
 
-at::Tensor normal_like(at::IntArrayRef shape, at::MemoryFormat format, const float* in, double mean, double std, PhiloxKey key, int64_t first) {
+at::Tensor normal_like(at::IntArrayRef shape, at::MemoryFormat format, const float* in, double mean, double std, PhiloxKey key, int64_t first,
+                       Spread s) {
   at::Tensor out = at::empty(shape, at::TensorOptions().dtype(at::kFloat).memory_format(format));
   const int64_t n = out.numel();
-  over_groups(n, kNumberGroup, [&](int64_t from, int64_t to) {
-    normal_float(in, out.data_ptr<float>(), from, to, n, key, first, static_cast<float>(mean), static_cast<float>(std));
+  const auto [m, d] = std::pair(static_cast<float>(mean), static_cast<float>(std));
+  if (s.size > 1) {
+    over_rows(in, out.data_ptr<float>(), shape[0], n, kNumberGroup, first, s,
+              [&, m = m, d = d](int64_t block, int64_t groups, int64_t count, const float* row, float* made) {
+                normal_float(row, made, 0, groups, count, key, block, m, d);
+              });
+    return out;
+  }
+  over_groups(n, kNumberGroup, [&, m = m, d = d](int64_t from, int64_t to) {
+    normal_float(in, out.data_ptr<float>(), from, to, n, key, first, m, d);
   });
   return out;
 }
 
 // No graph node of its own: with a gradient to carry it is a plain addition.
-at::Tensor add_gaussian_noise(const at::Tensor& x, double sigma, int64_t k0, int64_t k1, int64_t first) {
+at::Tensor add_gaussian_noise(const at::Tensor& x, double sigma, int64_t k0, int64_t k1, int64_t first, int64_t rank, int64_t size) {
   const auto format = x.suggest_memory_format();
   if (x.is_cpu() && x.scalar_type() == at::kFloat && !x.requires_grad()) {
     const at::Tensor in = dense(x, format);
-    return normal_like(x.sizes(), format, in.data_ptr<float>(), 0, sigma, make_key(k0, k1), first);
+    return normal_like(x.sizes(), format, in.data_ptr<float>(), 0, sigma, make_key(k0, k1), first, {rank, size});
   }
-  return x.add(normal_like(x.sizes(), format, nullptr, 0, sigma, make_key(k0, k1), first).to(x.options()));
+  return x.add(normal_like(x.sizes(), format, nullptr, 0, sigma, make_key(k0, k1), first, {rank, size}).to(x.options()));
 }
 
-at::Tensor normal(at::IntArrayRef shape, double mean, double std, int64_t k0, int64_t k1, int64_t first) {
-  return normal_like(shape, at::MemoryFormat::Contiguous, nullptr, mean, std, make_key(k0, k1), first);
+at::Tensor normal(at::IntArrayRef shape, double mean, double std, int64_t k0, int64_t k1, int64_t first, int64_t rank, int64_t size) {
+  return normal_like(shape, at::MemoryFormat::Contiguous, nullptr, mean, std, make_key(k0, k1), first, {rank, size});
 }
 
-at::Tensor uniform(at::IntArrayRef shape, double low, double high, int64_t k0, int64_t k1, int64_t first) {
+at::Tensor uniform(at::IntArrayRef shape, double low, double high, int64_t k0, int64_t k1, int64_t first, int64_t rank, int64_t size) {
   at::Tensor out = at::empty(shape, at::TensorOptions().dtype(at::kFloat));
   const int64_t n = out.numel();
-  over_groups(n, kNumberGroup, [&](int64_t from, int64_t to) {
-    uniform_float(out.data_ptr<float>(), from, to, n, make_key(k0, k1), first, static_cast<float>(low), static_cast<float>(high));
-  });
+  const PhiloxKey key = make_key(k0, k1);
+  const auto fill = [&](float* into, int64_t from, int64_t to, int64_t count, int64_t block) {
+    uniform_float(into, from, to, count, key, block, static_cast<float>(low), static_cast<float>(high));
+  };
+  if (size > 1) {
+    over_rows(static_cast<const float*>(nullptr), out.data_ptr<float>(), shape[0], n, kNumberGroup, first, {rank, size},
+              [&](int64_t block, int64_t groups, int64_t count, const float*, float* made) { fill(made, 0, groups, count, block); });
+    return out;
+  }
+  over_groups(n, kNumberGroup, [&](int64_t from, int64_t to) { fill(out.data_ptr<float>(), from, to, n, first); });
   return out;
 }
 
@@ -211,10 +263,10 @@ at::Tensor uniform(at::IntArrayRef shape, double low, double high, int64_t k0, i
 }  // namespace fewlabels
 
 TORCH_LIBRARY_FRAGMENT(fewlabels, library) {
-  library.def("dropout(Tensor x, float p, int key0, int key1, int first) -> Tensor");
-  library.def("add_gaussian_noise(Tensor x, float sigma, int key0, int key1, int first) -> Tensor", fewlabels::add_gaussian_noise);
-  library.def("normal(int[] shape, float mean, float std, int key0, int key1, int first) -> Tensor", fewlabels::normal);
-  library.def("uniform(int[] shape, float low, float high, int key0, int key1, int first) -> Tensor", fewlabels::uniform);
+  library.def("dropout(Tensor x, float p, int key0, int key1, int first, int rank=0, int size=1) -> Tensor");
+  library.def("add_gaussian_noise(Tensor x, float sigma, int key0, int key1, int first, int rank=0, int size=1) -> Tensor", fewlabels::add_gaussian_noise);
+  library.def("normal(int[] shape, float mean, float std, int key0, int key1, int first, int rank=0, int size=1) -> Tensor", fewlabels::normal);
+  library.def("uniform(int[] shape, float low, float high, int key0, int key1, int first, int rank=0, int size=1) -> Tensor", fewlabels::uniform);
 }
 TORCH_LIBRARY_IMPL(fewlabels, CompositeExplicitAutograd, library) { library.impl("dropout", fewlabels::dropout_plain); }
 TORCH_LIBRARY_IMPL(fewlabels, Autograd, library) { library.impl("dropout", fewlabels::dropout_autograd); }

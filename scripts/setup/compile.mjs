@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { basename, join } from "node:path";
 import { cacheDir, capture, isClone, packageRoot, readJson, run, SetupError, sha256, since, which } from "./common.mjs";
+import { hasGloo } from "./gloo.mjs";
 import { userPackageLibs } from "./libtorch.mjs";
 
 /**
@@ -112,10 +113,12 @@ export function planBuild(libtorch, compiler, { nativeDir, buildDir, output }) {
   const about = [compiler.version, libtorch.version, libtorch.lib, process.arch, node.version];
   const identity = sha256(...about, ...deciding, ...headers);
   const objectDir = join(buildDir, "obj");
+  const gloo = hasGloo(libtorch) ? ["-DFEWLABELS_WITH_GLOO=1"] : [];
   const units = sources.map((name) => {
     const source = join(nativeDir, name);
-    const key = sha256(identity, readFileSync(source)).slice(0, 20);
-    return { source, object: join(objectDir, `${name}-${key}.o`), args: [...flags, "-c", source] };
+    const own = name === "distributed.cc" ? gloo : [];
+    const key = sha256(identity, ...own, readFileSync(source)).slice(0, 20);
+    return { source, object: join(objectDir, `${name}-${key}.o`), args: [...flags, ...own, "-c", source] };
   });
   const rpaths = [libtorch.lib, ...libtorch.runtimeDirs.filter((folder) => folder !== libtorch.lib)];
   const linkArgs = [

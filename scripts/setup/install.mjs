@@ -7,8 +7,8 @@ import { installUserPackages } from "./rootless.mjs";
 
 /** @typedef {{ libtorch: boolean, compiler: boolean }} Missing */
 
-/** Debian's libtorch, and the fast BLAS below it (blas.mjs): its threads are libtorch's own. */
-const libtorchPackages = ["libtorch-dev", "libopenblas0-openmp"];
+/** Debian's libtorch, the fast BLAS below it (blas.mjs: its threads are libtorch's own), and what several processes need (gloo.mjs). */
+const libtorchPackages = ["libtorch-dev", "libopenblas0-openmp", "libgloo-dev"];
 
 /** @param {Missing} missing @returns {string[]} Debian's packages */
 export function packagesFor(missing) {

@@ -4,6 +4,7 @@ import { arch, availableParallelism, cpus, freemem, loadavg, platform, release, 
 import { blasHints, findBlas } from "./blas.mjs";
 import { addonPath, buildDir, engineRecordPath, packageRoot, readJson, SetupError, setupCommand } from "./common.mjs";
 import { findCompiler, isCurrent, loadProblem, planBuild } from "./compile.mjs";
+import { glooHints, hasGloo } from "./gloo.mjs";
 import { missingHints } from "./install.mjs";
 import { findLibtorch } from "./libtorch.mjs";
 import { neededNode, nodeProblem } from "./node-version.mjs";
@@ -23,6 +24,8 @@ import { typescriptState } from "./typescript.mjs";
  * @property {{ oneMinute: number, fiveMinutes: number, fifteenMinutes: number }} load
  * @property {import("./libtorch.mjs").Libtorch | null} libtorch
  * @property {import("./blas.mjs").Blas | null} blas           what multiplies matrices below it; null where libtorch brings its own
+ * @property {boolean} gloo  what several processes need to train together can be compiled against
+ * @property {string[]} glooTodo  what to do where not
  * @property {import("./libtorch.mjs").Tried[]} tried           where else libtorch was looked for, and what was wrong there
  * @property {{ path: string, version: string } | null} compiler
  * @property {{ path: string, built: boolean, current: boolean, loads: boolean, builtWith: unknown }} addon
@@ -95,6 +98,8 @@ export function probe({ env = process.env, load = true } = {}) {
     load: { oneMinute, fiveMinutes, fifteenMinutes },
     libtorch: found ?? null,
     blas: blas ?? null,
+    gloo: found ? hasGloo(found) : false,
+    glooTodo: glooHints(setupCommand),
     tried,
     compiler: compiler ? { path: compiler.path, version: compiler.version } : null,
     addon,

@@ -3,6 +3,7 @@ import { improveBlas } from "./blas.mjs";
 import { addonPath, buildDir, packageRoot, SetupError } from "./common.mjs";
 import { buildAddon, findCompiler, isCurrent, planBuild } from "./compile.mjs";
 import { keepEngine, takeEngine } from "./engine-cache.mjs";
+import { addGloo } from "./gloo.mjs";
 import { installMissing, missingHints } from "./install.mjs";
 import { findLibtorch } from "./libtorch.mjs";
 import { buildTypescript, typescriptState } from "./typescript.mjs";
@@ -17,7 +18,9 @@ export async function setUp({ nativeDir, buildDir, output, engine, typescript, i
   const parts = [];
   if (engine) {
     const { libtorch, compiler } = await ensureTools(install, log);
-    const plan = planBuild(libtorch, compiler, { nativeDir, buildDir, output });
+    const planned = () => planBuild(libtorch, compiler, { nativeDir, buildDir, output });
+    if (install && !isCurrent(planned())) await addGloo(libtorch, log);
+    const plan = planned();
     const current = isCurrent(plan);
     const taken = !current && takeEngine(plan);
     if (!current && install) await improveBlas(libtorch, log);

@@ -30,6 +30,22 @@ export interface Addon {
   leaveAutocast(device: string): void;
   setThreads(count: number): void;
   threads(): number;
+  /** Joins the group of processes; this and the rest are there where the engine was built with Gloo (`openGroup` undefined: not). */
+  openGroup?: (
+    rank: number,
+    size: number,
+    host: string,
+    port: number,
+    serves: boolean,
+    prefix: string,
+    address: string,
+    networkInterface: string,
+    seconds: number,
+  ) => void;
+  closeGroup(): void;
+  allReduce(handles: readonly number[], divisor: number, flag: number): number;
+  broadcast(handles: readonly number[], from: number): void;
+  allGather(handle: number): number;
   info(): { libtorch: string; cuda: number; capability: string };
 }
 

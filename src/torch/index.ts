@@ -16,10 +16,12 @@ export {
   uniform,
   type ViewDraws,
 } from "./kernels.js";
+export { type Environment, launchedAs, type Place } from "./launched.js";
 export * from "./ops.js";
 export { recompute } from "./recompute.js";
 export { engineInfo, setThreads, threads } from "./runtime.js";
 export { scope } from "./scope.js";
+export { ownRows, placeInBatch, type Spread, whole } from "./spread.js";
 export { type Operand, recordTape, type Tape, type TapeStep } from "./tape.js";
 export {
   borrowTensor,
@@ -33,3 +35,4 @@ export {
   Tensor,
   tensor,
 } from "./tensor.js";
+export { canJoin, closeWorld, openWorld, type World, world } from "./world.js";

@@ -28,12 +28,20 @@ export interface Running {
   seen(pattern: RegExp): Promise<void>;
 }
 
+interface StartOptions {
+  readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
 /** Starts `fewlabels ARGS`. */
-export function start(
-  args: readonly string[],
-  { cwd = root, env = {} }: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
-): Running {
-  const child = spawn(process.execPath, [binary, ...args], { cwd, env: { ...process.env, NO_COLOR: "1", ...env } });
+export function start(args: readonly string[], options: StartOptions = {}): Running {
+  return startCommand([process.execPath, binary, ...args], options);
+}
+
+/** Starts any program. */
+export function startCommand(command: readonly string[], { cwd = root, env = {} }: StartOptions = {}): Running {
+  const [program = "", ...args] = command;
+  const child = spawn(program, args, { cwd, env: { ...process.env, NO_COLOR: "1", ...env } });
   let [out, err] = ["", ""];
   const watchers = new Set<() => void>();
   child.stdout.setEncoding("utf8").on("data", (text: string) => {

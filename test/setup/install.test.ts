@@ -20,7 +20,11 @@ function fakeApt(script: string) {
 
 describe("installWithApt", () => {
   it("asks for what is missing and nothing else", () => {
-    expect(packagesFor({ libtorch: true, compiler: false })).toEqual(["libtorch-dev", "libopenblas0-openmp"]);
+    expect(packagesFor({ libtorch: true, compiler: false })).toEqual([
+      "libtorch-dev",
+      "libopenblas0-openmp",
+      "libgloo-dev",
+    ]);
     expect(packagesFor({ libtorch: false, compiler: true })).toEqual(["g++"]);
   });
 

@@ -4,7 +4,7 @@ import { resolveConfig } from "../../config/resolve.js";
 import { boolean } from "../../options.js";
 import { packagePath, setupCommand } from "../../package.js";
 import { median } from "../../statistics.js";
-import { engineInfo } from "../../torch/index.js";
+import { canJoin, engineInfo } from "../../torch/index.js";
 import { defineCommand } from "../command.js";
 import { measure } from "../measure/measure.js";
 import { print } from "../output.js";
@@ -30,6 +30,9 @@ interface Report {
   readonly load: { readonly oneMinute: number };
   readonly libtorch: { readonly version?: string; readonly source?: string; readonly path?: string } | null;
   readonly blas: { readonly name: string; readonly path: string } | null;
+  /** Whether the headers are there that several processes need, and what to do where not. */
+  readonly gloo: boolean;
+  readonly glooTodo: readonly string[];
   readonly compiler: { readonly path: string; readonly version: string } | null;
   readonly addon: {
     readonly path: string;
@@ -101,6 +104,13 @@ async function tryEngine(): Promise<Engine> {
   };
 }
 
+/** Whether several processes can train one network here. */
+function processesRow({ gloo, glooTodo }: Report): string {
+  if (canJoin()) return "several can train one network together (Gloo)";
+  if (gloo) return `one only: the engine was built without Gloo. ${setupCommand()}`;
+  return ["one only: libtorch's Gloo headers are not there", ...glooTodo].join("; ");
+}
+
 function doctorLines(report: Report, engine: Engine | undefined, problems: readonly Problem[], ok: boolean): string[] {
   const { node, os, cpu, memory, libtorch, blas, compiler, addon } = report;
   const instructions = [cpu.avx512 ? "AVX-512" : cpu.avx2 ? "AVX2" : "no AVX2", cpu.bf16 ? "bf16" : "no bf16"].join(
@@ -132,6 +142,7 @@ function doctorLines(report: Report, engine: Engine | undefined, problems: reado
       ["training", `works; ${engine.stepMs} ms a step of convnet-tiny, batch 100`],
     );
   }
+  if (addon.loads) rows.push(["processes", processesRow(report)]);
   const lines = rows.map(([name, value]) => `${name!.padEnd(10)} ${value}`);
   for (const { what, todo, level } of problems)
     lines.push("", `${level}: ${what}`, ...todo.map((line) => `  - ${line}`));

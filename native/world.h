@@ -1,0 +1,12 @@
+// The processes that train one network together, as our own kernels see them; distributed.cc keeps the group.
+#pragma once
+#include <cstddef>
+
+namespace fewlabels {
+
+// 1 where a process trains alone.
+int world_size();
+// Every number becomes its sum over all processes: the same bits everywhere. Throws where another process is gone or stuck.
+void world_sum(double* values, size_t count);
+
+}  // namespace fewlabels
