@@ -45,15 +45,15 @@ async function writePictures(folder, size) {
   }
 }
 
-/** One step of a network. @param {string} model @param {number} size */
-async function trained(model, size) {
+/** One step of a network. @param {string} model @param {number} size @param {string[]} whole flags that keep it as published */
+async function trained(model, size, whole) {
   const [data, run] = [join(scratch, `data-${size}`), join(scratch, model)];
   await writePictures(data, size);
   const settings =
     `train --dataset folder --data ${data} --dataset.size ${size} --method supervised --model ${model} --batch 4 --labeled-batch 4 --steps 1 --threads ${threads} --precision fp32 --eval-every 0 --out ${run}`.split(
       " ",
     );
-  const { status, stderr } = spawnSync(process.execPath, [binary, ...settings], { encoding: "utf8" });
+  const { status, stderr } = spawnSync(process.execPath, [binary, ...settings, ...whole], { encoding: "utf8" });
   if (status !== 0) throw new Error(stderr);
   return run;
 }
@@ -67,13 +67,13 @@ async function seconds(work) {
 
 const results = [];
 try {
-  for (const [model, size] of /** @type {[string, number][]} */ ([
-    ["cnn-13", 32],
+  for (const [model, size, ...whole] of /** @type {[string, number, ...string[]][]} */ ([
+    ["cnn-13", 32, "--model.width", "1"],
     ["wrn-28-2", 32],
     ["resnet-50", 224],
   ])) {
     if (values.only && !values.only.split(",").includes(model)) continue;
-    const run = await trained(model, size);
+    const run = await trained(model, size, whole);
     /** @type {Record<string, { seconds: number, bytes: number }>} */
     const formats = {};
     for (const [format, dtype] of /** @type {const} */ ([

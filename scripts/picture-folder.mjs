@@ -1,0 +1,63 @@
+/** Folders of picture files out of the pictures of data sets, for the scripts that try what people do with their own. */
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { findDataSet, Rng } from "fewlabels/internal";
+import sharp from "sharp";
+
+/** @param {"cifar10" | "mnist"} name @param {string} dir */
+export const openSet = (name, dir) =>
+  findDataSet(name).load({ dir, rng: Rng.fromSeed(1), options: name === "cifar10" ? { train: 50_000 } : {} });
+
+/** @typedef {Awaited<ReturnType<typeof openSet>>} Set */
+/** A class of a set, and what its folder is called. @typedef {{ set: Set, name: string, folder: string }} Class */
+/** How many of each class. @typedef {{ side: number, classes: Class[], labeled: number[], unlabeled: number[], test: number[] }} Plan */
+
+/** All pictures of one class and part, in an order of `rng`. @param {Class} kind @param {"train" | "test"} part @param {Rng} rng */
+function rowsOf({ set, name }, part, rng) {
+  const label = set.classes.indexOf(name);
+  const { labels } = set[part];
+  const rows = [...labels.keys()].filter((i) => labels[i] === label);
+  return Array.from(rng.permutation(rows.length), (i) => rows[i] ?? 0);
+}
+
+/** A JPEG file of `side` pixels. @param {Class} kind @param {"train" | "test"} part @param {number} row @param {number} side @param {string} path */
+async function save({ set }, part, row, side, path) {
+  const { pixels, height, width, channels } = set[part];
+  const plane = height * width;
+  const planes = pixels.slice(row * plane * channels, (row + 1) * plane * channels);
+  const rgb = Buffer.alloc(plane * 3);
+  for (let p = 0; p < plane; p++) {
+    for (let c = 0; c < 3; c++) rgb[p * 3 + c] = planes[(channels === 1 ? 0 : c) * plane + p] ?? 0;
+  }
+  const picture = sharp(rgb, { raw: { width, height, channels: 3 } });
+  await (side === width ? picture : picture.resize(side, side)).jpeg({ quality: 95 }).toFile(path);
+}
+
+/**
+ * `folder` with train/CLASS, test/CLASS and a mixed unlabeled/; training pictures are drawn by `rng`, test pictures are always the same.
+ * A folder that is there is left as it is. @param {string} folder @param {Plan} plan @param {Rng} rng
+ */
+export async function makeFolder(folder, { side, classes, labeled, unlabeled, test }, rng) {
+  if (existsSync(folder)) return folder;
+  mkdirSync(join(folder, "unlabeled"), { recursive: true });
+  /** @type {[Class, number][]} */
+  const pool = [];
+  for (const [i, kind] of classes.entries()) {
+    const [few = 0, many = 0] = [labeled[i], unlabeled[i]];
+    const train = rowsOf(kind, "train", rng);
+    const held = rowsOf(kind, "test", Rng.fromSeed(0)).slice(0, test[i]);
+    for (const [part, rows] of /** @type {["train" | "test", number[]][]} */ ([
+      ["train", train.slice(0, few)],
+      ["test", held],
+    ])) {
+      mkdirSync(join(folder, part, kind.folder), { recursive: true });
+      for (const row of rows) await save(kind, part, row, side, join(folder, part, kind.folder, `${row}.jpg`));
+    }
+    pool.push(...train.slice(few, few + many).map((row) => /** @type {[Class, number]} */ ([kind, row])));
+  }
+  for (const [at, i] of rng.permutation(pool.length).entries()) {
+    const [kind, row] = pool[i] ?? [];
+    if (kind && row !== undefined) await save(kind, "train", row, side, join(folder, "unlabeled", `${at}.jpg`));
+  }
+  return folder;
+}
