@@ -45,6 +45,8 @@ export interface Module {
   readonly parameters: Readonly<Record<string, Tensor>>;
   /** This module's own running statistics. */
   readonly buffers: Readonly<Record<string, Tensor>>;
+  /** Share of its running statistics that an update keeps, where what they start from is no estimate. */
+  readonly keepsStatistics?: number;
   /** Whether mode `init` sets it from a batch: a network with such a layer needs that pass before it is trained. */
   readonly initializesFromData?: boolean;
   /** Sets this module's own parameters and buffers to fresh values. */

@@ -15,6 +15,7 @@ import type { Rng } from "../rng.js";
 import { noGrad, type Precision, scope } from "../torch/index.js";
 import { firstOfClasses, headOfMeans, startHeads } from "./class-means.js";
 import type { PreparedData } from "./data.js";
+import { slowStatistics } from "./statistics.js";
 import { loadWeights } from "./weights.js";
 
 /** Rows of the batch for data-dependent initialization (methods.md 1.4). */
@@ -84,6 +85,7 @@ export function createSetup(
     // What a run that continues builds at its start has its weights in the checkpoint, and the file may be gone by then. What is
     // built later must be as in a run that was never stopped.
     const fromCheckpoint = opening && config.resume !== undefined;
+    if (weights === undefined) for (const remark of slowStatistics(network, config.steps)) remarks.add(remark);
     const wanted = weights !== undefined && !fromCheckpoint && (weightsRole ?? name) === name;
     const loaded = wanted ? load(model, weights) : [];
     for (const remark of loaded) remarks.add(remark);

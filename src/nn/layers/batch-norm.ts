@@ -27,6 +27,7 @@ export function batchNorm2d(
     children: {},
     parameters: { weight, bias },
     buffers: { running_mean: runningMean, running_var: runningVar },
+    keepsStatistics: keep,
     reset() {
       weight.fill_(gain);
       bias.zero_();
