@@ -27,6 +27,23 @@ export function spread(values: readonly number[]): number {
   return Math.sqrt(values.reduce((sum, value) => sum + (value - center) ** 2, 0) / Math.max(1, values.length - 1));
 }
 
+export interface Share {
+  /** Hits of n; NaN for n = 0, where the interval is 0 .. 1. */
+  readonly share: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** A share and its 95 % interval by Wilson's score (JASA 22, 1927, p. 209): never empty, never outside 0 .. 1, also of 0 hits and of few. */
+export function wilson(hits: number, n: number): Share {
+  if (n === 0) return { share: Number.NaN, low: 0, high: 1 };
+  const z2 = 1.959964 ** 2;
+  const share = hits / n;
+  const center = (share + z2 / (2 * n)) / (1 + z2 / n);
+  const half = Math.sqrt(z2 * ((share * (1 - share)) / n + z2 / (4 * n * n))) / (1 + z2 / n);
+  return { share, low: hits === 0 ? 0 : center - half, high: hits === n ? 1 : center + half };
+}
+
 export interface Spread {
   readonly n: number;
   readonly mean: number;

@@ -60,13 +60,26 @@ const table: Readonly<Record<string, readonly string[]>> = {
   inference: [everything],
   experiments: [everything],
   export: [everything],
+  studio: [everything],
   web: [everything],
   cli: [everything],
   index: [everything],
   internal: [everything],
 };
 /** Rooms above the table's families, ground first: each may import everything below itself, and none above. */
-const storeys = ["config", "session", "train", "inference", "experiments", "export", "web", "cli", "index", "internal"];
+const storeys = [
+  "config",
+  "session",
+  "train",
+  "inference",
+  "experiments",
+  "export",
+  "studio",
+  "web",
+  "cli",
+  "index",
+  "internal",
+];
 
 interface Import {
   readonly from: string;

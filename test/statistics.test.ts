@@ -1,5 +1,15 @@
 import { describe, expect, it, test } from "vitest";
-import { mean, median, pairedTest, quantile, spread, spreadOf, tQuantile, tTwoSided } from "../src/statistics.js";
+import {
+  mean,
+  median,
+  pairedTest,
+  quantile,
+  spread,
+  spreadOf,
+  tQuantile,
+  tTwoSided,
+  wilson,
+} from "../src/statistics.js";
 
 test("median is the middle one, or the mean of the two in the middle, whatever their order", () => {
   expect([median([3, 1, 2]), median([4, 1, 3, 2]), median([7])]).toEqual([2, 2.5, 7]);
@@ -10,6 +20,22 @@ test("quantiles lie between neighbors, and one half is the median", () => {
   expect(quantile([10, 0], 0.1)).toBeCloseTo(1);
   expect(quantile([5, 1, 9, 3], 0.5)).toBe(median([5, 1, 9, 3]));
   expect(quantile([], 0.5)).toBeNaN();
+});
+
+test("Wilson's interval holds the shares from which the count is 1.96 deviations away, and is never empty", () => {
+  for (const [hits, n] of [
+    [3, 20],
+    [1, 5],
+    [60, 200],
+  ] as const) {
+    const { share, low, high } = wilson(hits, n);
+    expect(share).toBe(hits / n);
+    for (const p of [low, high]) expect(Math.abs(share - p) / Math.sqrt((p * (1 - p)) / n)).toBeCloseTo(1.96, 3);
+  }
+  expect(wilson(0, 10).low).toBe(0);
+  expect(wilson(0, 10).high).toBeCloseTo(0.2775, 4);
+  expect(wilson(10, 10).high).toBe(1);
+  expect(wilson(0, 0)).toMatchObject({ low: 0, high: 1 });
 });
 
 test("spread divides by n - 1, and is 0 for one value", () => {

@@ -30,7 +30,15 @@ export const imagenet = defineDataSet({
     return loadFolder(
       {
         ...context,
-        options: { ...options, fit: "crop", channels: "color", testShare: 0.2, testSeed: 0, overlap: "error" },
+        options: {
+          ...options,
+          fit: "crop",
+          channels: "color",
+          testShare: 0.2,
+          testSeed: 0,
+          testLabels: "",
+          overlap: "error",
+        },
       },
       {
         name: "imagenet",

@@ -19,6 +19,8 @@ export interface FolderPictures {
   readonly files: readonly LabeledFile[];
   /** None where the folder has neither class folders nor a labels file. */
   readonly classes: readonly string[];
+  /** The classes are those of class folders. */
+  readonly byFolders: boolean;
 }
 
 export interface FolderOptions {
@@ -36,9 +38,10 @@ export function folderPictures(
 ): FolderPictures {
   if (labelsFile === undefined && listFolders(dir).length === 0) {
     const { files } = listImages(dir);
-    return { files: files.map((name) => ({ name, path: join(dir, name), part: "unlabeled", label: -1 })), classes: [] };
+    const plain = files.map((name) => ({ name, path: join(dir, name), part: "unlabeled" as const, label: -1 }));
+    return { files: plain, classes: [], byFolders: false };
   }
-  const { files, classes, roots, table } = scanFolder(dir, { labelsFile, unlabeledDir });
+  const { kind, files, classes, roots, table } = scanFolder(dir, { labelsFile, unlabeledDir });
   const [find, classOf] = [pictureFinder(files, roots), classReader(classes)];
   const named = new Map<number, number>();
   for (const { line, name, label } of table?.rows ?? []) {
@@ -47,5 +50,9 @@ export function folderPictures(
     named.set(at, classOf(label, `${labelsFile}:${line}`));
   }
   const ofFolder = ({ part, label }: (typeof files)[number]) => (table && onlyNamed && part !== "test" ? -1 : label);
-  return { files: files.map((file, at) => ({ ...file, label: named.get(at) ?? ofFolder(file) })), classes };
+  return {
+    files: files.map((file, at) => ({ ...file, label: named.get(at) ?? ofFolder(file) })),
+    classes,
+    byFolders: kind === "classes",
+  };
 }

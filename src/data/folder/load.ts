@@ -6,7 +6,7 @@ import { conflicts, type Known, rejectConflicts } from "../../labels/by-content.
 import { classReader } from "../../labels/class-names.js";
 import { checkClasses, fingerprintOf, holdOut } from "../../labels/hold-out.js";
 import { type Found, parseLabelFile } from "../../labels/label-file.js";
-import type { LabelTable } from "../../labels/label-rows.js";
+import { type LabelRow, type LabelTable, readLabelTable } from "../../labels/label-rows.js";
 import type { OptionsOf } from "../../options.js";
 import type { DataSet, LoadContext } from "../dataset.js";
 import { pictureFinder } from "./finder.js";
@@ -43,20 +43,29 @@ export async function loadFolder(
   const read = await readFiles(layout, decoding, { keep, check: options.check });
   checkDamaged(read.damaged, layout.files.length, options.maxDamaged);
 
-  const labels = layout.kind === "flat" ? labelsOfFile(layout, labelsFile!) : undefined;
-  const known = layout.files.flatMap((file, slot): Slot[] => {
+  const labels = layout.kind === "flat" ? labelsOfFile(layout, layout.table?.rows ?? [], labelsFile!) : undefined;
+  const seen = layout.files.flatMap((file, slot): Slot[] => {
     const hash = read.hashes[slot];
     if (hash === undefined) return [];
     const label = labels ? (labels.get(slot) ?? -1) : file.label;
     const part = file.part === "test" ? "test" : label < 0 ? "unlabeled" : "train";
     return part === "test" && label < 0 ? [] : [{ ...file, slot, hash, label, part }];
   });
+  const tested =
+    options.testLabels === ""
+      ? undefined
+      : labelsOfFile(layout, readLabelTable(options.testLabels).rows, options.testLabels);
+  const known = seen.map((one): Slot => {
+    const label = tested?.get(one.slot);
+    return label === undefined ? one : { ...one, label, part: "test" };
+  });
   const remarks = [...layout.remarks, ...read.remarks, ...damagedRemark(read.damaged, layout.files.length)];
   if (!published) rejectConflicts(known, layout.classes);
   else remarks.push(...conflictRemark(known));
-  const kept = layout.hasTest
-    ? separate(known, published ? "keep" : options.overlap, remarks)
-    : holdOut("folder", known, layout.classes, options.testShare, rng.split(`test:${options.testSeed}`));
+  const kept =
+    layout.hasTest || tested
+      ? separate(known, published ? "keep" : options.overlap, remarks)
+      : holdOut("folder", known, layout.classes, options.testShare, rng.split(`test:${options.testSeed}`));
   checkClasses("folder", kept, layout.classes);
 
   const tests = kept.filter(({ part }) => part === "test");
@@ -139,12 +148,12 @@ function conflictRemark(known: readonly Slot[]): string[] {
   ];
 }
 
-/** Label by file, of a flat folder. Throws DataError on names that do not exist and on images labeled twice differently. */
-function labelsOfFile(layout: FolderLayout, labelsFile: string): Map<number, number> {
+/** Label by file. Throws DataError on names that do not exist and on images labeled twice differently. */
+function labelsOfFile(layout: FolderLayout, rows: readonly LabelRow[], labelsFile: string): Map<number, number> {
   const find = pictureFinder(layout.files, layout.roots);
   const classOf = classReader(layout.classes);
   const labels = new Map<number, number>();
-  for (const { line, name, label } of layout.table?.rows ?? []) {
+  for (const { line, name, label } of rows) {
     const where = `${labelsFile}:${line}`;
     const at = find(name);
     if (at === undefined)

@@ -1,11 +1,15 @@
 /** Options of data sets that are folders of pictures. */
 
 import { decodingOptions, holdOutOptions } from "../../images/picture-options.js";
-import { boolean, choice, integer, needThat, number } from "../../options.js";
+import { boolean, choice, integer, needThat, number, path } from "../../options.js";
 
 export const folderOptions = {
   ...decodingOptions,
   ...holdOutOptions("is no test folder"),
+  testLabels: path("", {
+    value: "file",
+    doc: "labels file of the pictures to test with, in place of held out ones or beside a test folder: they are not trained on",
+  }),
   keepLabels: boolean(false, {
     needs: [needThat("labels", "with a labels file", (labels) => !/^(all|\d+)$/.test(String(labels)), {})],
     doc: "with a labels file: pictures in class folders that it does not name keep their label (else they are unlabeled)",

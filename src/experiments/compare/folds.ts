@@ -36,7 +36,7 @@ export interface Folds {
  * test folder are left out. Throws DataError where no class has two different pictures, or one picture has two labels.
  */
 export async function dealFolds(
-  { files, classes }: FolderPictures,
+  { files, classes }: Pick<FolderPictures, "files" | "classes">,
   dir: string,
   wanted: number,
   rng: Rng,

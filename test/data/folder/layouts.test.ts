@@ -323,3 +323,34 @@ describe("labels files and folders", () => {
     await expect(load(dir, { labelsFile: join(dir, "l.csv") })).rejects.toThrow(DataError);
   });
 });
+
+describe("testLabels: a labels file of test pictures", () => {
+  const files = () =>
+    Object.fromEntries(["a", "b", "c", "d", "e"].map((name, i) => [`${name}.png`, flat([40 * i, 9, 9])]));
+  const write = (dir: string, name: string, ...lines: string[]) => {
+    const path = join(dir, name);
+    writeFileSync(path, ["file,label", ...lines, ""].join("\n"));
+    return path;
+  };
+
+  it("tests with exactly those, and trains on none of them, with or without their label", async () => {
+    const dir = await make(files());
+    const labelsFile = write(dir, "train.csv", "a.png,cat", "b.png,dog", "d.png,dog");
+    const data = await load(dir, { labelsFile, testLabels: write(dir, "test.csv", "c.png,dog", "d.png,cat") });
+    expect([...data.test.labels].map((k) => data.classes[k])).toEqual(["dog", "cat"]);
+    expect(Array.from({ length: data.train.count }, (_, i) => data.nameOf!(i))).toEqual(["a.png", "b.png", "e.png"]);
+    expect([...data.train.labels].map((k) => data.classes[k])).toEqual(["cat", "dog", undefined]);
+  });
+
+  it("is refused where it names what is not there", async () => {
+    const dir = await make(files());
+    const labelsFile = write(dir, "train.csv", "a.png,cat", "b.png,dog");
+    await expect(load(dir, { labelsFile, testLabels: write(dir, "test.csv", "x.png,cat") })).rejects.toThrow(
+      /test.csv:2: there is no picture "x.png"/,
+    );
+    await expect(load(dir, { labelsFile, testLabels: write(dir, "test.csv", "c.png,bird") })).rejects.toThrow(
+      /test.csv:2: unknown class "bird"/,
+    );
+    await expect(load(dir, { labelsFile, testLabels: join(dir, "none.csv") })).rejects.toThrow(/no such labels file/);
+  });
+});

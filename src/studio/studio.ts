@@ -1,0 +1,247 @@
+/**
+ * A folder that is being labelled: pictures, what people said of them, the test set, and the labels files that follow from it. Everything
+ * stands in one folder beside nobody's pictures; several processes may have it open at once.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { DataError, DiskError, UsageError } from "../errors.js";
+import { makeFolder, writeWhole } from "../files/write-whole.js";
+import { Rng } from "../rng.js";
+import { RunLock } from "../run/lock.js";
+import { type Answer, createAnswers } from "./answers.js";
+import { classWord } from "./class-word.js";
+import { labelFilesOf, type NamedLabel, writeLabelFile } from "./label-files.js";
+import { type Action, openLog } from "./log.js";
+import { type StudioPicture, studioPictures } from "./pictures.js";
+import { drawReserve, type TestSet, testSet } from "./reserve.js";
+
+export interface StudioOptions {
+  readonly dir: string;
+  /** Where everything is written. */
+  readonly out: string;
+  readonly labelsFile?: string | undefined;
+  readonly classes?: readonly string[];
+  readonly testShare: number;
+  readonly seed: number;
+}
+
+/** Answers as numbers: a class by its place, or one of these. */
+export const [OPEN, SKIPPED, NO_CLASS] = [-1, -2, -3] as const;
+
+export interface Changes {
+  /** Rows whose answer changed. */
+  readonly rows: readonly number[];
+  /** The classes are others: codes of all pictures may have changed. */
+  readonly classes: boolean;
+}
+
+export interface Studio {
+  readonly dir: string;
+  readonly out: string;
+  /** Unlike that of any other list of pictures. */
+  readonly key: string;
+  readonly pictures: readonly StudioPicture[];
+  readonly remarks: readonly string[];
+  /** Classes are those of class folders; none can be added. */
+  readonly fixed: boolean;
+  readonly classes: readonly string[];
+  readonly testShare: number;
+  readonly seed: number;
+  /** `[N]`: `OPEN`, `SKIPPED`, `NO_CLASS`, or the place of the class. */
+  readonly codes: Int32Array;
+  /** Rows that are for the test set, in the order in which they are asked. */
+  readonly reserve: readonly number[];
+  answerOf(row: number): Answer | undefined;
+  tests(): TestSet;
+  /** Throws UsageError where rows, class or name are none. */
+  act(by: string, kind: "skip" | "none" | "clear", rows: readonly number[]): void;
+  label(by: string, name: string, rows: readonly number[]): void;
+  /** The rows that changed; none where there is nothing to undo. */
+  undo(by: string): readonly number[];
+  redo(by: string): readonly number[];
+  addClass(by: string, name: string): void;
+  dropClass(by: string, name: string): void;
+  /** Takes in what other processes have written. */
+  poll(): void;
+  subscribe(listener: (changes: Changes) => void): () => void;
+  /** Labels for training: all but those of the test set. */
+  trainRows(): NamedLabel[];
+  /** Writes the labels files where something has changed; false where another process is writing them just now. */
+  save(): boolean;
+  close(): void;
+}
+
+interface Record {
+  readonly dir: string;
+  readonly seed: number;
+  readonly testShare: number;
+  readonly reserve: readonly string[];
+}
+
+const MOST_PERSON = 60;
+
+/** Opens what is there, or begins. Throws UsageError where the folder holds something else, DataError where there is nothing to label. */
+export function openStudio(options: StudioOptions): Studio {
+  const [dir, out] = [resolve(options.dir), resolve(options.out)];
+  const found = studioPictures(dir, { labelsFile: options.labelsFile, except: out });
+  const { pictures, given, fixed, taken } = found;
+  makeFolder(out);
+  const record = recordOf(join(out, "studio.json"), options, dir, () =>
+    pictures.flatMap(({ name }) => (given.has(name) ? [] : [name])),
+  );
+  const log = openLog(join(out, "answers.jsonl"));
+  const rowOf = new Map(pictures.map(({ name }, row) => [name, row]));
+  const answers = createAnswers(given, found.classes);
+  const codes = new Int32Array(pictures.length);
+  const listeners = new Set<(changes: Changes) => void>();
+  const reserveRows = record.reserve.flatMap((name) => rowOf.get(name) ?? []);
+  const reserved = new Set(record.reserve);
+  let saved = "";
+
+  const codeOf = (answer: Answer | undefined): number => {
+    if (answer === undefined) return OPEN;
+    if (answer.kind === "label") return answers.classes.indexOf(answer.class);
+    return answer.kind === "none" ? NO_CLASS : SKIPPED;
+  };
+  const recode = (rows: Iterable<number>) => {
+    for (const row of rows) codes[row] = codeOf(answers.of(pictures[row]!.name));
+  };
+  const poll = () => {
+    const before = [...answers.classes];
+    const touched = new Set<number>();
+    for (const action of log.read()) {
+      for (const name of answers.apply(action)) {
+        const row = rowOf.get(name);
+        if (row !== undefined) touched.add(row);
+      }
+    }
+    const same = before.every((name, k) => name === answers.classes[k]);
+    const classes = !same || before.length !== answers.classes.length;
+    recode(same ? touched : pictures.keys());
+    if (touched.size > 0 || classes) for (const tell of listeners) tell({ rows: [...touched], classes });
+    return [...touched];
+  };
+  const sign = (by: string) => {
+    if (by.length > MOST_PERSON) throw new UsageError(`a name has ${MOST_PERSON} characters at the most`);
+    return { id: randomBytes(9).toString("base64url"), at: new Date().toISOString(), by: by.replace(/\p{Cc}/gu, "") };
+  };
+  const write = (action: Action) => {
+    log.append(action);
+    return poll();
+  };
+  const namesOf = (rows: readonly number[]): string[] => {
+    if (rows.length === 0) throw new UsageError("no picture is chosen");
+    return [...new Set(rows)].map((row) => {
+      const picture = pictures[row];
+      if (!picture) throw new UsageError(`there is no picture ${row}`);
+      return picture.name;
+    });
+  };
+  const checked = (text: string): string => {
+    const name = classWord(text);
+    if (answers.classes.includes(name)) return name;
+    if (fixed) throw new UsageError(`the classes are the class folders of ${dir}; "${name}" is none of them`);
+    if (taken.has(name))
+      throw new UsageError(
+        `"${name}" is a folder in ${dir}, which training would take for its class: use another name`,
+      );
+    return name;
+  };
+  const labeled = (): NamedLabel[] =>
+    pictures.flatMap(({ name }, row) => {
+      const k = codes[row]!;
+      return k >= 0 ? [[name, answers.classes[k]!] as const] : [];
+    });
+  const studio: Studio = {
+    dir,
+    out,
+    key: createHash("sha256")
+      .update(JSON.stringify([dir, pictures.map(({ name }) => name)]))
+      .digest("hex")
+      .slice(0, 16),
+    pictures,
+    remarks: found.remarks,
+    fixed,
+    classes: answers.classes,
+    testShare: record.testShare,
+    seed: record.seed,
+    codes,
+    reserve: reserveRows,
+    answerOf: (row) => answers.of(pictures[row]!.name),
+    tests: () => testSet(record.reserve, (name) => rowOf.has(name), answers.of),
+    act: (by, kind, rows) => void write({ ...sign(by), do: kind, files: namesOf(rows) }),
+    label: (by, name, rows) => void write({ ...sign(by), do: "label", files: namesOf(rows), class: checked(name) }),
+    undo(by) {
+      const of = answers.undoable(by);
+      return of === undefined ? [] : write({ ...sign(by), do: "undo", of });
+    },
+    redo(by) {
+      const of = answers.redoable(by);
+      return of === undefined ? [] : write({ ...sign(by), do: "undo", of });
+    },
+    addClass: (by, name) => void write({ ...sign(by), do: "add-class", class: checked(name) }),
+    dropClass(by, name) {
+      const k = answers.classes.indexOf(name);
+      if (k < 0 || fixed || codes.includes(k))
+        throw new UsageError(`the class "${name}" stays: ${k < 0 ? "there is none" : "pictures have it"}`);
+      write({ ...sign(by), do: "drop-class", class: name });
+    },
+    poll,
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    trainRows: () => labeled().filter(([name]) => !reserved.has(name)),
+    save() {
+      const [all, tests] = [labeled(), studio.tests().rows.map(({ name, class: own }) => [name, own] as const)];
+      const content = JSON.stringify([all, tests]);
+      if (content === saved) return true;
+      const files = labelFilesOf(out);
+      const done = alone(out, () => {
+        writeLabelFile(files.all, all);
+        writeLabelFile(files.train, studio.trainRows());
+        writeLabelFile(files.test, tests);
+      });
+      if (done) saved = content;
+      return done;
+    },
+    close: () => log.close(),
+  };
+  poll();
+  recode(pictures.keys());
+  for (const name of options.classes ?? []) if (!answers.classes.includes(classWord(name))) studio.addClass("", name);
+  return studio;
+}
+
+/** What was settled when the folder was first opened: later sessions keep it, so that what tests today never trained yesterday. */
+function recordOf(path: string, options: StudioOptions, dir: string, open: () => string[]): Record {
+  if (existsSync(path)) {
+    const record = JSON.parse(readFileSync(path, "utf8")) as Record;
+    if (record.dir !== dir)
+      throw new UsageError(`${options.out}: holds the labels of ${record.dir}. Give another folder with --out`);
+    if (!Array.isArray(record.reserve)) throw new DataError(`${path}: is damaged: it names no test set`);
+    return record;
+  }
+  const { seed, testShare } = options;
+  const record = { dir, seed, testShare, reserve: drawReserve(open(), testShare, Rng.fromSeed(seed)) };
+  writeWhole(path, `${JSON.stringify(record)}\n`);
+  return record;
+}
+
+/** Does the work unless another process is at it. */
+function alone(folder: string, work: () => void): boolean {
+  let lock: RunLock;
+  try {
+    lock = RunLock.take(folder);
+  } catch (error) {
+    if (error instanceof UsageError || error instanceof DiskError) return false;
+    throw error;
+  }
+  try {
+    work();
+    return true;
+  } finally {
+    lock.release();
+  }
+}

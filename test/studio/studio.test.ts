@@ -1,0 +1,191 @@
+// A folder that is being labelled: its pictures and classes, the test set, two processes, the files that follow.
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { Rng } from "../../src/rng.js";
+import { createQueue } from "../../src/studio/queue.js";
+import { drawReserve, testSet } from "../../src/studio/reserve.js";
+import { NO_CLASS, OPEN, openStudio, SKIPPED } from "../../src/studio/studio.js";
+import { folderOfThisFile } from "../support/train-run.js";
+
+const folder = folderOfThisFile();
+let made = 0;
+/** Files that nobody opens: names are all that counts here. */
+function pictures(names: readonly string[]): string {
+  const dir = join(folder, `pictures-${++made}`);
+  for (const name of names) {
+    mkdirSync(join(dir, name, ".."), { recursive: true });
+    writeFileSync(join(dir, name), "");
+  }
+  return dir;
+}
+const twenty = Array.from({ length: 20 }, (_, i) => `p${String(i).padStart(2, "0")}.png`);
+const open = (dir: string, more: Partial<Parameters<typeof openStudio>[0]> = {}) =>
+  openStudio({ dir, out: join(folder, `labels-${made}`), testShare: 0.2, seed: 1, ...more });
+
+describe("pictures and classes", () => {
+  test("a flat folder has no classes until somebody names them", () => {
+    const studio = open(pictures(twenty), { classes: ["cat"] });
+    expect(studio.pictures.map(({ name }) => name)).toEqual(twenty);
+    expect(studio.classes).toEqual(["cat"]);
+    studio.label("Ann", "dog", [0, 1]);
+    studio.act("Ann", "skip", [2]);
+    studio.act("Ann", "none", [3]);
+    expect([...studio.codes.subarray(0, 5)]).toEqual([1, 1, SKIPPED, NO_CLASS, OPEN]);
+    expect(() => studio.label("", "dog", [99])).toThrow(/no picture 99/);
+    expect(() => studio.label("", "dog", [])).toThrow(/no picture is chosen/);
+    expect(() => studio.label("", "=1", [0])).toThrow(/formula/);
+    expect(() => studio.dropClass("", "dog")).toThrow(/pictures have it/);
+    studio.dropClass("", "cat");
+    expect([studio.classes, studio.codes[0]]).toEqual([["dog"], 0]);
+    studio.close();
+  });
+
+  test("class folders give labels where something is left to label, and are the only classes then", () => {
+    const dir = pictures(["cat/a.png", "dog/b.png", "unlabeled/c.png", "test/cat/d.png"]);
+    const studio = open(dir);
+    expect(studio.pictures.map(({ name }) => name).sort()).toEqual(["cat/a.png", "dog/b.png", "unlabeled/c.png"]);
+    expect(studio.trainRows()).toEqual([
+      ["cat/a.png", "cat"],
+      ["dog/b.png", "dog"],
+    ]);
+    expect(() => studio.addClass("", "bird")).toThrow(/class folders/);
+    expect(studio.remarks.join()).toMatch(/1 pictures in a test folder/);
+    studio.close();
+  });
+
+  test("folders that would leave nothing to label are mere folders, and no class may be called like one", () => {
+    const studio = open(pictures(["2023/a.png", "2024/b.png"]));
+    expect([studio.classes, studio.pictures.length]).toEqual([[], 2]);
+    expect(() => studio.label("", "2023", [0])).toThrow(/another name/);
+    studio.close();
+  });
+
+  test("what the studio writes into the very folder is no picture of it", () => {
+    const dir = pictures(twenty);
+    mkdirSync(join(dir, "labels", "x"), { recursive: true });
+    writeFileSync(join(dir, "labels", "x", "sheet.png"), "");
+    const studio = open(dir, { out: join(dir, "labels", "x") });
+    expect(studio.pictures).toHaveLength(20);
+    studio.close();
+  });
+
+  test("a labels file gives labels; another folder's studio is refused", () => {
+    const dir = pictures(twenty);
+    const labelsFile = join(folder, "given.csv");
+    writeFileSync(labelsFile, "file,label\np00.png,cat\np01.png,dog\n");
+    const studio = open(dir, { labelsFile });
+    expect(studio.trainRows()).toEqual([
+      ["p00.png", "cat"],
+      ["p01.png", "dog"],
+    ]);
+    expect(studio.reserve.some((row) => row < 2)).toBe(false);
+    studio.close();
+    expect(() => openStudio({ dir: pictures(["x.png"]), out: studio.out, testShare: 0.2, seed: 1 })).toThrow(
+      /holds the labels of .*--out/,
+    );
+  });
+});
+
+describe("two at once", () => {
+  test("each sees what the other did, and the labels files hold both", () => {
+    const dir = pictures(twenty);
+    const [mine, theirs] = [open(dir, { testShare: 0 }), open(dir, { testShare: 0 })];
+    const seen: (readonly number[])[] = [];
+    theirs.subscribe(({ rows }) => seen.push(rows));
+    mine.label("Ann", "cat", [4]);
+    theirs.label("Bo", "dog", [5]);
+    mine.poll();
+    theirs.poll();
+    expect(seen).toEqual([[4, 5]]);
+    expect([...mine.codes]).toEqual([...theirs.codes]);
+    expect(mine.save()).toBe(true);
+    expect(readFileSync(join(mine.out, "labels.csv"), "utf8")).toBe("file,label\np04.png,cat\np05.png,dog\n");
+    expect(theirs.undo("Ann")).toEqual([4]);
+    mine.poll();
+    mine.save();
+    expect(readFileSync(join(mine.out, "train.csv"), "utf8")).toBe("file,label\np05.png,dog\n");
+    expect(mine.redo("Ann")).toEqual([4]);
+    expect(mine.redo("Ann")).toEqual([]);
+    mine.close();
+    theirs.close();
+  });
+});
+
+describe("the test set", () => {
+  test("is drawn once, stays, and never trains", () => {
+    const dir = pictures(twenty);
+    const first = open(dir);
+    expect(first.reserve).toHaveLength(4);
+    first.label("", "cat", [...first.pictures.keys()]);
+    expect(first.trainRows()).toHaveLength(16);
+    expect(first.tests().rows.map(({ name }) => name)).toEqual(first.reserve.map((row) => twenty[row]));
+    first.close();
+    writeFileSync(join(dir, "a-new-one.png"), "");
+    const again = open(dir, { testShare: 0.9, seed: 2 });
+    expect(again.reserve.map((row) => again.pictures[row]!.name)).toEqual(first.reserve.map((row) => twenty[row]));
+    again.close();
+  });
+
+  test("is the beginning of its row: what was labeled out of turn waits", () => {
+    const answers = new Map([
+      ["a", "cat"],
+      ["c", "dog"],
+    ]);
+    const answerOf = (name: string) => {
+      const own = answers.get(name);
+      return own === undefined ? undefined : ({ kind: "label", class: own, by: "" } as const);
+    };
+    const rows = () =>
+      testSet(["a", "gone", "b", "c"], (name) => name !== "gone", answerOf).rows.map(({ name }) => name);
+    expect(rows()).toEqual(["a"]);
+    answers.set("b", "cat");
+    expect(rows()).toEqual(["a", "b", "c"]);
+  });
+
+  test("every picture is as likely in it as any other", () => {
+    const counts = new Map(twenty.map((name) => [name, 0]));
+    for (let seed = 0; seed < 1000; seed++)
+      for (const name of drawReserve(twenty, 0.2, Rng.fromSeed(seed))) counts.set(name, counts.get(name)! + 1);
+    // 1000 draws of 4 in 20: 200 each, standard deviation 12.6
+    for (const count of counts.values()) expect(Math.abs(count - 200)).toBeLessThan(60);
+  });
+});
+
+describe("the queue", () => {
+  const state = (done: Set<number>, tests = [90, 91, 92, 93, 94, 95]) => ({
+    suggested: [5, 6, 7, 8, 9, 10, 11, 12, 90],
+    others: Array.from({ length: 100 }, (_, i) => 99 - i),
+    tests,
+    share: 0.2,
+    answered: done.size,
+    tested: tests.filter((row) => done.has(row)).length,
+    isOpen: (row: number) => !done.has(row),
+  });
+
+  test("every fifth picture is the next of the test set, the others are those that help most", () => {
+    expect(createQueue().next("a", 10, state(new Set()))).toEqual([5, 6, 7, 8, 90, 9, 10, 11, 12, 91]);
+  });
+
+  test("two pages get different pictures; the same page gets its own again; a page that is gone loses them", () => {
+    let now = 0;
+    const queue = createQueue(() => now);
+    const done = new Set<number>();
+    const first = queue.next("a", 5, state(done));
+    const second = queue.next("b", 5, state(done));
+    expect(first.filter((row) => second.includes(row))).toEqual([]);
+    expect(queue.next("a", 5, state(done))).toEqual(first);
+    now = 130_000;
+    expect(queue.next("b", 5, state(done))).toEqual(first);
+  });
+
+  test("after many labels at once every second picture is for the test set, no more", () => {
+    const done = new Set(Array.from({ length: 50 }, (_, i) => 30 + i));
+    expect(createQueue().next("a", 6, state(done))).toEqual([90, 5, 91, 6, 92, 7]);
+  });
+
+  test("ends with what there is", () => {
+    const all = new Set(Array.from({ length: 98 }, (_, i) => i));
+    expect(createQueue().next("a", 10, state(all))).toEqual([99, 98]);
+  });
+});
