@@ -52,6 +52,8 @@ export interface Studio {
   readonly codes: Int32Array;
   /** Rows that are for the test set, in the order in which they are asked. */
   readonly reserve: readonly number[];
+  /** Pictures that cannot be read: nobody is asked about them. */
+  markDamaged(rows: Iterable<number>): void;
   answerOf(row: number): Answer | undefined;
   tests(): TestSet;
   /** Throws UsageError where rows, class or name are none. */
@@ -97,6 +99,7 @@ export function openStudio(options: StudioOptions): Studio {
   const listeners = new Set<(changes: Changes) => void>();
   const reserveRows = record.reserve.flatMap((name) => rowOf.get(name) ?? []);
   const reserved = new Set(record.reserve);
+  const damaged = new Set<string>();
   let saved = "";
 
   const codeOf = (answer: Answer | undefined): number => {
@@ -169,7 +172,10 @@ export function openStudio(options: StudioOptions): Studio {
     codes,
     reserve: reserveRows,
     answerOf: (row) => answers.of(pictures[row]!.name),
-    tests: () => testSet(record.reserve, (name) => rowOf.has(name), answers.of),
+    markDamaged(rows) {
+      for (const row of rows) damaged.add(pictures[row]!.name);
+    },
+    tests: () => testSet(record.reserve, (name) => rowOf.has(name) && !damaged.has(name), answers.of),
     act: (by, kind, rows) => void write({ ...sign(by), do: kind, files: namesOf(rows) }),
     label: (by, name, rows) => void write({ ...sign(by), do: "label", files: namesOf(rows), class: checked(name) }),
     undo(by) {
@@ -194,13 +200,18 @@ export function openStudio(options: StudioOptions): Studio {
     },
     trainRows: () => labeled().filter(([name]) => !reserved.has(name)),
     save() {
-      const [all, tests] = [labeled(), studio.tests().rows.map(({ name, class: own }) => [name, own] as const)];
+      const [all, train] = [labeled(), studio.trainRows()];
+      // A run can be tested on the classes that it has been shown.
+      const shown = new Set(train.map(([, own]) => own));
+      const tests = studio
+        .tests()
+        .rows.flatMap(({ name, class: own }) => (shown.has(own) ? [[name, own] as const] : []));
       const content = JSON.stringify([all, tests]);
       if (content === saved) return true;
       const files = labelFilesOf(out);
       const done = alone(out, () => {
         writeLabelFile(files.all, all);
-        writeLabelFile(files.train, studio.trainRows());
+        writeLabelFile(files.train, train);
         writeLabelFile(files.test, tests);
       });
       if (done) saved = content;

@@ -21,6 +21,7 @@ import { exportCommand } from "./export.js";
 import { list } from "./list.js";
 import { model } from "./model.js";
 import { dashboard } from "./pages/dashboard.js";
+import { label } from "./pages/label.js";
 import { serve } from "./pages/serve.js";
 import { predict } from "./predict.js";
 import { predictions } from "./predictions.js";
@@ -43,6 +44,7 @@ export const commands: readonly Command[] = [
   exportCommand,
   serve,
   dashboard,
+  label,
   dataDownload,
   dataInspect,
   dataSplit,

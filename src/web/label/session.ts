@@ -1,0 +1,103 @@
+/** A studio at work: what is asked next, what trains, and a look at the disk now and then. */
+import { type Asking, startAsking } from "../../studio/asking.js";
+import type { Studio } from "../../studio/studio.js";
+import { startTraining, type Training } from "../../studio/training.js";
+import type { BackgroundState, StudioState, TestState } from "./api.js";
+
+export interface SessionOptions {
+  readonly source?: string | undefined;
+  readonly threads: number;
+  readonly pool: number;
+  /** Undefined: nothing is trained. */
+  readonly training?: { readonly method: string; readonly steps: number; readonly every: number } | undefined;
+}
+
+export interface Session {
+  readonly studio: Studio;
+  readonly asking: Asking;
+  readonly training: Training | undefined;
+  background(): BackgroundState;
+  state(): StudioState;
+  tests(): TestState;
+  /** Told when the background has something new. */
+  subscribe(listener: () => void): () => void;
+  close(): void;
+}
+
+/** Milliseconds between two looks at the disk, and between two messages about the background. */
+const [INTERVAL, MESSAGES] = [500, 300];
+
+export function startSession(studio: Studio, { source, threads, pool, training: wanted }: SessionOptions): Session {
+  const listeners = new Set<() => void>();
+  let telling: NodeJS.Timeout | undefined;
+  const onChange = () => {
+    telling ??= setTimeout(() => {
+      telling = undefined;
+      for (const tell of listeners) tell();
+    }, MESSAGES);
+  };
+  const asking = startAsking(studio, { source, threads, pool, onChange });
+  const training = wanted && startTraining(studio, asking, { ...wanted, source, threads, onChange });
+  const timer = setInterval(() => {
+    studio.poll();
+    asking.tick();
+    training?.tick();
+    studio.save();
+  }, INTERVAL);
+  const tests = (): TestState => {
+    const { rows, none, skipped } = studio.tests();
+    return { labeled: rows.length, none, skipped, most: studio.reserve.length };
+  };
+  const background = (): BackgroundState => {
+    const { reading, problem, by, rows } = asking;
+    return {
+      tests: tests(),
+      by,
+      ...(reading && { reading }),
+      ...(problem !== undefined && { problem }),
+      map: rows !== undefined,
+      ...(training && {
+        training: {
+          models: training.models,
+          doubts: training.doubts.length,
+          command: training.command,
+          ...(training.running && { running: training.running }),
+          ...(training.waiting !== undefined && { waiting: training.waiting }),
+          ...(training.problem !== undefined && { problem: training.problem }),
+          ...(training.confusion && { confusion: training.confusion }),
+          ...(training.guesses && { guesses: training.guesses.run }),
+        },
+      }),
+    };
+  };
+  return {
+    studio,
+    asking,
+    training,
+    background,
+    tests,
+    state: () => ({
+      folder: studio.dir,
+      out: studio.out,
+      key: studio.key,
+      count: studio.pictures.length,
+      classes: studio.classes,
+      fixed: studio.fixed,
+      codes: [...studio.codes],
+      background: background(),
+    }),
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    close() {
+      clearInterval(timer);
+      clearTimeout(telling);
+      training?.close();
+      asking.close();
+      studio.poll();
+      studio.save();
+      studio.close();
+    },
+  };
+}

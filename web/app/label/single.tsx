@@ -1,0 +1,144 @@
+/** One picture after the other, those first whose label helps most; a key a picture. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import { type Actions, nextRows } from "./actions.js";
+import { ClassBar } from "./class-bar.js";
+import { commandOf } from "./keys.js";
+import { large, useNames } from "./pictures.js";
+import type { Counts, Studio } from "./use-studio.js";
+
+export interface ViewProps {
+  readonly studio: Studio;
+  readonly counts: Counts;
+  readonly actions: Actions;
+}
+
+/** Fetched at a time, and with fewer than that left more are fetched. */
+const [AHEAD, LOW] = [10, 5];
+/** Pictures whose files are fetched before they are shown. */
+const PRELOAD = 3;
+
+const reasons = {
+  random: "Until the pictures are read they come at random.",
+  typical: "Pictures that stand for many others come first.",
+  uncertain: "Pictures that the labels so far say least about come first.",
+};
+
+/** `only`: a picture that was asked for; it comes first. */
+export function Single({ studio, counts, actions, only }: ViewProps & { readonly only: number | undefined }) {
+  const [queue, setQueue] = useState<readonly number[]>(only === undefined ? [] : [only]);
+  const [pinned, setPinned] = useState(only);
+  const [answered, setAnswered] = useState<ReadonlySet<number>>(new Set());
+  const [problem, setProblem] = useState("");
+  const [asked, setAsked] = useState(0);
+  const asking = useRef(false);
+  const isOpen = (row: number) => row === pinned || (studio.codes[row] === -1 && !answered.has(row));
+  const open = queue.filter(isOpen);
+  const current = open[0];
+  const nameOf = useNames(studio.key, open);
+
+  useEffect(() => {
+    if (asking.current || open.length >= LOW) return;
+    asking.current = true;
+    nextRows(AHEAD)
+      .then(
+        (rows) => {
+          setProblem("");
+          setQueue((before) => [...new Set([...before, ...rows])]);
+        },
+        (error: Error) => setProblem(error.message),
+      )
+      .finally(() => {
+        asking.current = false;
+        // Where fewer are left than are wanted, ask again when something has changed.
+        setAsked((n) => n + 1);
+      });
+  }, [open.length, studio.background.by, studio.connected]);
+
+  const done = (row: number) => {
+    setAnswered((before) => new Set(before).add(row));
+    if (row === pinned) setPinned(undefined);
+  };
+  const back = (rows: readonly number[]) => {
+    const row = rows[0];
+    if (row === undefined) return;
+    setAnswered((before) => new Set([...before].filter((one) => !rows.includes(one))));
+    setPinned(row);
+    setQueue((before) => [row, ...before.filter((one) => one !== row)]);
+  };
+  const onClass = (name: string) => {
+    if (current === undefined) return;
+    done(current);
+    void actions.label([current], name);
+  };
+  const onMark = (kind: "skip" | "none" | "clear") => {
+    if (current === undefined) return;
+    done(current);
+    void actions.mark([current], kind);
+  };
+  const onUndo = () => void actions.undo().then(back);
+  const onRedo = () => void actions.redo().then((rows) => rows.length > 0 && setPinned(undefined));
+  const onKey = (event: KeyboardEvent) => {
+    const command = commandOf(event);
+    if (!command) return;
+    event.preventDefault();
+    if (command.do === "class") {
+      const name = studio.classes[command.place];
+      if (name !== undefined) onClass(name);
+    } else if (command.do === "undo") onUndo();
+    else if (command.do === "redo") onRedo();
+    else onMark(command.do);
+  };
+  useEffect(() => {
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  });
+  useEffect(() => {
+    for (const row of open.slice(1, 1 + PRELOAD)) new Image().src = large(studio.key, row);
+  }, [current]);
+
+  const code = current === undefined ? -1 : studio.codes[current]!;
+  const said = code >= 0 ? studio.classes[code] : code === -2 ? "skipped" : code === -3 ? "none of these" : undefined;
+  return (
+    <section class="single" aria-label="One picture">
+      <ClassBar
+        studio={studio}
+        counts={counts}
+        actions={actions}
+        disabled={current === undefined}
+        onClass={onClass}
+        onMark={onMark}
+        onUndo={onUndo}
+        onRedo={onRedo}
+      />
+      {studio.classes.length < 2 && (
+        <p class="warning">Name the classes first: a word, then Enter. Their keys are 1, 2, 3 ...</p>
+      )}
+      {current !== undefined ? (
+        <figure>
+          <Picture key={current} src={large(studio.key, current)} name={nameOf(current)} />
+          <figcaption>
+            <span class="file">{nameOf(current)}</span>
+            {said !== undefined && <span class="soft"> (so far: {said})</span>}
+          </figcaption>
+        </figure>
+      ) : (
+        <p role="status">
+          {problem ||
+            (counts.open === 0
+              ? "Every picture has an answer."
+              : asked > 0
+                ? "Nothing to ask just now."
+                : "Asking ...")}
+        </p>
+      )}
+      <p class="soft">{reasons[studio.background.by]} One in five is drawn at random and only tests the models.</p>
+    </section>
+  );
+}
+
+function Picture({ src, name }: { readonly src: string; readonly name: string }) {
+  const [broken, setBroken] = useState(false);
+  if (broken)
+    return <p class="broken bad">This file cannot be shown: it is damaged, too large, or no picture. Skip it.</p>;
+  return <img class="large" src={src} alt={name === "" ? "picture" : name} onError={() => setBroken(true)} />;
+}
