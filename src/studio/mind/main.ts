@@ -10,7 +10,7 @@ import { mapOf } from "./map.js";
 import type { Answered, Job, Work } from "./messages.js";
 
 try {
-  setPriority(19);
+  setPriority(5); // somebody waits for what comes next; the page itself comes first
 } catch {
   // Some systems do not allow it; then the work is in the way a little.
 }

@@ -5,6 +5,8 @@ export type { Confusion, RatedModel } from "../../studio/model-types.js";
 
 /** First event ("state") of GET /api/events, and again where classes have gone. */
 export interface StudioState {
+  /** Unlike that of any other start of the server: a page that was loaded from an earlier one has an old token. */
+  readonly instance: string;
   /** Folder of pictures and folder of labels, as they were given. */
   readonly folder: string;
   readonly out: string;

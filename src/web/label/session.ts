@@ -1,4 +1,5 @@
 /** A studio at work: what is asked next, what trains, and a look at the disk now and then. */
+import { randomUUID } from "node:crypto";
 import { type Asking, startAsking } from "../../studio/asking.js";
 import type { Studio } from "../../studio/studio.js";
 import { startTraining, type Training } from "../../studio/training.js";
@@ -28,6 +29,7 @@ export interface Session {
 const [INTERVAL, MESSAGES] = [500, 300];
 
 export function startSession(studio: Studio, { source, threads, pool, training: wanted }: SessionOptions): Session {
+  const instance = randomUUID();
   const listeners = new Set<() => void>();
   let telling: NodeJS.Timeout | undefined;
   const onChange = () => {
@@ -77,6 +79,7 @@ export function startSession(studio: Studio, { source, threads, pool, training: 
     background,
     tests,
     state: () => ({
+      instance,
       folder: studio.dir,
       out: studio.out,
       key: studio.key,

@@ -14,22 +14,24 @@ export interface Studio extends Omit<StudioState, "codes"> {
 export function useStudio(): Studio | undefined {
   const [state, setState] = useState<Omit<Studio, "connected">>();
   const [connected, setConnected] = useState(true);
-  useEffect(
-    () =>
-      listen(
-        "/api/events",
-        {
-          state: (data) => {
-            const { codes, ...rest } = data as StudioState;
-            setState({ ...rest, codes: Int32Array.from(codes) });
-          },
-          answers: (data) => setState((before) => before && changed(before, data as AnswerChanges)),
-          background: (data) => setState((before) => before && { ...before, background: data as BackgroundState }),
+  useEffect(() => {
+    let instance: string | undefined;
+    return listen(
+      "/api/events",
+      {
+        state: (data) => {
+          const { codes, ...rest } = data as StudioState;
+          // Another server has taken over: its token comes with the page.
+          if (instance !== undefined && instance !== rest.instance) location.reload();
+          instance = rest.instance;
+          setState({ ...rest, codes: Int32Array.from(codes) });
         },
-        setConnected,
-      ),
-    [],
-  );
+        answers: (data) => setState((before) => before && changed(before, data as AnswerChanges)),
+        background: (data) => setState((before) => before && { ...before, background: data as BackgroundState }),
+      },
+      setConnected,
+    );
+  }, []);
   return state && { ...state, connected };
 }
 
