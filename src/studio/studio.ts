@@ -67,6 +67,8 @@ export interface Studio {
   /** Takes in what other processes have written. */
   poll(): void;
   subscribe(listener: (changes: Changes) => void): () => void;
+  /** Grows with every change. */
+  readonly version: number;
   /** Labels for training: all but those of the test set. */
   trainRows(): NamedLabel[];
   /** Writes the labels files where something has changed; false where another process is writing them just now. */
@@ -100,7 +102,7 @@ export function openStudio(options: StudioOptions): Studio {
   const reserveRows = record.reserve.flatMap((name) => rowOf.get(name) ?? []);
   const reserved = new Set(record.reserve);
   const damaged = new Set<string>();
-  let saved = "";
+  let [version, saved] = [0, -1];
 
   const codeOf = (answer: Answer | undefined): number => {
     if (answer === undefined) return OPEN;
@@ -122,6 +124,7 @@ export function openStudio(options: StudioOptions): Studio {
     const same = before.every((name, k) => name === answers.classes[k]);
     const classes = !same || before.length !== answers.classes.length;
     recode(same ? touched : pictures.keys());
+    if (touched.size > 0 || classes) version++;
     if (touched.size > 0 || classes) for (const tell of listeners) tell({ rows: [...touched], classes });
     return [...touched];
   };
@@ -174,6 +177,10 @@ export function openStudio(options: StudioOptions): Studio {
     answerOf: (row) => answers.of(pictures[row]!.name),
     markDamaged(rows) {
       for (const row of rows) damaged.add(pictures[row]!.name);
+      version++;
+    },
+    get version() {
+      return version;
     },
     tests: () => testSet(record.reserve, (name) => rowOf.has(name) && !damaged.has(name), answers.of),
     act: (by, kind, rows) => void write({ ...sign(by), do: kind, files: namesOf(rows) }),
@@ -200,21 +207,21 @@ export function openStudio(options: StudioOptions): Studio {
     },
     trainRows: () => labeled().filter(([name]) => !reserved.has(name)),
     save() {
+      if (version === saved) return true;
+      const now = version;
       const [all, train] = [labeled(), studio.trainRows()];
       // A run can be tested on the classes that it has been shown.
       const shown = new Set(train.map(([, own]) => own));
       const tests = studio
         .tests()
         .rows.flatMap(({ name, class: own }) => (shown.has(own) ? [[name, own] as const] : []));
-      const content = JSON.stringify([all, tests]);
-      if (content === saved) return true;
       const files = labelFilesOf(out);
       const done = alone(out, () => {
         writeLabelFile(files.all, all);
         writeLabelFile(files.train, train);
         writeLabelFile(files.test, tests);
       });
-      if (done) saved = content;
+      if (done) saved = now;
       return done;
     },
     close: () => log.close(),

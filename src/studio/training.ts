@@ -50,7 +50,8 @@ export function startTraining(studio: Studio, asking: Asking, options: TrainingO
   let doubts: readonly LabelDoubt[] = [];
   let running: (NonNullable<Training["running"]> & { readonly run: RunningCommand }) | undefined;
   let [waiting, problem]: [string | undefined, string | undefined] = [undefined, undefined];
-  let [trainedOn, ended, busy, closed] = ["", Number.NEGATIVE_INFINITY, false, false];
+  let [trainedOn, ended, busy, closed] = [-1, Number.NEGATIVE_INFINITY, false, false];
+  let lookedAt: string | undefined;
   let lock: RunLock | undefined;
 
   const argsOf = (out: string) => [
@@ -67,6 +68,7 @@ export function startTraining(studio: Studio, asking: Asking, options: TrainingO
   const look = async (run: string) => {
     const rows = asking.rows;
     if (!rows) return undefined;
+    lookedAt = run;
     const found = await asking.mind.ask("guess", { run: join(studio.out, run) });
     guesses = { ...found, run };
     const placeOf = new Map(Array.from(rows, (row, at) => [studio.pictures[row]!.name, at]));
@@ -75,22 +77,21 @@ export function startTraining(studio: Studio, asking: Asking, options: TrainingO
       return best < 0 ? undefined : found.classes[best];
     });
     confusion = rating.confusion;
-    // Labels of test pictures are judged as well: they are people's, too.
-    const labels = Int32Array.from(rows, (row) => studio.codes[row]!);
-    doubts = (await asking.mind.ask("doubts", { labels, numClasses: studio.classes.length })).map((one) => ({
+    const judgedLabels = { labels: asking.codes(), numClasses: studio.classes.length };
+    doubts = (await asking.mind.ask("doubts", judgedLabels)).map((one) => ({
       ...one,
       row: rows[one.row]!,
     }));
     return rating;
   };
-  const train = async (content: string, labels: number) => {
+  const train = async (version: number, labels: number) => {
     const run = nextRun(studio.out);
     const since = Date.now();
     running = { since, labels, run: runCommand([...argsOf(join(studio.out, run)), "--json", "--seen", "0"]) };
     onChange();
     const { code, problem: said } = await running.run.done;
     running = undefined;
-    trainedOn = content;
+    trainedOn = version;
     if (closed) return;
     if (code !== 0) throw new Error(said || `the training ended with exit code ${code}`);
     const rating = await look(run);
@@ -120,20 +121,19 @@ export function startTraining(studio: Studio, asking: Asking, options: TrainingO
     lock?.touch();
     models = readModels(studio.out).map(rated);
     const last = models.at(-1)?.run;
-    if (last !== undefined && guesses?.run !== last && existsSync(join(studio.out, last, "result.json"))) {
+    if (last !== undefined && lookedAt !== last && existsSync(join(studio.out, last, "result.json"))) {
       return work(() => look(last));
     }
     // Another process trains for this folder.
-    if (!lock || performance.now() - ended < 1000 * every) return;
+    if (!lock || studio.version === trainedOn || performance.now() - ended < 1000 * every) return;
     const missing = missingOf(studio);
     if (missing !== waiting) {
       waiting = missing;
       onChange();
     }
     if (missing !== undefined) return;
-    const trainRows = studio.trainRows();
-    const content = JSON.stringify([trainRows, studio.tests().rows]);
-    if (content !== trainedOn && studio.save()) work(() => train(content, trainRows.length));
+    const { version } = studio;
+    if (studio.save()) work(() => train(version, studio.trainRows().length));
   };
   return {
     get models() {

@@ -14,6 +14,8 @@ export interface ViewProps {
 
 /** Fetched at a time, and with fewer than that left more are fetched. */
 const [AHEAD, LOW] = [10, 5];
+/** Milliseconds between two questions where there was nothing to ask. */
+const RETRY = 5000;
 /** Pictures whose files are fetched before they are shown. */
 const PRELOAD = 3;
 
@@ -30,6 +32,7 @@ export function Single({ studio, counts, actions, only }: ViewProps & { readonly
   const [answered, setAnswered] = useState<ReadonlySet<number>>(new Set());
   const [problem, setProblem] = useState("");
   const [asked, setAsked] = useState(0);
+  const [turn, setTurn] = useState(0);
   const asking = useRef(false);
   const isOpen = (row: number) => row === pinned || (studio.codes[row] === -1 && !answered.has(row));
   const open = queue.filter(isOpen);
@@ -52,7 +55,13 @@ export function Single({ studio, counts, actions, only }: ViewProps & { readonly
         // Where fewer are left than are wanted, ask again when something has changed.
         setAsked((n) => n + 1);
       });
-  }, [open.length, studio.background.by, studio.connected]);
+  }, [open.length, studio.background.by, studio.connected, open.length === 0 ? `${counts.open} ${turn}` : ""]);
+  // Pictures that another page was asked about come back after a while.
+  useEffect(() => {
+    if (open.length > 0 || counts.open === 0) return;
+    const timer = setInterval(() => setTurn((n) => n + 1), RETRY);
+    return () => clearInterval(timer);
+  }, [open.length > 0, counts.open === 0]);
 
   const done = (row: number) => {
     setAnswered((before) => new Set(before).add(row));
