@@ -100,10 +100,11 @@ function Canvas({ studio, map, selected, onSelect }: CanvasProps) {
   const dark = useDark();
   const pictures = useMemo(() => new Map<number, HTMLImageElement>(), [studio.key]);
   useEffect(() => {
-    const measure = () => setSize(Math.max(200, Math.floor(canvas.current!.parentElement!.clientWidth)));
+    const around = canvas.current!.parentElement!;
+    const measure = () => setSize(Math.max(200, Math.floor(around.clientWidth)));
     measure();
     const watch = new ResizeObserver(measure);
-    watch.observe(canvas.current!.parentElement!);
+    watch.observe(around);
     return () => watch.disconnect();
   }, []);
   useEffect(() => {
