@@ -75,7 +75,7 @@ try {
     while (!(await done())) await new Promise((then) => setTimeout(then, 300));
   };
   await until(async () => (await state()).background.map);
-  for (const count of [15, 15, 20, 30, 40]) {
+  for (const count of [15, 20, 30, 50]) {
     for (let left = count; left > 0; ) {
       const { rows: next } = await post("next", { tab: "script", count: Math.min(10, left) });
       for (const row of next)

@@ -6,7 +6,7 @@
  * clusters)
  */
 import type { Rng } from "../rng.js";
-import { noGrad, scope, type Tensor, tensor } from "../torch/index.js";
+import { call, noGrad, scope, type Tensor, tensor } from "../torch/index.js";
 import { type Examples, fitLogistic } from "./logistic.js";
 import { unitRows } from "./propagate.js";
 
@@ -80,31 +80,36 @@ function marginsOf(examples: Examples, known: readonly number[], open: readonly 
 /** k-means by cosine from k-means++; rows have length 1. */
 function cluster(rows: Float32Array, size: number, k: number, rng: Rng) {
   const n = rows.length / size;
-  let centers = firstCenters(rows, size, Math.min(k, n), rng);
-  let found = nearest(rows, size, centers);
-  for (let i = 0; i < ITERATIONS; i++) {
-    const sums = new Float32Array(centers.length);
-    for (let row = 0; row < n; row++) {
-      for (let d = 0; d < size; d++) sums[found.of[row]! * size + d]! += rows[row * size + d]!;
-    }
-    centers = unitRows(sums, size);
-    const next = nearest(rows, size, centers);
-    const same = next.of.every((group, row) => group === found.of[row]);
-    found = next;
-    if (same) break;
-  }
-  return found;
+  return noGrad(() =>
+    scope(() => {
+      const all = tensor(rows, [n, size]);
+      let centers = firstCenters(all, rows, size, Math.min(k, n), rng);
+      let found = nearest(all, centers, size);
+      for (let i = 0; i < ITERATIONS; i++) {
+        const sums = new Float32Array(centers.length);
+        for (let row = 0; row < n; row++) {
+          for (let d = 0; d < size; d++) sums[found.of[row]! * size + d]! += rows[row * size + d]!;
+        }
+        centers = unitRows(sums, size);
+        const next = nearest(all, centers, size);
+        const same = next.of.every((group, row) => group === found.of[row]);
+        found = next;
+        if (same) break;
+      }
+      return found;
+    }),
+  );
 }
 
-function firstCenters(rows: Float32Array, size: number, k: number, rng: Rng): Float32Array {
+function firstCenters(all: Tensor, rows: Float32Array, size: number, k: number, rng: Rng): Float32Array {
   const n = rows.length / size;
   const centers = new Float32Array(k * size);
   const distance = new Float64Array(n).fill(Number.POSITIVE_INFINITY);
   let chosen = rng.integer(n);
   for (let c = 0; c < k; c++) {
-    const center = rows.subarray(chosen * size, (chosen + 1) * size);
+    const center = rows.slice(chosen * size, (chosen + 1) * size);
     centers.set(center, c * size);
-    const { similarity } = nearest(rows, size, center.slice());
+    const { similarity } = nearest(all, center, size);
     let sum = 0;
     for (let i = 0; i < n; i++) {
       distance[i] = Math.min(distance[i]!, Math.max(0, 1 - similarity[i]!));
@@ -116,17 +121,14 @@ function firstCenters(rows: Float32Array, size: number, k: number, rng: Rng): Fl
   return centers;
 }
 
-/** The center with the largest cosine, and that cosine, of each row. */
-function nearest(rows: Float32Array, size: number, centers: Float32Array) {
-  const [n, k] = [rows.length / size, centers.length / size];
-  return noGrad(() =>
-    scope(() => {
-      const similarity: Tensor = tensor(rows, [n, size]).matmul(tensor(centers, [k, size]).transpose(0, 1));
-      const of = Int32Array.from(similarity.argmax(1).toNumbers());
-      const all = similarity.toArray();
-      return { of, similarity: Float64Array.from(of, (group, row) => Number(all[row * k + group])) };
-    }),
-  );
+/** The center with the largest cosine, and that cosine, of each row of `all` (`[n, size]`). */
+function nearest(all: Tensor, centers: Float32Array, size: number) {
+  return scope(() => {
+    const k = centers.length / size;
+    const similarity = all.matmul(tensor(centers, [k, size]).transpose(0, 1));
+    const [top, index] = call("aten::max", "dim", similarity, 1, false) as [Tensor, Tensor];
+    return { of: Int32Array.from(index.toNumbers()), similarity: Float64Array.from(top.toNumbers()) };
+  });
 }
 
 function cosine(rows: Float32Array, size: number, a: number, b: number): number {
