@@ -88,6 +88,7 @@ const MOST_PERSON = 60;
 /** Opens what is there, or begins. Throws UsageError where the folder holds something else, DataError where there is nothing to label. */
 export function openStudio(options: StudioOptions): Studio {
   const [dir, out] = [resolve(options.dir), resolve(options.out)];
+  const wanted = (options.classes ?? []).map(classWord);
   const found = studioPictures(dir, { labelsFile: options.labelsFile, except: out });
   const { pictures, given, fixed, taken } = found;
   makeFolder(out);
@@ -228,7 +229,7 @@ export function openStudio(options: StudioOptions): Studio {
   };
   poll();
   recode(pictures.keys());
-  for (const name of options.classes ?? []) if (!answers.classes.includes(classWord(name))) studio.addClass("", name);
+  for (const name of wanted) if (!answers.classes.includes(name)) studio.addClass("", name);
   return studio;
 }
 

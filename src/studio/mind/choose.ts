@@ -20,6 +20,8 @@ export interface Chosen {
 
 /** Pictures shown together. */
 export const SCREEN = 12;
+/** Of more pictures than that, so many drawn at random are looked at for a choice: it takes seconds, and somebody waits. */
+const MOST_OPEN = 2000;
 /** From this cosine on two pictures look alike, the mean of all pictures taken away. */
 const ALIKE = 0.95;
 
@@ -29,7 +31,9 @@ const ALIKE = 0.95;
  */
 export function chooseNext(pool: Pool, labels: Int32Array, count: number, rng: Rng): Chosen {
   const { features, size, numClasses } = pool;
-  const used = [...labels.keys()].filter((row) => labels[row]! >= -1);
+  const open = [...labels.keys()].filter((row) => labels[row] === -1);
+  const looked = open.length > MOST_OPEN ? rng.split("looked").shuffle(open).slice(0, MOST_OPEN) : open;
+  const used = [...[...labels.keys()].filter((row) => labels[row]! >= 0), ...looked].sort((a, b) => a - b);
   const part = new Float32Array(used.length * size);
   for (const [to, row] of used.entries()) part.set(features.subarray(row * size, (row + 1) * size), to * size);
   const y = Int32Array.from(used, (row) => labels[row]!);

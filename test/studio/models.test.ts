@@ -1,0 +1,81 @@
+// The models of a sitting: what is kept of them, how they are rated, and the commands that make them.
+import { appendFileSync, existsSync, mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { commandLine, runCommand } from "../../src/studio/command.js";
+import { exportModel } from "../../src/studio/export.js";
+import { addModel, judged, nextRun, pruneRuns, rated, readModels } from "../../src/studio/models.js";
+import { folderOfThisFile } from "../support/train-run.js";
+
+const folder = folderOfThisFile();
+const row = (run: string) => ({ run, at: "2026-11-26T08:00:00.000Z", labels: 12, seconds: 3, tested: 10, wrong: 2 });
+
+describe("the list of models", () => {
+  test("is read back, a line that was cut short apart, with errors and intervals", () => {
+    expect(readModels(folder)).toEqual([]);
+    addModel(folder, row("runs/0001"));
+    appendFileSync(join(folder, "models.jsonl"), '{"run":"runs/00');
+    appendFileSync(join(folder, "models.jsonl"), "\n[]\nnull\n");
+    addModel(folder, row("runs/0002"));
+    expect(readModels(folder)).toEqual([row("runs/0001"), row("runs/0002")]);
+    const { error } = rated(row("runs/0001"));
+    expect(error.share).toBe(0.2);
+    expect([error.low, error.high].map((v) => v.toFixed(3))).toEqual(["0.057", "0.510"]);
+    expect(() => addModel(join(folder, "none"), row("x"))).toThrow(/cannot write/);
+  });
+
+  test("runs are counted on, and the last three stay", () => {
+    expect(nextRun(folder)).toBe("runs/0001");
+    for (const name of ["0001", "0002", "0009", "0010", "notes"])
+      mkdirSync(join(folder, "runs", name), { recursive: true });
+    expect(nextRun(folder)).toBe("runs/0011");
+    pruneRuns(folder);
+    expect(readdirSync(join(folder, "runs")).sort()).toEqual(["0002", "0009", "0010", "notes"]);
+    expect(existsSync(join(folder, "runs", "0001"))).toBe(false);
+  });
+});
+
+test("the rating counts test pictures that could be read; a class the model does not know is an error", () => {
+  const tests = {
+    rows: [
+      ["a", "cat"],
+      ["b", "dog"],
+      ["c", "dog"],
+      ["d", "bird"],
+      ["e", "cat"],
+    ].map(([name, own]) => ({ name: name!, class: own! })),
+    none: 0,
+    skipped: 0,
+  };
+  const guesses = new Map([
+    ["a", "cat"],
+    ["b", "cat"],
+    ["c", "dog"],
+    ["d", "dog"],
+  ]);
+  const { tested, wrong, confusion } = judged(tests, ["cat", "dog", "bird"], (name) => guesses.get(name));
+  expect([tested, wrong]).toEqual([4, 2]);
+  expect(confusion.counts).toEqual([
+    [1, 0, 0],
+    [1, 1, 0],
+    [0, 1, 0],
+  ]);
+});
+
+describe("commands", () => {
+  test("are shown as a shell takes them", () => {
+    expect(commandLine(["train", "--data", "my photos"])).toBe("fewlabels train --data 'my photos'");
+  });
+
+  test("end with their complaint, never with a throw", async () => {
+    expect(await runCommand(["nonsense"]).done).toMatchObject({
+      code: 2,
+      problem: expect.stringMatching(/unknown command "nonsense"/),
+    });
+  }, 120_000);
+
+  test("an export of what is not there, or into no format, is refused in words", async () => {
+    await expect(exportModel(folder, "runs/0010", "word")).rejects.toThrow(/no format "word". Valid: onnx/);
+    await expect(exportModel(folder, "runs/0010", "onnx")).rejects.toThrow(/0010/);
+  }, 120_000);
+});

@@ -1,0 +1,27 @@
+// What the studio's page decides by itself: keys, and what a lasso holds.
+import { expect, test } from "vitest";
+import { keyOf } from "../../../web/app/label/keys.js";
+import { inside } from "../../../web/app/label/map-canvas.js";
+
+test("classes have digits, then letters, none of them twice and none that undoes", () => {
+  const keys = Array.from({ length: 33 }, (_, place) => keyOf(place));
+  expect(keys.slice(0, 11)).toEqual([..."123456789ab"]);
+  expect(new Set(keys).size).toBe(33);
+  expect(keys.filter((key) => key === undefined || "0zy".includes(key))).toEqual([]);
+  expect(keyOf(33)).toBeUndefined();
+});
+
+test("a lasso holds what lies within it, dents and all", () => {
+  const dented = [
+    [0, 0],
+    [1, 0],
+    [1, 1],
+    [0.5, 0.2],
+    [0, 1],
+  ] as const;
+  expect(inside([0.1, 0.5], dented)).toBe(true);
+  expect(inside([0.9, 0.5], dented)).toBe(true);
+  expect(inside([0.5, 0.5], dented)).toBe(false);
+  expect(inside([2, 0.5], dented)).toBe(false);
+  expect(inside([0.5, 0.5], [])).toBe(false);
+});
