@@ -51,7 +51,7 @@ const folders = {
     unlabeled: uneven(1500, 5),
     test: same(200, 5),
   },
-  large: { side: 200, classes: all, labeled: same(10, 20), unlabeled: same(100, 20), test: same(50, 20) },
+  large: { side: 200, classes: all, labeled: same(5, 20), unlabeled: same(100, 20), test: same(50, 20) },
 };
 
 /** @typedef {{ error: number, student: number, seconds: number, chosen: string }} Row */

@@ -6,7 +6,7 @@ import sharp from "sharp";
 
 /** @param {"cifar10" | "mnist"} name @param {string} dir */
 export const openSet = (name, dir) =>
-  findDataSet(name).load({ dir, rng: Rng.fromSeed(1), options: name === "cifar10" ? { train: 50_000 } : {} });
+  findDataSet(name).load({ dir, rng: Rng.fromSeed(1), options: { train: name === "cifar10" ? 50_000 : 60_000 } });
 
 /** @typedef {Awaited<ReturnType<typeof openSet>>} Set */
 /** A class of a set, and what its folder is called. @typedef {{ set: Set, name: string, folder: string }} Class */
