@@ -154,7 +154,7 @@ async function sitting() {
   /** @type {{ labels: number, tested: number, wrong: number, seconds: number, error: { share: number, low: number, high: number } }[]} */
   let models = [];
   const trainable = () => JSON.stringify(models.at(-1)?.labels);
-  for (const until = performance.now() + 300_000; performance.now() < until; ) {
+  for (const until = performance.now() + 600_000; performance.now() < until; ) {
     const state = /** @type {any} */ (await (await fetch(`${url}api/state`)).json());
     models = state.background.training.models;
     const train =

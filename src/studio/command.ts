@@ -21,8 +21,8 @@ export interface RunningCommand {
 /** As people type it. */
 export const commandLine = (args: readonly string[]): string => ["fewlabels", ...args.map(quoted)].join(" ");
 
-/** On Unix 0 is usual and 19 the lowest: with others at work such a process gets about a tenth of what they get. */
-const LOW = 10;
+/** On Unix 0 is usual and 19 the lowest: with others at work such a process gets about a third of what they get. */
+const LOW = 5;
 const KEPT_CHARS = 20_000;
 
 export function runCommand(args: readonly string[]): RunningCommand {

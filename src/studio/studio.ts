@@ -39,6 +39,8 @@ export interface Changes {
 export interface Studio {
   readonly dir: string;
   readonly out: string;
+  /** The two as they were given, for people. */
+  readonly shown: { readonly dir: string; readonly out: string };
   /** Unlike that of any other list of pictures. */
   readonly key: string;
   readonly pictures: readonly StudioPicture[];
@@ -163,6 +165,7 @@ export function openStudio(options: StudioOptions): Studio {
   const studio: Studio = {
     dir,
     out,
+    shown: { dir: options.dir, out: options.out },
     key: createHash("sha256")
       .update(JSON.stringify([dir, pictures.map(({ name }) => name)]))
       .digest("hex")

@@ -90,11 +90,13 @@ export interface LabelDoubt {
   readonly margin: number;
 }
 
+/** Smaller differences are no news: with few labels the classifiers are often wrong themselves. */
+const LEAST_MARGIN = 0.5;
 /** Fewest labels of a class that are judged. */
 const FEWEST = 3;
 const FOLDS = 5;
 
-/** Labels that are probably wrong, the surest first: by classifiers that were fitted without the picture. `labels[i]` below 0: none. */
+/** Labels that classifiers fitted without the picture contradict, the surest first. `labels[i]` below 0: none. */
 export function doubtsOf(features: Features, labels: Int32Array, numClasses: number, rng: Rng): LabelDoubt[] {
   const counts = new Int32Array(numClasses);
   for (const k of labels) if (k >= 0) counts[k]!++;
@@ -106,5 +108,7 @@ export function doubtsOf(features: Features, labels: Int32Array, numClasses: num
   const groups = Int32Array.from(rows.keys());
   const { probabilities } = outOfFold(examples, groups, FOLDS, rng);
   const { doubts } = labelErrors({ probabilities, y: examples.y, numClasses: classes.length });
-  return doubts.map(({ row, suggested, margin }) => ({ row: rows[row]!, suggested: classes[suggested]!, margin }));
+  return doubts
+    .filter(({ margin }) => margin >= LEAST_MARGIN)
+    .map(({ row, suggested, margin }) => ({ row: rows[row]!, suggested: classes[suggested]!, margin }));
 }

@@ -1,5 +1,4 @@
-/** The process that thinks about pictures: features, what to ask next, the map, what a run says. One job after the other, at low priority. */
-import { setPriority } from "node:os";
+/** The process that thinks about pictures: features, what to ask next, the map, what a run says. One job after the other. */
 import { DataError, FewlabelsError } from "../../errors.js";
 import { Rng } from "../../rng.js";
 import { setThreads } from "../../torch/index.js";
@@ -8,12 +7,6 @@ import { type Features, featuresOf } from "./features.js";
 import { doubtsOf, guessesOf } from "./judge.js";
 import { mapOf } from "./map.js";
 import type { Answered, Job, Work } from "./messages.js";
-
-try {
-  setPriority(5); // somebody waits for what comes next; the page itself comes first
-} catch {
-  // Some systems do not allow it; then the work is in the way a little.
-}
 
 let opened:
   | { readonly features: Features; readonly paths: readonly string[]; readonly threads: number; readonly rng: Rng }

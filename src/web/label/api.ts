@@ -102,7 +102,7 @@ export interface FeatureMap {
   readonly places: readonly number[];
 }
 
-/** GET /api/doubts: labels that are probably wrong, the surest first. */
+/** GET /api/doubts: labels that classifiers contradict which have not seen the picture, the surest first. */
 export interface Doubts {
   readonly doubts: readonly { readonly row: number; readonly suggested: string; readonly margin: number }[];
 }

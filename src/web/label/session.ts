@@ -80,8 +80,8 @@ export function startSession(studio: Studio, { source, threads, pool, training: 
     tests,
     state: () => ({
       instance,
-      folder: studio.dir,
-      out: studio.out,
+      folder: studio.shown.dir,
+      out: studio.shown.out,
       key: studio.key,
       count: studio.pictures.length,
       classes: studio.classes,

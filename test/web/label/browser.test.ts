@@ -150,11 +150,11 @@ describe.skipIf(!appBuilt || !enginePresent || !chromiumPath)("the labelling stu
   test("a model comes, with an error on the test set and its interval, and the next one moves it", async () => {
     const error = () => tab.locator("[data-error]").innerText();
     await expect
-      .poll(error, { timeout: 60_000, interval: 300 })
+      .poll(error, { timeout: 120_000, interval: 300 })
       .toMatch(/error [\d.]+ % \(95 %: [\d.]+ % to [\d.]+ %\)/);
     const before = await error();
     await byKeyboard(tab, 10);
-    await expect.poll(error, { timeout: 60_000, interval: 300 }).not.toBe(before);
+    await expect.poll(error, { timeout: 120_000, interval: 300 }).not.toBe(before);
     await tab.goto(`${url}#/model`);
     const chart = tab.getByRole("img", { name: /Error of \d+ models/ });
     await expect
@@ -167,7 +167,7 @@ describe.skipIf(!appBuilt || !enginePresent || !chromiumPath)("the labelling stu
     expect(await tab.locator("details pre").first().innerText()).toMatch(
       /^fewlabels train --dataset folder .*--method linear-probe/,
     );
-  }, 150_000);
+  }, 300_000);
 
   test("20 pictures by one range, and one undo for all of them", async () => {
     await tab.goto(`${url}#/grid?show=open`);

@@ -45,7 +45,8 @@ export function ModelView({ studio }: { readonly studio: Studio }) {
       {training.doubts > 0 && (
         <p>
           <a href={linkTo("grid", { show: "doubts" })}>
-            {training.doubts} labels are probably wrong: look at them again
+            {training.doubts === 1 ? "1 label" : `${training.doubts} labels`} that the pictures seem to contradict: look
+            again
           </a>
         </p>
       )}

@@ -36,7 +36,7 @@ export const label = defineCommand({
     run: text(undefined, { value: "folder", doc: "run folder: its network in place of --weights" }),
     method: text(undefined, {
       value: "method",
-      doc: "how models are trained in the background (default: linear-probe with --weights or --run, else mean-teacher)",
+      doc: "how models are trained in the background (default: linear-probe with --weights or --run, else supervised)",
     }),
     steps: integer(300, { min: 1, max: 100_000, doc: "steps of a background training from scratch" }),
     every: number(20, { min: 0, max: 86_400, doc: "seconds from the end of a training to the start of the next" }),
@@ -73,7 +73,7 @@ export const label = defineCommand({
     if (run !== undefined && !existsSync(join(run, "config.json")))
       throw new UsageError(`${run}: is no run folder (there is no config.json in it). Check --run`);
     const source = run ?? (weights === undefined ? undefined : sourceOf(weights));
-    const trainer = method ?? (source === undefined ? "mean-teacher" : "linear-probe");
+    const trainer = method ?? (source === undefined ? "supervised" : "linear-probe");
     checkMethod(trainer, source !== undefined, who);
     const folder = out ?? join("labels", basename(resolve(dir)));
     const studio = openStudio({
