@@ -21,9 +21,12 @@ export interface ViewSpec {
 /** Role of a view -> how it is made. */
 export type Views = Readonly<Record<string, ViewSpec>>;
 
-/** Some rows of a batch, in all their views. */
+/**
+ * Some rows of a batch, in all their views. Where W processes share the batch, each has the pictures of its own rows alone (`x` has N / W
+ * of them), and everything else, like the logits that networks give, is of all N.
+ */
 export interface Part<V extends Views = Views> {
-  /** One float32 tensor per role, `[N, C, H, W]`, normalized. */
+  /** One float32 tensor per role, `[N, C, H, W]` (N / W rows of W processes), normalized. */
   readonly x: { readonly [Role in keyof V]: Tensor };
   /** `[N]` int64, positions in the training set. */
   readonly index: Tensor;

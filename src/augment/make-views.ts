@@ -2,7 +2,7 @@
 
 import type { Views } from "../batch.js";
 import { UsageError, unknownName } from "../errors.js";
-import { addGaussianNoise, augmentImages, gatherImages, type Tensor } from "../torch/index.js";
+import { addGaussianNoise, augmentImages, gatherImages, type Tensor, whole } from "../torch/index.js";
 import { planPhotoViews } from "./photo-views.js";
 import {
   augmentRules,
@@ -30,8 +30,13 @@ export function planViews(source: ViewSource, views: Views, part: string, option
       options:
         spec.augment === "none"
           ? { translate: 0, flip: false }
-          : { translate: spec.translate ?? options.translate, flip: options.flip && spec.flip !== false },
+          : {
+              translate: spec.translate ?? options.translate,
+              flip: options.flip && spec.flip !== false,
+              spread: options.spread,
+            },
       rng: options.rng.split(`${part}.${name}`),
+      spread: options.spread ?? whole,
       leader: spec.sameFlipAs,
     }),
   );
@@ -55,7 +60,7 @@ function makerOf(source: ViewSource, role: Role, roles: readonly Role[], strong:
   if (role.augment !== "strong" || strong.kind === "weak") return weak;
   if (strong.kind === "recipe") return recipeMaker(source, role, roles, strong);
   return (index, step, draws) =>
-    addGaussianNoise(weak(index, step, draws), strong.noise, role.rng.split(`jitter:${step}`));
+    addGaussianNoise(weak(index, step, draws), strong.noise, role.rng.split(`jitter:${step}`), role.spread);
 }
 
 function recipeMaker({ images, scaling }: ViewSource, role: Role, roles: readonly Role[], plan: RecipePlan): Maker {
@@ -71,7 +76,7 @@ function recipeMaker({ images, scaling }: ViewSource, role: Role, roles: readonl
       after: () => undefined,
       "weak-and-after": () => (weak ? draws.get(weak.name) : drawWeak(hidden, step, index.length, role.options)),
     }[plan.recipe.crop]();
-    const program = drawProgram(plan, role.rng, step, index.length, { width, height });
+    const program = drawProgram(plan, role.rng, step, index.length, { width, height }, role.spread);
     const after = plan.recipe.crop === "before" ? undefined : own;
     return augmentImages(images, index, { before, program, after }, rules, scaling);
   };

@@ -54,8 +54,8 @@ export function planPhotoViews(
   const canvas = { width: images.size(3), height: images.size(2) };
   const { side, evaluation } = plan;
   const moving = roles.filter(({ augment }) => augment !== "none");
-  const draw = ({ rng, options }: Role, step: number, rows: number) =>
-    drawPhoto(plan, rng, step, rows, canvas, options.flip);
+  const draw = ({ rng, options, spread }: Role, step: number, rows: number) =>
+    drawPhoto(plan, rng, step, rows, canvas, options.flip, spread);
   type Draws = ReadonlyMap<string, PhotoDraws>;
 
   const programOf = (role: Role, draws: PhotoDraws, withColors: boolean): ImageProgram =>
@@ -67,14 +67,21 @@ export function planPhotoViews(
     if (role.augment === "none") return evaluationImages(source, index);
     if (role.augment !== "strong" || strong.kind === "weak") return weakOf(role, index, draws);
     if (strong.kind === "jitter") {
-      return addGaussianNoise(weakOf(role, index, draws), strong.noise, role.rng.split(`jitter:${step}`));
+      return addGaussianNoise(weakOf(role, index, draws), strong.noise, role.rng.split(`jitter:${step}`), role.spread);
     }
     const rows = index.length;
     const { recipe } = strong;
     const first = roles.find(({ augment }) => augment === "weak");
     const shared = recipe.crop === "weak-and-after" && first !== undefined ? first : role;
     const before = programOf(shared, draws.get(shared.name)!, shared !== role);
-    const operations = drawProgram(strong, role.rng, step, rows, { width: side, height: side, photo: true });
+    const operations = drawProgram(
+      strong,
+      role.rng,
+      step,
+      rows,
+      { width: side, height: side, photo: true },
+      role.spread,
+    );
     const rules = augmentRules(recipe, images.size(1));
     return carryOut(source, side, index, joinPrograms(before, operations, rows), rules);
   };

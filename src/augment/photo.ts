@@ -5,7 +5,7 @@
  */
 import { badValue, UsageError } from "../errors.js";
 import { philox, type Rng } from "../rng.js";
-import { IMAGE_OP_ARGUMENTS, type ImageProgram, imageOps } from "../torch/index.js";
+import { IMAGE_OP_ARGUMENTS, type ImageProgram, imageOps, placeInBatch, type Spread, whole } from "../torch/index.js";
 import { type Canvas, encodeBlur, encodeCrop, encodeHue, encodeOp, writeInstruction } from "./ops.js";
 
 export const interpolations = ["bilinear", "bicubic"] as const;
@@ -141,7 +141,7 @@ const unit = (word: number) => word / 2 ** 32;
 
 /**
  * Draws the view of `rows` rows at `step` for pictures of `canvas`. `rng` names the view; nothing is drawn from it. A row takes
- * three Philox blocks and one more for each try at a crop, so switching one operation off leaves the others as they were.
+ * three Philox blocks and one more for each try at a crop, those of its place in the whole batch (`spread`), so switching one operation off leaves the others as they were.
  */
 export function drawPhoto(
   { recipe, side }: PhotoPlan,
@@ -150,6 +150,7 @@ export function drawPhoto(
   rows: number,
   canvas: Canvas,
   flips: boolean,
+  spread: Spread = whole,
 ): PhotoDraws {
   const draws: PhotoDraws = {
     degrees: new Float64Array(rows),
@@ -162,7 +163,7 @@ export function drawPhoto(
   const { colorJitter, hueJitter } = recipe;
   const around = (u: number, size: number) => (2 * u - 1) * size;
   for (let row = 0; row < rows; row++) {
-    const block = (n: number) => philox(k0, k1, row, low, high, 0x9b070 + n);
+    const block = (n: number) => philox(k0, k1, placeInBatch(row, spread), low, high, 0x9b070 + n);
     const [first, second, third] = [block(0), block(1), block(2)];
     draws.flip[row] = flips ? first[0]! >>> 31 : 0;
     draws.degrees[row] = around(unit(first[1]!), recipe.rotation);

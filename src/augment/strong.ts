@@ -5,7 +5,14 @@
  */
 import { badValue, UsageError, unknownName } from "../errors.js";
 import { philox, type Rng } from "../rng.js";
-import { type AugmentRules, IMAGE_OP_ARGUMENTS, type ImageProgram } from "../torch/index.js";
+import {
+  type AugmentRules,
+  IMAGE_OP_ARGUMENTS,
+  type ImageProgram,
+  placeInBatch,
+  type Spread,
+  whole,
+} from "../torch/index.js";
 import type { CtWeights, ProbedOp } from "./ct-augment.js";
 import { type Canvas, encodeBox, encodeOp, type OpName, opNames, signedOps, writeInstruction } from "./ops.js";
 import { type Recipe, recipeNames, recipes, type Strength } from "./recipes.js";
@@ -131,7 +138,7 @@ export function probedOps(plan: RecipePlan, rng: Pick<Rng, "key">, step: number,
 
 /**
  * Draws the operations of `rows` rows at `step`: `count` of the recipe, then its final cutout. `rng` names the view;
- * nothing is drawn from it. `canvas.photo`: see `StrengthDraw`. A row takes one Philox block of its own and two for each operation, whichever it is.
+ * nothing is drawn from it. `spread`: whose rows they are. `canvas.photo`: see `StrengthDraw`. A row takes one Philox block of its own and two for each operation, whichever it is.
  */
 export function drawProgram(
   plan: RecipePlan,
@@ -139,6 +146,7 @@ export function drawProgram(
   step: number,
   rows: number,
   canvas: Canvas & { readonly photo?: boolean },
+  spread: Spread = whole,
 ): ImageProgram {
   const { recipe, magnitude } = plan;
   const slots = recipe.count + 1;
@@ -150,7 +158,7 @@ export function drawProgram(
   const { probability, interpolation, bothCorners, finalCutout } = recipe;
   const between = (u: number) => probability.from + (probability.to - probability.from) * u;
   for (let row = 0; row < rows; row++) {
-    const block = blocksOf(rng, step, row);
+    const block = blocksOf(rng, step, placeInBatch(row, spread));
     const common = block(0);
     for (let slot = 0; slot < recipe.count; slot++) {
       const first = block(1 + 2 * slot);

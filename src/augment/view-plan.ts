@@ -1,6 +1,6 @@
 /** What is known of the views of a part before any is drawn: where they are cut from, and how each role is cropped and mirrored. */
 import type { Rng } from "../rng.js";
-import type { Scaling, Tensor } from "../torch/index.js";
+import type { Scaling, Spread, Tensor } from "../torch/index.js";
 import type { CropView, PhotoPlan } from "./photo.js";
 import type { StrongOptions } from "./strong.js";
 
@@ -24,6 +24,8 @@ export interface ViewOptions {
   readonly strong?: StrongOptions | undefined;
   /** Names the draws; nothing is drawn from it. */
   readonly rng: Rng;
+  /** Whose rows are made: they get the draws of their places in the whole batch. Default: the whole batch's. */
+  readonly spread?: Spread | undefined;
 }
 
 /** All views of the images `index` at `step`, by role: `[N, C, H, W]` float32 on the CPU. */
@@ -35,8 +37,9 @@ export interface Role {
   readonly augment: string;
   /** The method declared it without translation. */
   readonly still: boolean;
-  readonly options: { readonly translate: number; readonly flip: boolean };
+  readonly options: { readonly translate: number; readonly flip: boolean; readonly spread?: Spread | undefined };
   readonly rng: Rng;
+  readonly spread: Spread;
   readonly leader: string | undefined;
 }
 

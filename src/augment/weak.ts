@@ -5,6 +5,7 @@
  * @see methods.md 4.3
  */
 import { philox, type Rng } from "../rng.js";
+import { placeInBatch, type Spread, whole } from "../torch/index.js";
 
 /** One draw per row; see `gatherImages` for how they are applied. */
 export interface WeakDraws {
@@ -20,6 +21,8 @@ export interface WeakOptions {
   readonly translate: number;
   /** Whether rows are mirrored with probability 1/2. */
   readonly flip: boolean;
+  /** Whose rows they are: a row's draws are those of its place in the whole batch. Default: the whole batch's. */
+  readonly spread?: Spread | undefined;
 }
 
 /**
@@ -30,14 +33,14 @@ export function drawWeak(
   rng: Pick<Rng, "key">,
   step: number,
   rows: number,
-  { translate, flip }: WeakOptions,
+  { translate, flip, spread = whole }: WeakOptions,
 ): WeakDraws {
   const draws = { dy: new Int32Array(rows), dx: new Int32Array(rows), flip: new Uint8Array(rows) };
   const [k0, k1] = rng.key;
   const [low, high] = [step >>> 0, Math.floor(step / 2 ** 32) >>> 0];
   const choices = 2 * translate + 1;
   for (let row = 0; row < rows; row++) {
-    const words = philox(k0, k1, row, low, high, 0xa09);
+    const words = philox(k0, k1, placeInBatch(row, spread), low, high, 0xa09);
     draws.dy[row] = Math.floor((words[0]! / 2 ** 32) * choices) - translate;
     draws.dx[row] = Math.floor((words[1]! / 2 ** 32) * choices) - translate;
     draws.flip[row] = flip ? words[2]! >>> 31 : 0;

@@ -2,6 +2,7 @@
 import type { Views } from "../batch.js";
 import type { Hold, PictureCache } from "../images/picture-cache.js";
 import type { State } from "../stateful.js";
+import { ownRows, type Spread, whole } from "../torch/index.js";
 import type { Loader } from "./loader.js";
 import type { Rows, Sampler } from "./sampler.js";
 import type { BatchSource } from "./source.js";
@@ -18,13 +19,14 @@ interface Drawn {
 }
 
 /**
- * The same batches as `memoryBatches`. Its state is that of the sampler before the first batch that has not been given out, so
+ * Of the rows of a batch those of this process (`spread`) are decoded here. The same batches as `memoryBatches`. Its state is that of the sampler before the first batch that has not been given out, so
  * what was drawn ahead is drawn again by a run that continues.
  */
 export function aheadBatches<L extends Views, U extends Views>(
   sampler: Sampler,
   loader: Loader<L, U>,
   cache: PictureCache,
+  spread: Spread = whole,
 ): BatchSource<L, U> {
   let queue: Drawn[] = [];
   /** Still held: what is done with a batch after it was given out (probes) may ask for its rows. */
@@ -32,7 +34,8 @@ export function aheadBatches<L extends Views, U extends Views>(
   const draw = (): Drawn => {
     const [state, epoch] = [sampler.stateDict(), sampler.epoch];
     const rows = sampler.next();
-    return { rows, state, epoch, hold: cache.hold(Int32Array.from([...rows.labeled, ...rows.unlabeled])) };
+    const own = [...ownRows(rows.labeled, spread), ...ownRows(rows.unlabeled, spread)];
+    return { rows, state, epoch, hold: cache.hold(Int32Array.from(own)) };
   };
   const forget = () => {
     last?.release();

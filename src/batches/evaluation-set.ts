@@ -7,8 +7,8 @@ export interface EvaluationSet {
   /** Number of images. */
   readonly size: number;
   readonly batches: number;
-  /** What batch `k` has to wait for; undefined where it is ready. Batches are asked for in order. */
-  prepare(k: number): Promise<void> | undefined;
+  /** What batch `k` has to wait for; undefined where it is ready. Batches are asked for in order, `next` after this one. */
+  prepare(k: number, next?: number): Promise<void> | undefined;
   /** When no batch is wanted any more. */
   close(): void;
   /** Batch `k`, after `prepare`; call it inside a scope. `x` `[N, C, H, W]` float32, `y` `[N]` class indices. */
@@ -39,8 +39,8 @@ export function evaluationSet(
   return {
     size: order.length,
     batches,
-    prepare(k) {
-      keep([k, k + 1]);
+    prepare(k, next = k + 1) {
+      keep([k, next]);
       return holds.get(k)?.ready;
     },
     close: () => keep([]),

@@ -4,7 +4,7 @@ import type { StrongOptions } from "../augment/strong.js";
 import type { Batch, Part, Views } from "../batch.js";
 import { badValue, UsageError } from "../errors.js";
 import type { Rng } from "../rng.js";
-import { type Tensor, tensor } from "../torch/index.js";
+import { ownRows, type Spread, type Tensor, tensor, whole } from "../torch/index.js";
 import type { Rows } from "./sampler.js";
 import { type ImageStore, place, placesOf } from "./store.js";
 
@@ -21,6 +21,8 @@ export interface LoaderOptions<L extends Views, U extends Views> {
   readonly rng: Rng;
   /** Where batches go. Default "cpu". */
   readonly device?: string;
+  /** Which rows' views are made: this process's. Default: all. */
+  readonly spread?: Spread;
 }
 
 export interface Loader<L extends Views, U extends Views> {
@@ -47,7 +49,7 @@ export function createLoader<L extends Views, U extends Views>(
   };
 }
 
-/** The rows of a store in all their views; `index` is what the method is told they are, by default the rows. */
+/** The own ones of the rows of a store in all their views; `index` is what the method is told all of them are, by default the rows. */
 export type PartLoader<V extends Views> = (rows: Int32Array, step: number, index?: Int32Array) => Part<V>;
 
 /** One part of the batches; throws as `createLoader` does. */
@@ -55,16 +57,19 @@ export function partLoader<V extends Views>(
   store: ImageStore,
   views: V,
   name: "labeled" | "unlabeled" | "probe",
-  { translate, flip, strong, rng, device = "cpu" }: Omit<LoaderOptions<V, V>, "views">,
+  { translate, flip, strong, rng, device = "cpu", spread = whole }: Omit<LoaderOptions<V, V>, "views">,
 ): PartLoader<V> {
   const limit = Math.min(store.images.size(2), store.images.size(3)) - 1;
   for (const pixels of [translate, ...Object.values(views).map((spec) => spec.translate ?? 0)]) {
     if (Number.isInteger(pixels) && pixels >= 0 && pixels <= limit) continue;
     throw new UsageError(badValue("loader", "translate", `a whole number in 0..${limit} (image side less 1)`, pixels));
   }
-  const make = planViews(store, views, name, { translate, flip, strong, rng });
+  const make = planViews(store, views, name, { translate, flip, strong, rng, spread });
   return (rows, step, index = rows) => {
-    const x = Object.entries(make(placesOf(store, rows), step)).map(([role, t]) => [role, place(t, device)]);
+    const x = Object.entries(make(placesOf(store, ownRows(rows, spread)), step)).map(([role, t]) => [
+      role,
+      place(t, device),
+    ]);
     return { x: Object.fromEntries(x) as Part<V>["x"], index: place(tensor(index, [index.length], "int64"), device) };
   };
 }

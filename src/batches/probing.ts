@@ -11,7 +11,7 @@ import { type LoaderOptions, partLoader } from "./loader.js";
 import type { BatchSource } from "./source.js";
 import type { ImageStore } from "./store.js";
 
-type Options = Pick<LoaderOptions<Views, Views>, "translate" | "flip" | "rng" | "device">;
+type Options = Pick<LoaderOptions<Views, Views>, "translate" | "flip" | "rng" | "device" | "spread">;
 
 /** `source`, whose strong views were made with `weights`, with a probe after each batch; the weights join its state. */
 export function probing<L extends Views, U extends Views>(

@@ -23,8 +23,8 @@ export interface BatchSource<L extends Views, U extends Views> extends Stateful 
 
 /** Labeled images for the network to judge, in mode `eval`. */
 export interface Probe {
-  /** `[N, C, H, W]` float32 */
+  /** `[N, C, H, W]` float32: this process's rows. */
   readonly x: Tensor;
-  /** `[N, K]` row by row: the probabilities of the classes. */
+  /** `[N, K]` row by row: the probabilities of the classes, of the rows of all processes. */
   observe(probabilities: ArrayLike<number>): void;
 }

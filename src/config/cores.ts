@@ -2,6 +2,12 @@
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { posix } from "node:path";
+import { launchedAs } from "../torch/index.js";
+
+/** Threads of a run that says nothing: of the processes that train together on this machine each takes its share of the cores. */
+export function defaultThreads(): number {
+  return Math.max(1, Math.floor(usableCores() / (launchedAs()?.localSize ?? 1)));
+}
 
 /**
  * Cores that this process may keep busy. A container with a CPU quota sees every core of the machine, and more threads than its quota

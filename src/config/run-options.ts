@@ -7,7 +7,7 @@ import { viewOptions } from "../augment/view-options.js";
 import { batchOptions } from "../batches/batch-options.js";
 import { normalizeOptions } from "../images/normalize.js";
 import { labelOptions } from "../labels/label-options.js";
-import { boolean, choice, integer, type OptionSpec, type OptionsOf, path, text } from "../options.js";
+import { boolean, choice, integer, number, type OptionSpec, type OptionsOf, path, text } from "../options.js";
 
 export const runOptions = {
   dataset: text(undefined, {
@@ -48,7 +48,15 @@ export const runOptions = {
   threads: integer(undefined, {
     min: 1,
     max: 1024,
-    doc: "CPU threads of the engine (default: all cores, or what a container's quota allows)",
+    doc: "CPU threads of the engine (default: all cores, or what a container's quota allows; of several processes on a machine each its share)",
+  }),
+  syncBatchNorm: boolean(false, {
+    doc: "several processes: batch norm's statistics are those of the whole batch, not of each process's rows, so that they train as one would; two messages a layer and pass",
+  }),
+  worldTimeout: number(600, {
+    min: 1,
+    max: 1_000_000,
+    doc: "several processes: seconds that one waits for another, at the start and at every message, before it gives up",
   }),
 
   out: text(undefined, { doc: "run folder (default: runs/DATASET-METHOD-TIME)" }),
@@ -92,6 +100,7 @@ export const neutralOptions: readonly RunOptionName[] = [
   "device",
   "recompute",
   "threads",
+  "worldTimeout",
   "evalEvery",
   "testBatch",
   "topK",

@@ -16,7 +16,7 @@ import { softmaxMse } from "../losses/index.js";
 import { minimize } from "../optim/index.js";
 import { choice } from "../options.js";
 import { drawMixUp, EMA_BUFFERS, mixRows } from "../targets/index.js";
-import { noGrad } from "../torch/index.js";
+import { noGrad, world } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averageOf } from "./parts/average.js";
 import { classCost, forwardRows } from "./parts/rows.js";
@@ -72,14 +72,15 @@ export const ict = defineMethod({
         const zl = forwardRows(student, labeled.x.image, "train", numClasses);
         const mixture = drawMixUp(
           setup.rng.split(`mix-up:${now.step}`),
-          u.size(0),
+          unlabeled.index.size(0),
           { alpha: options.mixAlpha, per: options.mixPer, partner: "reversed" },
           u.device,
         );
         const probs = noGrad(() => forwardRows(teacher, u, teacherPass, numClasses).softmax(1));
         const target = mixRows(probs, mixture);
         const still = { mode: "train", updateStatistics: false } as const;
-        const zu = forwardRows(student, mixRows(u, mixture), still, numClasses);
+        const mixed = world().own(mixRows(world().gather(u), mixture)); // partners may be another process's rows
+        const zu = forwardRows(student, mixed, still, numClasses);
 
         const classification = classCost(zl, labeled.y, { labeled, unlabeled }, options);
         const consistency = softmaxMse(zu, target);

@@ -17,12 +17,12 @@ import { softmaxMse } from "../losses/index.js";
 import { splitRows } from "../nn/index.js";
 import { number } from "../options.js";
 import { drawMixUp, mixRows, sharpen } from "../targets/index.js";
-import { cat, noGrad, oneHot } from "../torch/index.js";
+import { cat, noGrad, oneHot, world } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
 import { interleavedForward } from "./parts/interleaved.js";
 import { debiasing, debiasTargetOptions } from "./parts/pseudo-labels/debias.js";
-import { classCost, forwardRows } from "./parts/rows.js";
+import { classCost, counts, forwardRows } from "./parts/rows.js";
 import {
   evaluationEmaOptions,
   labeledReductionOption,
@@ -69,14 +69,15 @@ export const mixmatch = defineMethod({
       step({ labeled, unlabeled }, now) {
         const weight = rampedWeight(now.step);
         const { first, second } = unlabeled.x;
+        const [bl, bu] = counts({ labeled, unlabeled });
         const pass = { mode: "train", updateStatistics: false } as const;
         const guess = noGrad(() => {
           const z = cat([first, second].map((u) => forwardRows(student, u, pass, numClasses)));
-          const [one, other] = splitRows(debias.target(z).softmax(1), [first.size(0), second.size(0)] as const);
+          const [one, other] = splitRows(debias.target(z).softmax(1), [bu, bu] as const);
           return sharpen(one.add(other).div(2), options.temperature);
         });
 
-        const x = cat([labeled.x.image, first, second]);
+        const x = world().gather(cat([labeled.x.image, first, second]));
         const y = cat([oneHot(labeled.y, numClasses), guess, guess]);
         const mixture = drawMixUp(
           setup.rng.split(`mix-up:${now.step}`),
@@ -84,7 +85,7 @@ export const mixmatch = defineMethod({
           { alpha: options.mixAlpha, per: options.mixPer, partner: "shuffled" },
           x.device,
         );
-        const rows = [x.size(0) - 2 * first.size(0), 2 * first.size(0)] as const; // x' and u'
+        const rows = [bl, 2 * bu] as const; // x' and u'
         const [zl, zu] = splitRows(interleavedForward(student, mixRows(x, mixture), SUB_BATCHES), rows);
         const [yl, yu] = splitRows(mixRows(y, mixture), rows);
 

@@ -18,7 +18,7 @@ import { forwardJoint, type PassRequest } from "../nn/index.js";
 import { minimize } from "../optim/index.js";
 import { boolean, choice, integer, number, path } from "../options.js";
 import { createCalibrator, hardLabels, PredictionTable, sampleLabels } from "../targets/index.js";
-import type { Tensor } from "../torch/index.js";
+import { type Tensor, world } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { createStudent, studentOptions } from "./parts/feedback-student.js";
 import { finetunePhases } from "./parts/finetune.js";
@@ -69,7 +69,8 @@ export const reducedMetaPseudoLabels = defineMethod({
       totalSteps: finetuneFrom,
       options: { lr: options.calibratorLr, waitSteps: 0 }, // it learns while the student waits, as the full method's teacher
     });
-    const corrected = (index: Tensor) => calibrator.forward(table.read(index.toNumbers()).toDevice(device), "train");
+    const corrected = (index: Tensor) =>
+      calibrator.forward(table.read(world().own(index).toNumbers()).toDevice(device), "train");
     return {
       predictor: "studentAverage",
       models: { student, studentAverage: average },

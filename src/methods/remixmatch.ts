@@ -17,11 +17,11 @@ import { crossEntropy } from "../losses/index.js";
 import { splitRows } from "../nn/index.js";
 import { boolean, integer, needThat, number } from "../options.js";
 import { alignDistribution, drawMixUp, mixRows, RunningMean, sharpen } from "../targets/index.js";
-import { cat, noGrad, oneHot, tensor } from "../torch/index.js";
+import { cat, noGrad, oneHot, tensor, world } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
 import { interleavedForward } from "./parts/interleaved.js";
-import { classCost, forwardRows } from "./parts/rows.js";
+import { classCost, counts, forwardRows } from "./parts/rows.js";
 import {
   evaluationEmaOptions,
   labeledReductionOption,
@@ -94,12 +94,13 @@ export const remixmatch = defineMethod({
         const guess = sharpen(aligned, options.temperature);
         if (p.size(0) > 0) predicted.update(p.mean([0]));
 
-        const x = cat([labeled.x.image, ...strong, weak]);
+        const x = world().gather(cat([labeled.x.image, ...strong, weak]));
         const y = cat([oneHot(labeled.y, k), ...strong.map(() => guess), guess]);
         const { mixAlpha: alpha, mixPer: per } = options;
         const draw = { alpha, per, partner: "shuffled" } as const;
         const mixture = drawMixUp(rng.split(`mix-up:${now.step}`), x.size(0), draw, device);
-        const rows = [labeled.index.size(0), (strong.length + 1) * weak.size(0)] as const; // X' and U'
+        const [bl, bu] = counts({ labeled, unlabeled });
+        const rows = [bl, (strong.length + 1) * bu] as const; // X' and U'
         const [zl, zu] = splitRows(interleavedForward(student, mixRows(x, mixture), strong.length + 2), rows);
         const [yl, yu] = splitRows(mixRows(y, mixture), rows);
 

@@ -16,7 +16,7 @@ import { entropy, klDivergence } from "../losses/index.js";
 import { withFrozenWeights } from "../nn/index.js";
 import { choice, integer, number } from "../options.js";
 import type { Rng } from "../rng.js";
-import { normal, type Tensor } from "../torch/index.js";
+import { normal, type Tensor, world } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
 import { classCost, forwardRows } from "./parts/rows.js";
@@ -104,7 +104,7 @@ export function adversarialDirection(
   divergence: (d: Tensor) => Tensor,
   { xi, powerIterations, rng }: { readonly xi: number; readonly powerIterations: number; readonly rng: Rng },
 ): Tensor {
-  let d = unit(normal(x.shape, 0, 1, rng).toDevice(x.device));
+  let d = unit(normal(x.shape, 0, 1, rng, world()).toDevice(x.device));
   for (let i = 0; i < powerIterations && x.size(0) > 0; i++) {
     const trial = d.mul(xi).requiresGrad_();
     divergence(trial).backward();

@@ -3,7 +3,7 @@
  * is an argument of forward, never a hidden flag.
  */
 import type { Rng } from "../rng.js";
-import type { Tensor } from "../torch/index.js";
+import type { Spread, Tensor } from "../torch/index.js";
 
 /**
  * - `train`: batch statistics, running statistics updated, dropout and noise on.
@@ -28,6 +28,15 @@ export interface Pass {
   readonly keepStatistics?: number;
   /** What the heads are given is wanted, too: see `Heads.features`. Default false. */
   readonly withFeatures?: boolean;
+  /**
+   * Every process gives the same rows. Otherwise, but in mode `eval`, the rows are this process's of a batch that all of them share, and
+   * the logits come back as those of the whole batch.
+   */
+  readonly everywhere?: boolean;
+  /** Whose the rows are: draws go by their place in the whole batch. Set by the model. */
+  readonly spread?: Spread;
+  /** Batch statistics are those of the whole batch, not of this process's rows. Set by the model. */
+  readonly syncStatistics?: boolean;
   /** Segments of the network keep no activations: they are made again for the backward pass. Set by the model. */
   readonly recompute?: boolean | undefined;
   /** What must surround a pass that is made again (autocast). Set by the model. */

@@ -2,7 +2,7 @@
 import { DataError } from "../errors.js";
 import type { Rng } from "../rng.js";
 import type { State } from "../stateful.js";
-import { autocast, cat, noGrad, type Precision, scope, type Tensor } from "../torch/index.js";
+import { autocast, cat, noGrad, type Precision, scope, type Tensor, whole, world } from "../torch/index.js";
 import type { Heads, Model, NamedTensor, PassRequest } from "./model.js";
 import type { Module, Pass } from "./module.js";
 import { inChunks } from "./recomputed.js";
@@ -82,13 +82,23 @@ export interface ModelSettings {
   readonly accumulate?: number;
   /** Activation checkpointing: segments (residual blocks, mostly) keep their input alone and are computed twice. Default false. */
   readonly recompute?: boolean;
+  /** Statistics of batch norm are those of the batch of all processes, not of this one's rows. Default false. */
+  readonly syncBatchNorm?: boolean;
 }
 
 export const FREEZES = ["none", "backbone"] as const;
 
 /** Initializes `net` and wraps it as a model. */
 export function createModel(net: Network, settings: ModelSettings): Model {
-  const { rng, precision, device, freeze = "none", accumulate = 1, recompute = false } = settings;
+  const {
+    rng,
+    precision,
+    device,
+    freeze = "none",
+    accumulate = 1,
+    recompute = false,
+    syncBatchNorm = false,
+  } = settings;
   initialize(net, rng);
   const isHead = (name: string) => net.heads.some((head) => name.startsWith(`${head}.`));
   const inPart = ({ name, tensor }: NamedTensor): NamedTensor => ({
@@ -106,16 +116,20 @@ export function createModel(net: Network, settings: ModelSettings): Model {
   const passRng = rng.split("passes");
   const around = <T>(body: () => T): T => autocast(precision, device, body);
   const memory = { recompute, around };
-  const complete = (request: PassRequest): Pass =>
-    typeof request === "string" ? { mode: request, rng: passRng, ...memory } : { rng: passRng, ...memory, ...request };
+  const complete = (request: PassRequest): Pass => {
+    const wanted = typeof request === "string" ? { mode: request } : request;
+    const spread = wanted.mode === "eval" || wanted.everywhere ? whole : world();
+    const shared = spread.size > 1 ? { spread, syncStatistics: syncBatchNorm } : {};
+    return { rng: passRng, ...memory, ...shared, ...wanted };
+  };
   const frozen = freeze === "backbone";
   if (frozen) for (const { part, tensor } of parameters) tensor.requiresGrad_(part === "head");
   const asFrozen = (pass: Pass): Pass => ({ ...pass, mode: "eval", updateStatistics: false, recompute: false });
   const forwardHeads = (x: Tensor, request: PassRequest): Heads => {
     const pass = complete(request);
-    const whole = (rows: Tensor, now: Pass) => net.forwardHeads(rows, now, frozen ? asFrozen(now) : now);
+    const run = (rows: Tensor, now: Pass) => net.forwardHeads(rows, now, frozen ? asFrozen(now) : now);
     const grouped = accumulate > 1 && (pass.mode === "train" || pass.mode === "probe");
-    return around(() => scope(() => (grouped ? inChunks(x, pass, accumulate, whole) : whole(x, pass))));
+    return around(() => scope(() => ofAll(grouped ? inChunks(x, pass, accumulate, run) : run(x, pass), pass)));
   };
   return {
     parameters,
@@ -136,11 +150,24 @@ export function createModel(net: Network, settings: ModelSettings): Model {
   };
 }
 
+/** The logits of the whole batch, where these are of one process's rows; features stay its own, to go into another network. */
+function ofAll(heads: Heads, { spread = whole }: Pass): Heads {
+  if (spread.size === 1) return heads;
+  const logits = world().gather(heads.logits);
+  const consistency = heads.consistency === heads.logits ? logits : world().gather(heads.consistency);
+  return { ...heads, logits, consistency };
+}
+
 /** One pass over several batches joined along N (one batch-norm batch); the logits come apart again. */
 export function forwardJoint<const B extends readonly Tensor[]>(model: Model, batches: B, pass: PassRequest): Parts<B> {
   const logits = model.forward(cat(batches), pass);
   const counts = batches.map((x) => x.size(0));
-  return splitRows(logits, counts) as Parts<B>;
+  const own = counts.reduce((sum, n) => sum + n, 0);
+  const processes = own === 0 ? 1 : logits.size(0) / own; // the rows were one's, the logits are all's
+  return splitRows(
+    logits,
+    counts.map((n) => n * processes),
+  ) as Parts<B>;
 }
 
 /** Views of consecutive row groups. */

@@ -1,6 +1,6 @@
 /** From gradients to what an optimizer applies: gathering, weight decay and clipping, all as multi-tensor operators. */
 import type { NamedTensor } from "../nn/model.js";
-import { foreachAdd_, foreachMul_, foreachMulEach_, foreachNorm, stack, type Tensor } from "../torch/index.js";
+import { foreachAdd_, foreachMul_, foreachMulEach_, foreachNorm, stack, type Tensor, world } from "../torch/index.js";
 
 /** Which tensors weight decay applies to; see `decays`. */
 export const DECAY_SCOPES = ["all", "noNorm", "kernelsOnly"] as const;
@@ -25,7 +25,10 @@ export interface Gathered {
   readonly grads: Tensor[];
 }
 
-/** Collects the gradients: one handle each, so call it once a step and inside a scope. */
+/**
+ * Collects the gradients: one handle each, so call it once a step and inside a scope. Where several processes have rows of the batch,
+ * each has its rows' part of the gradient of the whole batch's loss: they are summed up here, in place.
+ */
 export function gatherGradients(parameters: readonly NamedTensor[]): Gathered {
   const indices: number[] = [];
   const params: Tensor[] = [];
@@ -37,6 +40,7 @@ export function gatherGradients(parameters: readonly NamedTensor[]): Gathered {
     params.push(tensor);
     grads.push(grad);
   }
+  world().sum(grads);
   return { indices, params, grads };
 }
 

@@ -106,6 +106,8 @@ export interface StartEvent {
   readonly threads: number;
   /** Step of the checkpoint the run continues from. */
   readonly resumedFrom?: number;
+  /** Where several processes train together: how many. */
+  readonly processes?: number;
 }
 
 export interface StepEvent {

@@ -15,6 +15,7 @@ import { UsageError } from "../errors.js";
 import { isStream } from "../labels/label-options.js";
 import type { MethodDefinition, Phase, Views } from "../methods/index.js";
 import type { Rng } from "../rng.js";
+import { world } from "../torch/index.js";
 import type { PreparedData, WorkingRows } from "./data.js";
 import { INIT_ROWS, STATISTICS_ROWS } from "./setup.js";
 
@@ -32,7 +33,7 @@ export function createBatches(
   const { translate, flip, train, pool, split } = data;
   const weights = new CtWeights();
   const strong = { ...data.strong, weights };
-  const options = { views, translate, flip, strong, rng: rng.split("views"), device };
+  const options = { views, translate, flip, strong, rng: rng.split("views"), device, spread: world() };
   const learns = strong.name === "ctaugment" && [views.labeled, views.unlabeled].some(hasStrong);
   const probed = (source: BatchSource<Views, Views>) =>
     learns ? probing(source, train, split.y, strong, options) : source;
@@ -40,7 +41,7 @@ export function createBatches(
   const sampler = runSampler(config, phases, data, rng.split("sampler"));
   if (!pool) {
     const loader = createLoader(train, split.y, options);
-    return probed(train.cache ? aheadBatches(sampler, loader, train.cache) : memoryBatches(sampler, loader));
+    return probed(train.cache ? aheadBatches(sampler, loader, train.cache, world()) : memoryBatches(sampler, loader));
   }
   const rowsOf = ({ rows }: Phase) => (rows === "both" ? config.batch - config.labeledBatch : 0);
   const streamed = streamedBatches({
@@ -59,7 +60,8 @@ function hasStrong(views: Views): boolean {
   return Object.values(views).some(({ augment }) => augment === "strong");
 }
 
-function phasesOf(config: RunConfig, definition: MethodDefinition): readonly Phase[] {
+/** The stretches of a run, in order. */
+export function phasesOf(config: RunConfig, definition: MethodDefinition): readonly Phase[] {
   const { steps, methodOptions } = config;
   return (
     definition.phases?.(methodOptions, steps) ?? [

@@ -12,7 +12,7 @@ import { evaluationMetrics } from "../metrics/index.js";
 import type { Optimizer } from "../optim/index.js";
 import { Rng } from "../rng.js";
 import { setThreads } from "../torch/index.js";
-import { checkStreamed, createBatches, workingRows } from "./batches.js";
+import { checkStreamed, createBatches, phasesOf, workingRows } from "./batches.js";
 import type { Owners } from "./checkpoint.js";
 import { checkHeadTemperature } from "./class-means.js";
 import { type PreparedData, prepareData } from "./data.js";
@@ -21,6 +21,7 @@ import { fitBatch } from "./fit-batch.js";
 import { noNoise } from "./noise.js";
 import { photoDefaults } from "./photo-defaults.js";
 import { createSetup, type Hardware, initializationRows, meanRows } from "./setup.js";
+import { checkShared } from "./shared-batch.js";
 import { viewsOf } from "./views.js";
 
 export interface Session {
@@ -60,7 +61,9 @@ export async function openSession(given: RunConfig, catalog: Catalog = builtIn):
     try {
       evaluationMetrics({ numClasses: data.classes.length, topK: asked.topK }); // a k that does not fit is told before training
       if (asked.resume === undefined) checkDataEffects(asked, definition, { "views.flip": data.flip });
-      return fitBatch(asked, definition, data);
+      const fit = fitBatch(asked, definition, data);
+      checkShared(fit.config, phasesOf(fit.config, definition));
+      return fit;
     } catch (error) {
       data.release();
       throw error;

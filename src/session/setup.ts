@@ -76,9 +76,9 @@ export function createSetup(
   const buildModel = (role: string): Model => {
     const network = definition.create(input, config.modelOptions);
     if (definition.module) checkNetwork(network, definition.module);
-    const { accumulate, recompute } = config;
+    const { accumulate, recompute, syncBatchNorm = false } = config; // runs from before there was the last have none
     const draws = rng.split(`model:${role}`);
-    const model = createModel(network, { rng: draws, precision, device, freeze, accumulate, recompute });
+    const model = createModel(network, { rng: draws, precision, device, freeze, accumulate, recompute, syncBatchNorm });
     if (model.initializesFromData) initializeFromData(model, data, device, rng);
     const name = role.replace(/:.*/, ""); // "student:1", the student of a stage
     roles.add(name);
@@ -185,7 +185,7 @@ function initializeFromData(model: Model, data: PreparedData, device: string, rn
   noGrad(() =>
     scope(() => {
       const { unlabeled } = loader.batch({ labeled: new Int32Array(0), unlabeled: rows }, 0);
-      model.forward(unlabeled.x.init, "init");
+      model.forward(unlabeled.x.init, { mode: "init", everywhere: true });
     }),
   );
 }

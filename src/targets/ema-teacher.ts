@@ -59,7 +59,15 @@ export function emaDecay(t: number, options: EmaDecayOptions = {}): number {
 export function recomputeStatistics(model: Model, batches: Iterable<Tensor>): void {
   let seen = 0;
   for (const x of batches) {
-    quietly(() => void model.forward(x, { mode: "probe", updateStatistics: true, keepStatistics: seen / (seen + 1) }));
+    quietly(
+      () =>
+        void model.forward(x, {
+          mode: "probe",
+          everywhere: true,
+          updateStatistics: true,
+          keepStatistics: seen / (seen + 1),
+        }),
+    );
     seen += 1;
   }
 }

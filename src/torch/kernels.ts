@@ -2,6 +2,7 @@
  * Our own kernels (`native/kernels_*.cc`), registered with libtorch as `fewlabels::*`. All randomness is counter-based:
  * the bits depend on the generator's key and count alone, not on the number of threads.
  */
+import { type Spread, whole } from "./spread.js";
 import { callTensor, type Tensor } from "./tensor.js";
 
 /** The part of `Rng` that kernels need (this folder may not import it). */
@@ -10,31 +11,36 @@ export interface KernelRng {
   reserveBlocks(blocks: number): number;
 }
 
-/** Inverted dropout: each element is 0 with probability `p` (resolution 1 / 65,536), else divided by 1 - p. */
-export function dropout(x: Tensor, p: number, rng: KernelRng): Tensor {
-  const first = rng.reserveBlocks(16 * Math.ceil(x.numel / 128)); // 8 draws of 16 bits a block, 16 blocks at a time
-  return callTensor("fewlabels::dropout", "", x, p, rng.key[0], rng.key[1], first);
+/**
+ * Inverted dropout: each element is 0 with probability `p` (resolution 1 / 65,536), else divided by 1 - p. `spread`, here and below: the
+ * rows are those of one process, and get the draws that they have in the whole batch.
+ */
+export function dropout(x: Tensor, p: number, rng: KernelRng, spread: Spread = whole): Tensor {
+  const first = rng.reserveBlocks(16 * Math.ceil((x.numel * spread.size) / 128)); // 8 draws of 16 bits a block, 16 blocks at a time
+  return callTensor("fewlabels::dropout", "", x, p, rng.key[0], rng.key[1], first, spread.rank, spread.size);
 }
 
 /** x + sigma * N(0, 1), elementwise. */
-export function addGaussianNoise(x: Tensor, sigma: number, rng: KernelRng): Tensor {
-  return callTensor("fewlabels::add_gaussian_noise", "", x, sigma, ...rng.key, reserveNumbers(x.shape, rng));
+export function addGaussianNoise(x: Tensor, sigma: number, rng: KernelRng, spread: Spread = whole): Tensor {
+  return callTensor("fewlabels::add_gaussian_noise", "", x, sigma, ...drawsOf(x.shape, rng, spread));
 }
 
 /** float32 `shape` filled with mean + std * N(0, 1). */
-export function normal(shape: readonly number[], mean: number, std: number, rng: KernelRng): Tensor {
-  return callTensor("fewlabels::normal", "", shape, mean, std, ...rng.key, reserveNumbers(shape, rng));
+export function normal(shape: Shape, mean: number, std: number, rng: KernelRng, spread: Spread = whole): Tensor {
+  return callTensor("fewlabels::normal", "", shape, mean, std, ...drawsOf(shape, rng, spread));
 }
 
 /** float32 `shape`, uniform in [low, high). */
-export function uniform(shape: readonly number[], low: number, high: number, rng: KernelRng): Tensor {
-  return callTensor("fewlabels::uniform", "", shape, low, high, ...rng.key, reserveNumbers(shape, rng));
+export function uniform(shape: Shape, low: number, high: number, rng: KernelRng, spread: Spread = whole): Tensor {
+  return callTensor("fewlabels::uniform", "", shape, low, high, ...drawsOf(shape, rng, spread));
 }
 
-/** Blocks for one 32-bit draw per element: 4 a block, 16 blocks at a time. */
-function reserveNumbers(shape: readonly number[], rng: KernelRng): number {
-  const count = shape.reduce((a, b) => a * b, 1);
-  return rng.reserveBlocks(16 * Math.ceil(count / 64));
+type Shape = readonly number[];
+
+/** Key, first block of one 32-bit draw per element of the whole batch (4 a block, 16 blocks at a time), and whose rows they are. */
+function drawsOf(shape: Shape, rng: KernelRng, { rank, size }: Spread): number[] {
+  const count = shape.reduce((a, b) => a * b, size);
+  return [...rng.key, rng.reserveBlocks(16 * Math.ceil(count / 64)), rank, size];
 }
 
 /** Random translation and flip of each row of a batch, drawn beforehand. */

@@ -153,6 +153,8 @@ export interface BatchNormArguments {
   /** PyTorch's momentum: share of the new statistics. */
   readonly momentum: number;
   readonly eps: number;
+  /** Statistics of the rows of all processes (`batchNormLeakyRelu` alone; 1 is the slope of no ReLU). Default false. */
+  readonly everywhere?: boolean;
 }
 
 export function batchNorm(x: Tensor, a: BatchNormArguments): Tensor {
@@ -174,9 +176,15 @@ export function leakyRelu_(x: Tensor, slope: number): Tensor {
  * channels_last) on the CPU in float32 or bfloat16, else the two operators. Throws in training with one value a channel.
  */
 export function batchNormLeakyRelu(x: Tensor, a: BatchNormArguments, slope: number): Tensor {
-  const { weight, bias, runningMean, runningVar, training, momentum, eps } = a;
-  const settings = [training, momentum, eps, slope] as const;
-  return callTensor("fewlabels::batch_norm_leaky_relu", "", x, weight, bias, runningMean, runningVar, ...settings);
+  const { weight, bias, runningMean, runningVar, training, momentum, eps, everywhere = false } = a;
+  const settings = [training, momentum, eps, slope, everywhere] as const;
+  const input = everywhere && x.shape.length === 4 ? x.contiguous("channelsLast") : x;
+  return callTensor("fewlabels::batch_norm_leaky_relu", "", input, weight, bias, runningMean, runningVar, ...settings);
+}
+
+/** The mean of `[n]` float32 over all processes; the gradient is that of the whole batch's mean. */
+export function worldMean(x: Tensor): Tensor {
+  return callTensor("fewlabels::world_mean", "", x.contiguous());
 }
 
 /** Multi-tensor: every `a[i] *= factor`. */

@@ -77,9 +77,9 @@ export function openWorld({ seconds, flag = never, place = launchedAs() }: World
   return here;
 }
 
-/** Leaves the others: when all have done the same work, or this one has failed. */
-export function closeWorld(): void {
-  if (here.size > 1) addon().closeGroup();
+/** The run is over. Where it has failed in this process the others are left at once; else they are met again by the next run. */
+export function closeWorld({ failed }: { readonly failed: boolean }): void {
+  if (here.size > 1 && failed) addon().closeGroup();
   here = alone(never);
 }
 

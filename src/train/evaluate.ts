@@ -14,7 +14,7 @@ import type { Model } from "../nn/index.js";
 import type { ClassResult, RoleResult, RoleResults } from "../run/events.js";
 import type { PreparedData } from "../session/data.js";
 import type { Session } from "../session/session.js";
-import { noGrad, scope, tensor } from "../torch/index.js";
+import { noGrad, scope, tensor, world } from "../torch/index.js";
 
 /** The figures of one model, and the counts behind them. */
 export interface Evaluation {
@@ -22,7 +22,10 @@ export interface Evaluation {
   readonly confusion: Confusion;
 }
 
-/** Every model on the same images, batch by batch, in mode `eval`: running statistics, no dropout, no noise. */
+/**
+ * Every model on the same images, batch by batch, in mode `eval`: running statistics, no dropout, no noise. Where several processes train
+ * together each takes every so-manieth batch, and all get the counts of all images.
+ */
 export async function evaluateAll(
   models: Readonly<Record<string, Model>>,
   images: EvaluationSet,
@@ -33,9 +36,10 @@ export async function evaluateAll(
   const counts = Object.entries(models).map(([role, model]) => {
     return { role, model, confusion: emptyConfusion(settings.numClasses), sums: byRow.map(() => 0) };
   });
+  const { rank, size } = world();
   try {
-    for (let k = 0; k < images.batches; k++) {
-      const waiting = images.prepare(k);
+    for (let k = rank; k < images.batches; k += size) {
+      const waiting = images.prepare(k, k + size);
       if (waiting) await waiting;
       for (const count of counts) {
         const { predicted, y, sums } = noGrad(() => scope(() => judge(count.model, images.batch(k), byRow)));
@@ -50,6 +54,7 @@ export async function evaluateAll(
   } finally {
     images.close();
   }
+  if (size > 1) for (const count of counts) sumUp(count);
   return Object.fromEntries(
     counts.map(({ role, confusion, sums }) => {
       const n = countOf(confusion);
@@ -61,6 +66,21 @@ export async function evaluateAll(
       return [role, { figures: { ...named, error, loss, n }, confusion }];
     }),
   );
+}
+
+/** Counts and sums of all processes in place of this one's; counts stay whole numbers. */
+function sumUp({ confusion, sums }: { readonly confusion: number[][]; readonly sums: number[] }): void {
+  scope(() => {
+    const own = Float64Array.from([...sums, ...confusion.flat()]);
+    const t = tensor(own, [own.length]);
+    world().sum([t]);
+    const all = t.toNumbers();
+    sums.forEach((_, i) => {
+      sums[i] = all[i]!;
+    });
+    let at = sums.length;
+    for (const row of confusion) for (let k = 0; k < row.length; k++) row[k] = all[at++]!;
+  });
 }
 
 /** Predicted classes, and the sums of the metrics over the rows. */

@@ -5,26 +5,43 @@ import { DataError } from "../errors.js";
 import { writeWhole } from "../files/write-whole.js";
 import { packageVersion } from "../package.js";
 import type { StartEvent } from "../run/events.js";
-import { RunFolder } from "../run/index.js";
+import { type Checkpoint, type LoggedEvent, RunFolder } from "../run/index.js";
 import { restoreCheckpoint } from "../session/checkpoint.js";
 import { inferenceRecord, writeInferenceRecord } from "../session/inference-record.js";
 import type { Session } from "../session/session.js";
-import { engineInfo } from "../torch/index.js";
+import { engineInfo, world } from "../torch/index.js";
+import { checkAlike, shareCheckpoint, shareRun } from "./together.js";
 
 /** A run folder open for writing, and how far the run in it had come. */
 export interface OpenRun {
-  readonly folder: RunFolder;
+  /** Undefined in all processes but the first of several: that one writes. */
+  readonly folder: RunFolder | undefined;
   /** The run's, with the folder that it has got. */
   readonly config: RunConfig;
   readonly startStep: number;
   /** Seconds that earlier parts of the run took, and the median of their steps (NaN: none yet). */
   readonly spentSeconds: number;
   readonly medianBefore: number;
+  /** What earlier parts of the run have evaluated. */
+  readonly evaluations: readonly LoggedEvent[];
 }
 
 /** A new folder, or the one of the run to continue with its state put back. Throws UsageError where others write to it. */
 export async function openFolder(session: Session): Promise<OpenRun> {
-  return session.config.resume === undefined ? createFolder(session) : continueFolder(session);
+  checkAlike(session);
+  const { config, owners } = session;
+  const first = world().rank === 0;
+  if (config.resume === undefined) return shareRun(first ? createFolder(session) : undefined, config);
+  const continued = first ? continueFolder(session) : undefined;
+  try {
+    const checkpoint = shareCheckpoint(continued?.checkpoint);
+    if (checkpoint) restoreCheckpoint(checkpoint, owners);
+    continued?.folder?.truncateAfter(continued.startStep);
+    return shareRun(continued, config);
+  } catch (error) {
+    continued?.folder?.close();
+    throw error;
+  }
 }
 
 function createFolder({ config: given, data, method }: Session): OpenRun {
@@ -40,10 +57,10 @@ function createFolder({ config: given, data, method }: Session): OpenRun {
     folder.close();
     throw error;
   }
-  return { folder, config, startStep: 0, spentSeconds: 0, medianBefore: Number.NaN };
+  return { folder, config, startStep: 0, spentSeconds: 0, medianBefore: Number.NaN, evaluations: [] };
 }
 
-function continueFolder({ config, data, owners }: Session): OpenRun {
+function continueFolder({ config, data }: Session): OpenRun & { readonly checkpoint: Checkpoint | undefined } {
   const { out } = config;
   const folder = RunFolder.open(out);
   folder.lock();
@@ -55,11 +72,11 @@ function continueFolder({ config, data, owners }: Session): OpenRun {
       );
     }
     const checkpoint = folder.latestCheckpoint();
-    if (checkpoint) restoreCheckpoint(checkpoint, owners);
     const startStep = checkpoint?.step ?? 0;
-    folder.truncateAfter(startStep);
     const { elapsedSeconds = 0, stepSecondsMedian } = checkpoint?.extra ?? {};
-    return { folder, config, startStep, spentSeconds: Number(elapsedSeconds), medianBefore: Number(stepSecondsMedian) };
+    const evaluations = folder.events().filter(({ type }) => type === "evaluation");
+    const times = { spentSeconds: Number(elapsedSeconds), medianBefore: Number(stepSecondsMedian) };
+    return { folder, config, startStep, ...times, evaluations, checkpoint };
   } catch (error) {
     folder.close();
     throw error;
@@ -83,6 +100,7 @@ export function startEvent(config: RunConfig, { data, method, hardware }: Sessio
       ...(data.labelNoise ? { labelNoise: data.labelNoise } : {}),
     },
     parameters: model?.parameters.reduce((sum, { tensor }) => sum + tensor.numel, 0) ?? 0,
+    ...(world().size > 1 ? { processes: world().size } : {}),
     ...(config.resume !== undefined ? { resumedFrom: startStep } : {}),
   };
 }

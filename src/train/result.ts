@@ -5,6 +5,7 @@ import { restoreCheckpoint } from "../session/checkpoint.js";
 import type { Session } from "../session/session.js";
 import { evaluateSplit } from "./evaluate.js";
 import type { EvaluationHistory } from "./evaluation-history.js";
+import { shareCheckpoint } from "./together.js";
 
 /** What only the run itself knows. Errors and times that are left out are not known yet: NaN. */
 export type Outcome = Pick<RunResult, "steps" | "test"> &
@@ -48,14 +49,14 @@ export function runResult(
 /** The best step on validation, and the test error of its weights, which are loaded for it: the run is over. */
 export async function bestResult(
   session: Session,
-  folder: RunFolder,
+  folder: RunFolder | undefined,
   history: EvaluationHistory,
   finalError: number,
 ): Promise<RunResult["bestVal"]> {
   const { method, config, owners } = session;
   const best = history.best()!;
   if (best.step === config.steps) return { ...best, error: finalError };
-  restoreCheckpoint(folder.checkpoint(best.step), owners);
+  restoreCheckpoint(shareCheckpoint(folder?.checkpoint(best.step))!, owners);
   const model = method.models[method.predictor]!;
   const { best: evaluation } = await evaluateSplit(session, "test", { best: model });
   return { ...best, error: evaluation!.figures.error };

@@ -4,6 +4,7 @@
  */
 import type { Catalog } from "../config/catalog.js";
 import type { RunConfig } from "../config/resolve.js";
+import { runOptions } from "../config/run-options.js";
 import { DiskError } from "../errors.js";
 import type { RunResult, TrainEvent } from "../run/events.js";
 import { RunFolder } from "../run/index.js";
@@ -12,7 +13,7 @@ import { saveCheckpoint } from "../session/checkpoint.js";
 import { openSeen } from "../session/look/seen.js";
 import { openSession, type Session } from "../session/session.js";
 import { EmaTeacher } from "../targets/index.js";
-import { noGrad, scope } from "../torch/index.js";
+import { closeWorld, noGrad, openWorld, scope, type World } from "../torch/index.js";
 import { classResults, type Split } from "./evaluate.js";
 import { evaluation } from "./evaluation.js";
 import { EvaluationHistory } from "./evaluation-history.js";
@@ -20,6 +21,7 @@ import { MetricReader } from "./metric-reader.js";
 import { openFolder, startEvent } from "./record.js";
 import { bestResult, runResult } from "./result.js";
 import { StepClock } from "./step-clock.js";
+import { averageStatistics, guardWeights } from "./together.js";
 import { turn } from "./turn.js";
 
 export interface TrainControl {
@@ -37,21 +39,40 @@ export async function* trainConfig(
   given: RunConfig,
   { stop = () => false, catalog }: TrainControl = {},
 ): AsyncGenerator<TrainEvent, RunResult | undefined> {
-  if (given.resume === undefined && !given.nameIsFree) RunFolder.assertFree(given.out);
+  const world = openWorld({ seconds: given.worldTimeout ?? runOptions.worldTimeout.default, flag: stop });
+  let failed = true;
+  try {
+    const result = yield* trainHere(given, world, catalog);
+    failed = false;
+    return result;
+  } finally {
+    closeWorld({ failed });
+  }
+}
+
+/** The same in one of the processes that train together, or in one alone. */
+async function* trainHere(
+  given: RunConfig,
+  world: World,
+  catalog: Catalog | undefined,
+): AsyncGenerator<TrainEvent, RunResult | undefined> {
+  if (given.resume === undefined && !given.nameIsFree && world.rank === 0) RunFolder.assertFree(given.out);
   const session = await openSession(given, catalog);
   const { method, batches, data } = session;
   const close = async () => {
     await batches.close();
     data.release();
   };
-  const { folder, config, startStep, spentSeconds, medianBefore } = await openFolder(session).catch(async (error) => {
-    await close();
-    throw error;
-  });
+  const { folder, config, startStep, spentSeconds, medianBefore, evaluations } = await openFolder(session).catch(
+    async (error) => {
+      await close();
+      throw error;
+    },
+  );
   const clock = new StepClock(spentSeconds, medianBefore);
   const metrics = new MetricReader((step) => learningRate(session, step));
   const history = new EvaluationHistory(method.predictor, config.val > 0 ? "val" : "test");
-  history.recall(folder.events(), startStep);
+  history.recall(evaluations, startStep);
   /** After the last step a full disk keeps no result from its reader: what could not be written is told at the end. */
   let [trained, lost]: [boolean, DiskError | undefined] = [false, undefined];
   const unlessFull = (write: () => void) => {
@@ -62,10 +83,10 @@ export async function* trainConfig(
       lost ??= error;
     }
   };
-  const board = config.tensorboard ? tensorBoard(folder.path, startStep) : undefined;
+  const board = folder && config.tensorboard ? tensorBoard(folder.path, startStep) : undefined;
   const log = <E extends TrainEvent>(event: E): E => {
     unlessFull(() => {
-      folder.append(event);
+      folder?.append(event);
       board?.add(event);
     });
     return event;
@@ -77,11 +98,13 @@ export async function* trainConfig(
   let saved = startStep;
   const checkpoint = (step: number) => {
     read();
-    const path = saveCheckpoint(folder, step, session.owners, {
-      extra: { elapsedSeconds: clock.elapsed(), stepSecondsMedian: clock.median() },
-      keep: config.keepCheckpoints,
-      spare: config.saveBest === "val" ? history.best()?.step : undefined,
-    });
+    const path =
+      folder &&
+      saveCheckpoint(folder, step, session.owners, {
+        extra: { elapsedSeconds: clock.elapsed(), stepSecondsMedian: clock.median() },
+        keep: config.keepCheckpoints,
+        spare: config.saveBest === "val" ? history.best()?.step : undefined,
+      });
     saved = step;
     return path;
   };
@@ -90,7 +113,7 @@ export async function* trainConfig(
   try {
     yield log(startEvent(config, session, startStep));
     if (config.resume === undefined) for (const message of session.remarks) yield warning(message);
-    const seen = await openSeen(session, folder.path, startStep);
+    const seen = folder && (await openSeen(session, folder.path, startStep));
     for (let step = startStep; step < config.steps; step++) {
       done = step + 1;
       clock.start();
@@ -102,7 +125,8 @@ export async function* trainConfig(
         const batch = batches.batch(step);
         clock.mark("data");
         metrics.keep(done, method.step(batch, progress), batch);
-        judgeProbe(session);
+        averageStatistics(session);
+        judgeProbe(session, world);
         clock.mark("step");
       });
       clock.stop();
@@ -127,7 +151,8 @@ export async function* trainConfig(
           yield warning(`steps take ${slow} times as long as before: something else is using the machine`, done);
         await turn(); // lets finalizers and messages of this thread run
       }
-      const stopping = !last && stop();
+      guardWeights(session, done);
+      const stopping = !last && world.agreed();
       if (due(config.evalEvery) && !last) {
         read();
         const { event, split, roles } = yield* evaluation(session, done, [history.split], log);
@@ -162,7 +187,7 @@ export async function* trainConfig(
       elapsedSeconds: clock.elapsed(),
       peakMemoryMB: process.resourceUsage().maxRSS / 1024,
     });
-    unlessFull(() => folder.writeResult(result));
+    unlessFull(() => folder?.writeResult(result));
     yield log({ type: "done", result });
     if (lost) throw lost;
     return result;
@@ -173,7 +198,7 @@ export async function* trainConfig(
   } finally {
     metrics.close();
     board?.close();
-    folder.close();
+    folder?.close();
     await close();
   }
 }
@@ -187,11 +212,11 @@ function tryTo(work: () => unknown): void {
 }
 
 /** Teaches strong views that learn what the result's model makes of their probe. */
-function judgeProbe({ batches, method }: Session): void {
+function judgeProbe({ batches, method }: Session, world: World): void {
   const probe = batches.probe?.();
   if (!probe) return;
   const model = method.models[method.predictor]!;
-  probe.observe(noGrad(() => model.forward(probe.x, "eval").softmax(1)).toNumbers());
+  probe.observe(noGrad(() => world.gather(model.forward(probe.x, "eval").softmax(1))).toNumbers());
 }
 
 /** Of the first average among what the method owns. */

@@ -23,7 +23,7 @@ describeEngine("a process alone", () => {
       false,
       true,
     ]);
-    closeWorld();
+    closeWorld({ failed: false });
     expect(world().size).toBe(1);
   });
 });
@@ -55,7 +55,7 @@ describeWorld("three processes", () => {
         grad: own.grad.toNumbers(), mine: world.own(all.detach()).toNumbers(), first: first.item(), quiet, loud,
         exact: exact.item(), text }));
       world.barrier();
-      closeWorld();`,
+      closeWorld({ failed: true });`,
     );
     const same = {
       sum: [3, 3, 30],

@@ -19,7 +19,7 @@ import type { Model, PassRequest, Stateful } from "../../nn/index.js";
 import { minimize, type Optimizer, type StepProgress } from "../../optim/index.js";
 import { choice, need, number } from "../../options.js";
 import { RunningMean } from "../../targets/index.js";
-import { noGrad, stack, type Tensor } from "../../torch/index.js";
+import { noGrad, stack, type Tensor, world } from "../../torch/index.js";
 
 export const FEEDBACKS = ["paired", "legacy", "dot", "cosine"] as const;
 export const FEEDBACK_SIGNS = ["oldMinusNew", "newMinusOld"] as const;
@@ -141,9 +141,11 @@ export function createBaseline({ baseline, baselineDecay }: FeedbackOptions, stu
   return { state: { baseline: mean }, center: (h) => h.sub(mean.update(h)) };
 }
 
-/** Copies of the gradients by position; undefined where a parameter has none. */
+/** Copies of the gradients by position, of the rows of all processes; undefined where a parameter has none. */
 function gradientsOf({ parameters }: Model): (Tensor | undefined)[] {
-  return noGrad(() => parameters.map(({ tensor }) => tensor.grad?.clone()));
+  const copies = noGrad(() => parameters.map(({ tensor }) => tensor.grad?.clone()));
+  world().sum(copies.filter((copy) => copy !== undefined));
+  return copies;
 }
 
 /** <a, b> over all parameters, a scalar. */

@@ -1,6 +1,8 @@
 /** One pass over many rows in several sub-batches, each with the same share of every kind of row. */
+
+import { UsageError } from "../../errors.js";
 import type { Model } from "../../nn/index.js";
-import { cat, type Tensor, tensor } from "../../torch/index.js";
+import { cat, type Tensor, tensor, world } from "../../torch/index.js";
 
 /** Rows of `t` by position, in the same layout. */
 export function selectRows(t: Tensor, rows: readonly number[]): Tensor {
@@ -8,13 +10,21 @@ export function selectRows(t: Tensor, rows: readonly number[]): Tensor {
   return t.isChannelsLast ? chosen.contiguous("channelsLast") : chosen; // the selection forgets the layout
 }
 
-/** Logits `[N, K]` in the order of `x`, from passes over rows s, s + n, s + 2n, ... for s below n = `groups`; the first updates statistics. */
+/** Logits `[N, K]` in the order of `x`, which every process has whole, from passes over rows s, s + n, s + 2n, ... for s below n = `groups`; the first updates statistics. */
 export function interleavedForward(student: Model, x: Tensor, groups: number): Tensor {
   const n = x.size(0);
   const rowsOf = (s: number) => Array.from({ length: Math.ceil((n - s) / groups) }, (_, i) => s + i * groups);
   const parts = Array.from({ length: Math.min(groups, n) }, (_, s) => rowsOf(s));
+  const { size } = world();
+  for (const { length } of parts) {
+    if (length % size === 0) continue;
+    throw new UsageError(
+      `fewlabels: ${n} mixed rows go through the network in ${groups} sub-batches of ${length} and more rows, which do not divide by ` +
+        `${size} processes. Choose --batch and --labeled-batch so that a ${groups}th of all rows does`,
+    );
+  }
   const logits = parts.map((rows, s) =>
-    student.forward(selectRows(x, rows), { mode: "train", updateStatistics: s === 0 }),
+    student.forward(world().own(selectRows(x, rows)), { mode: "train", updateStatistics: s === 0 }),
   );
   const place = new Array<number>(n);
   parts.flat().forEach((row, at) => {

@@ -34,11 +34,13 @@ export function batchNorm2d(
       runningMean.zero_();
       runningVar.fill_(1);
     },
-    forward(x: Tensor, { mode, updateStatistics = mode === "train", keepStatistics = keep }: Pass) {
+    forward(x: Tensor, pass: Pass) {
+      const { mode, updateStatistics = mode === "train", keepStatistics = keep, syncStatistics = false } = pass;
       const training = mode !== "eval";
       const running =
         !training || updateStatistics ? { runningMean, runningVar } : { runningMean: undefined, runningVar: undefined };
       const settings = { weight, bias, ...running, training, momentum: 1 - keepStatistics, eps };
+      if (training && syncStatistics) return batchNormLeakyRelu(x, { ...settings, everywhere: true }, leakySlope ?? 1);
       return leakySlope === undefined ? batchNorm(x, settings) : batchNormLeakyRelu(x, settings, leakySlope);
     },
   };

@@ -13,6 +13,6 @@ export function dropConnect(p: number): Module {
   return layer((x, pass) => {
     if (!noisy(pass) || p === 0 || pass.dropout === 0) return x;
     const rows = ones([x.size(0), ...x.shape.slice(1).map(() => 1)], { device: x.device });
-    return x.mul(drop(rows, p, pass.rng).to(x.dtype));
+    return x.mul(drop(rows, p, pass.rng, pass.spread).to(x.dtype));
   });
 }

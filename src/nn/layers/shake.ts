@@ -22,7 +22,10 @@ export interface ShakeSpec {
 export function shake(a: Tensor, b: Tensor, spec: ShakeSpec, pass: Pass): Tensor {
   const even = () => full([1, 1, 1, 1], 0.5, { dtype: a.dtype, device: a.device });
   const draw = () => {
-    const gates = uniform([spec.level === "image" ? a.size(0) : 1, 1, 1, 1], 0, 1, pass.rng);
+    const gates =
+      spec.level === "image"
+        ? uniform([a.size(0), 1, 1, 1], 0, 1, pass.rng, pass.spread)
+        : uniform([1, 1, 1, 1], 0, 1, pass.rng);
     return gates.toDevice(a.device).to(a.dtype);
   };
   if (!noisy(pass)) return lerp(b, a, even());

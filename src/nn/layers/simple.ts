@@ -25,7 +25,7 @@ export const noisy = (pass: Pass) => pass.mode === "train" || pass.mode === "ini
 export function dropout(p: number): Module {
   return layer((x, pass) => {
     const probability = pass.dropout ?? p;
-    return noisy(pass) && probability > 0 ? drop(x, probability, pass.rng) : x;
+    return noisy(pass) && probability > 0 ? drop(x, probability, pass.rng, pass.spread) : x;
   }, `dropout ${p}`);
 }
 
@@ -33,7 +33,7 @@ export function dropout(p: number): Module {
 export function gaussianNoise(sigma: number): Module {
   return layer((x, pass) => {
     const std = pass.inputNoise ?? sigma;
-    return noisy(pass) && std > 0 ? addGaussianNoise(x, std, pass.rng) : x;
+    return noisy(pass) && std > 0 ? addGaussianNoise(x, std, pass.rng, pass.spread) : x;
   }, `noise ${sigma}`);
 }
 

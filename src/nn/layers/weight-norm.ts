@@ -3,7 +3,7 @@
  * W = g V / ||V||, u = layer(x; W), y = u - mean(u) + b. Data-dependent initialization in mode `init`.
  */
 import type { Rng } from "../../rng.js";
-import { conv2d as convolve, linear as multiply, noGrad, normal, type Tensor } from "../../torch/index.js";
+import { conv2d as convolve, linear as multiply, noGrad, normal, type Tensor, worldMean } from "../../torch/index.js";
 import type { Module, Pass } from "../module.js";
 import { buffer, parameter } from "../parameter.js";
 import type { ConvSpec } from "./conv2d.js";
@@ -92,7 +92,8 @@ function weightNorm(
       runningMean.zero_();
       share?.zero_();
     },
-    forward(x: Tensor, { mode, updateStatistics = mode === "train", keepStatistics: kept = keep }: Pass) {
+    forward(x: Tensor, pass: Pass) {
+      const { mode, updateStatistics = mode === "train", keepStatistics: kept = keep, syncStatistics = false } = pass;
       if (mode === "init") {
         noGrad(() => {
           gain.fill_(1);
@@ -104,7 +105,8 @@ function weightNorm(
         });
       }
       const u = project(x);
-      const mean = mode === "eval" ? runningMean : u.mean(statisticsAxes(u));
+      const own = () => u.mean(statisticsAxes(u));
+      const mean = mode === "eval" ? runningMean : syncStatistics ? worldMean(own()) : own();
       if (updateStatistics) noGrad(() => update(mean.detach(), kept));
       return u.add(perChannel(bias.sub(mean), u));
     },

@@ -6,7 +6,7 @@
 import { UsageError } from "../../../errors.js";
 import { crossEntropy } from "../../../losses/index.js";
 import { linear, type Model, relu, sequential } from "../../../nn/index.js";
-import { callTensor, cat, type Tensor, tensor } from "../../../torch/index.js";
+import { callTensor, cat, type Tensor, tensor, world } from "../../../torch/index.js";
 import type { Progress, Setup } from "../../method.js";
 import { selectRows } from "../interleaved.js";
 import { sideHead } from "./side-head.js";
@@ -27,10 +27,11 @@ export function rotationTask(setup: Setup, student: Model, who: string, { deep =
     state: { rotationHead: head, rotationOptimizer: optimizer },
     optimizer,
     /**
-     * Mean cross-entropy over the rows of x `[N, C, S, S]`, of which a quarter each, chosen at random, is turned by each angle. Running
+     * Mean cross-entropy over the rows of the whole batch, of which `own` `[N, C, S, S]` are this process's, of which a quarter each, chosen at random, is turned by each angle. Running
      * statistics stay. Throws UsageError where pictures are no squares.
      */
-    loss(x: Tensor, { step }: Progress): Tensor {
+    loss(own: Tensor, { step }: Progress): Tensor {
+      const x = world().gather(own);
       const n = x.size(0);
       if (x.size(2) !== x.size(3)) {
         throw new UsageError(
@@ -42,7 +43,7 @@ export function rotationTask(setup: Setup, student: Model, who: string, { deep =
       const turned = groups.map((rows, turn) => callTensor("aten::rot90", "", selectRows(x, rows), turn, [2, 3]));
       const turns = groups.flatMap((rows, turn) => rows.map(() => BigInt(turn)));
       const all = cat(turned);
-      const features = student.features(x.isChannelsLast ? all.contiguous("channelsLast") : all, {
+      const features = student.features(world().own(x.isChannelsLast ? all.contiguous("channelsLast") : all), {
         mode: "train",
         updateStatistics: false,
       });

@@ -1,0 +1,122 @@
+/** What several processes that train one network do about their one run: process 0 alone reads and writes its folder. */
+import type { RunConfig } from "../config/resolve.js";
+import { DataError, TrainingError, UsageError } from "../errors.js";
+import type { Checkpoint } from "../run/index.js";
+import type { Session } from "../session/session.js";
+import { noGrad, scope, stack, type Tensor, tensor, world } from "../torch/index.js";
+import type { OpenRun } from "./record.js";
+
+/** Steps between two comparisons of the weights of all processes. */
+const GUARD_EVERY = 100;
+
+/** What may differ: where files lie and how much of a machine is used. */
+const own = new Set(["out", "nameIsFree", "resume", "data", "threads", "device", "hardware"]);
+
+/** Throws UsageError or DataError where this process was started with another configuration, or sees other data, than process 0. */
+export function checkAlike({ config, data }: Pick<Session, "config" | "data">): void {
+  const { rank, size } = world();
+  if (size === 1) return;
+  const mine = JSON.stringify([config, data.fingerprint]);
+  const [first, fingerprint] = JSON.parse(world().broadcastText(mine)) as [Record<string, unknown>, string];
+  const here: Record<string, unknown> = { ...config };
+  for (const key of new Set([...Object.keys(first), ...Object.keys(here)])) {
+    const [theirs, ours] = [first[key], here[key]].map((value) => JSON.stringify(value));
+    if (own.has(key) || theirs === ours) continue;
+    throw new UsageError(
+      `process ${rank} of ${size}: ${key} is ${ours} here and ${theirs} in process 0. Start all processes with the same options`,
+    );
+  }
+  if (fingerprint === data.fingerprint) return;
+  throw new DataError(
+    `process ${rank} of ${size}: the data here are not those of process 0 (fingerprints ${data.fingerprint} and ${fingerprint}). ` +
+      "Give all machines the same files",
+  );
+}
+
+/** The run that process 0 has opened, as the others see it: its folder stays process 0's. */
+export function shareRun(opened: OpenRun | undefined, config: RunConfig): OpenRun {
+  if (world().size === 1) return opened!;
+  const said = opened && {
+    ...{ startStep: opened.startStep, spentSeconds: opened.spentSeconds, medianBefore: opened.medianBefore },
+    ...{ out: opened.config.out, evaluations: opened.evaluations },
+  };
+  const text = world().broadcastText(JSON.stringify(said ?? {}));
+  if (opened) return opened;
+  const { out, medianBefore, ...rest } = JSON.parse(text) as NonNullable<typeof said>;
+  return { ...rest, medianBefore: medianBefore ?? Number.NaN, folder: undefined, config: { ...config, out } };
+}
+
+/** The checkpoint that process 0 has read, in all of them; it may be undefined there too. */
+export function shareCheckpoint(read: Checkpoint | undefined): Checkpoint | undefined {
+  const { rank, size } = world();
+  if (size === 1) return read;
+  const header = read && {
+    ...read,
+    owners: Object.entries(read.owners).map(([owner, { tensors, values }]) => {
+      const shapes = Object.entries(tensors).map(([name, { bytes, ...about }]) => ({
+        name,
+        size: bytes.length,
+        ...about,
+      }));
+      return { owner, values, shapes };
+    }),
+  };
+  const text = world().broadcastText(header ? JSON.stringify(header) : "");
+  if (text === "") return undefined;
+  const { owners, ...about } = JSON.parse(text) as NonNullable<typeof header>;
+  const states = owners.map(({ owner, values, shapes }) => {
+    const tensors = shapes.map(({ name, size: bytes, ...form }) => {
+      const mine = rank === 0 ? read!.owners[owner]!.tensors[name]!.bytes : new Uint8Array(bytes);
+      return [name, { ...form, bytes: sent(mine) }] as const;
+    });
+    return [owner, { tensors: Object.fromEntries(tensors), values }] as const;
+  });
+  return read ?? { ...about, owners: Object.fromEntries(states) };
+}
+
+/** Process 0's bytes. */
+function sent(bytes: Uint8Array): Uint8Array {
+  if (bytes.length === 0) return bytes;
+  return scope(() => {
+    const t = tensor(bytes, [bytes.length]);
+    world().broadcast([t]);
+    return t.toArray() as Uint8Array;
+  });
+}
+
+/** After a step: running statistics of each process's own rows become their mean, so that all processes stay the same. */
+export function averageStatistics({ method, config }: Pick<Session, "method" | "config">): void {
+  if (world().size === 1 || config.syncBatchNorm) return;
+  const buffers = Object.values(method.models).flatMap((model) => model.buffers.map(({ tensor: t }) => t));
+  const statistics = buffers.filter(({ dtype }) => dtype === "float32");
+  if (statistics.length > 0) noGrad(() => world().average(statistics));
+}
+
+/**
+ * Every 100 steps and after the last: throws TrainingError that names the processes whose weights are not those of process 0, bit for bit (another
+ * kind of processor rounds otherwise).
+ */
+export function guardWeights({ method, config }: Pick<Session, "method" | "config">, step: number): void {
+  const { size } = world();
+  if (size === 1 || (step % GUARD_EVERY !== 0 && step !== config.steps)) return;
+  const sums = noGrad(() =>
+    scope(() => {
+      const all = Object.values(method.models).flatMap(({ parameters, buffers }) => [...parameters, ...buffers]);
+      const own = stack(all.filter(({ tensor: t }) => t.dtype === "float32").map(({ tensor: t }) => checksum(t)));
+      return Array.from(world().gather(own.unsqueeze(0)).toArray(), String); // 64 bits, which a number does not hold
+    }),
+  );
+  const count = sums.length / size;
+  const ofRank = (rank: number) => sums.slice(rank * count, (rank + 1) * count).join();
+  const others = Array.from({ length: size }, (_, rank) => rank).filter((rank) => ofRank(rank) !== ofRank(0));
+  if (others.length === 0) return;
+  throw new TrainingError(
+    `step ${step}: the weights of process ${others.join(", ")} of ${size} are not those of process 0. Are all machines of one kind ` +
+      "(processor, libtorch, OpenBLAS)? Continue from the last checkpoint on machines that are",
+  );
+}
+
+/** The sum of a float32 tensor's bits. */
+function checksum(t: Tensor): Tensor {
+  return t.detach().contiguous().viewAs("int32").to("int64").sum();
+}
