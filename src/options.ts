@@ -18,6 +18,8 @@ export interface Option<T = unknown> {
   readonly value?: string;
   /** Cannot be left out. */
   readonly required?: boolean;
+  /** As a flag it may be given by this one letter as well: `-n`. */
+  readonly short?: string;
   /** As a flag it may stand without a value, and is then true. */
   readonly bare?: boolean;
   /** Of a path: words that name no file ("all", a number). */

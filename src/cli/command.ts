@@ -64,6 +64,8 @@ export interface CommandDefinition<A extends ArgumentSpec, O extends OptionSpec>
   readonly arguments?: A;
   readonly options: O;
   readonly takes?: Takes;
+  /** Works where a launcher has started several processes; others are refused there. Default false. */
+  readonly together?: boolean;
   /** Options of a run that mean nothing here. */
   readonly leaveOut?: readonly string[];
   readonly examples: readonly [string, ...string[]];

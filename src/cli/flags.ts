@@ -92,7 +92,8 @@ export function flagTerm(key: string, option: Option): string {
           : option.type === "integer"
             ? "n"
             : "number";
-  return option.bare ? `${flagOf(key)} [${value}]` : `${flagOf(key)} <${value}>`;
+  const flag = option.short === undefined ? flagOf(key) : `-${option.short}, ${flagOf(key)}`;
+  return option.bare ? `${flag} [${value}]` : `${flag} <${value}>`;
 }
 
 /** Brings every spelling of a flag to the declared one: `--labelSeed`, `--model.input-noise`, `--no-Flip` stay as they are. */

@@ -60,7 +60,8 @@ function readWords(args: readonly string[], flags: Flags, who: string) {
     }
     const [, name = word, inline] = /^--([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
     const next = args[i + 1];
-    const key = canonicalKey(name);
+    const letter = [...flags].find(([, flag]) => flag.option.short !== undefined && word === `-${flag.option.short}`);
+    const key = letter?.[0] ?? canonicalKey(name);
     const negated = canonicalKey(name.replace(/^no-/, ""));
     const option = flags.get(key)?.option;
     if (!option && name.startsWith("no-") && flags.get(negated)?.option.type === "boolean") raw.set(negated, false);

@@ -4,6 +4,7 @@ import { families } from "../config/catalog.js";
 import { groups } from "../config/run-options.js";
 import { FewlabelsError, nearest, UsageError } from "../errors.js";
 import { packageVersion } from "../package.js";
+import { launchedAs } from "../torch/index.js";
 import type { Command } from "./command.js";
 import { commandGroups, commandRows, commands } from "./commands/index.js";
 import { type Externals, loadExternals, noExternals } from "./externals.js";
@@ -45,6 +46,12 @@ async function runCommand(args: readonly string[], externals: Externals): Promis
   const { command, rest } = findCommand(args, group?.name);
   const flags = flagsOf(command, externals.catalog);
   if (asksForHelp(rest)) return print(commandHelp(command, flags));
+  const place = launchedAs();
+  if (place && !command.together) {
+    throw new UsageError(
+      `fewlabels ${command.name}: started as process ${place.rank} of ${place.size}, and only train works on several. Start it without the launcher`,
+    );
+  }
   const { values, given } = parseArguments(command, flags, rest);
   await command.run(values, { who: `fewlabels ${command.name}`, given: externals.named(given), externals });
 }
@@ -73,10 +80,17 @@ function findCommand(
   );
 }
 
+/** The message with whose it is, in all but the first of several processes. */
+function ofProcess(message: string): string {
+  const [, rank = "0"] =
+    /^(\d+)$/.exec(process.env.RANK ?? process.env.OMPI_COMM_WORLD_RANK ?? process.env.SLURM_PROCID ?? "") ?? [];
+  return rank === "0" || message.startsWith("process ") ? message : `process ${rank}: ${message}`;
+}
+
 /** Prints an error for its reader; returns the exit code. No stack trace for a user's mistake. */
 function report(error: unknown, { modules }: Externals): number {
   if (error instanceof FewlabelsError) {
-    printError(error.message);
+    printError(ofProcess(error.message));
     return error.exitCode;
   }
   printError(error instanceof Error ? (error.stack ?? error.message) : String(error));

@@ -125,11 +125,20 @@ export class Progress {
   }
 }
 
-function startLines({ config, data, parameters, device, precision, threads, resumedFrom }: StartEvent): string[] {
+function startLines({
+  config,
+  data,
+  parameters,
+  device,
+  precision,
+  threads,
+  resumedFrom,
+  processes = 1,
+}: StartEvent): string[] {
   const val = data.val > 0 ? `, ${count(data.val)} for validation` : "";
   const lines = [
     `${config.method} on ${config.dataset}: ${count(data.labeled)} labeled and ${count(data.unlabeled)} unlabeled images${val}, ${count(data.test)} for test`,
-    `${config.model}, ${count(parameters)} parameters, on ${device} in ${precision} with ${threads} thread${threads === 1 ? "" : "s"}; run folder ${config.out}`,
+    `${config.model}, ${count(parameters)} parameters, on ${device} in ${precision} with ${threads} thread${threads === 1 ? "" : "s"}${processes === 1 ? "" : ` in each of ${processes} processes`}; run folder ${config.out}`,
   ];
   if (data.labelNoise) {
     const { redrawn, changed } = data.labelNoise;

@@ -1,8 +1,8 @@
 /** Several processes that know of each other, as a launcher starts them: for tests of training on more than one. */
-import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { describe } from "vitest";
 import { canJoin } from "../../src/torch/index.js";
+import { freePort } from "../../src/train/launch.js";
 import { type Running, startCommand } from "../cli/run-cli.js";
 import { enginePresent } from "./engine.js";
 
@@ -11,18 +11,6 @@ if (!joins) console.warn("skipping tests of several processes: the engine was bu
 
 /** `describe`, skipped where the engine cannot join processes. */
 export const describeWorld = describe.skipIf(!joins);
-
-/** A port of this machine that nobody listens on. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
-}
 
 /** `size` processes of `node args` on this machine, told of each other; in the order of their ranks. */
 export async function startProcesses(

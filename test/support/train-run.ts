@@ -40,6 +40,17 @@ export const smallRun: Readonly<Record<string, unknown>> = {
   checkpointEvery: 0,
 };
 
+/** Waits until a file or folder is there. */
+export async function written(path: string): Promise<void> {
+  while (!existsSync(path)) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+/** Options as words of the command line. */
+export function asFlags(given: Readonly<Record<string, unknown>>): string[] {
+  const flag = (key: string) => `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  return Object.entries(given).flatMap(([key, value]) => [flag(key), String(value)]);
+}
+
 export function configure(out: string, given: Readonly<Record<string, unknown>> = {}): RunConfig {
   return resolveConfig(flatten({ ...smallRun, ...given, out }));
 }

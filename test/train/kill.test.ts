@@ -1,21 +1,14 @@
 /** The real program, killed and interrupted: what it continues to is what it would have been. */
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { describeTraining, fewlabels, start } from "../cli/run-cli.js";
-import { checkpointFiles, folderOfThisFile, smallRun } from "../support/train-run.js";
+import { asFlags, checkpointFiles, folderOfThisFile, smallRun, written } from "../support/train-run.js";
 
 const folder = folderOfThisFile();
 
-/** Waits until a file or folder is there. */
-async function written(path: string): Promise<void> {
-  while (!existsSync(path)) await new Promise((resolve) => setTimeout(resolve, 2));
-}
-
 const STEPS = 120;
-const flags = Object.entries({ ...smallRun, steps: STEPS, checkpointEvery: 5, evalEvery: 20 }).flatMap(
-  ([key, value]) => [`--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`, String(value)],
-);
+const flags = asFlags({ ...smallRun, steps: STEPS, checkpointEvery: 5, evalEvery: 20 });
 
 describeTraining("the program, killed in mid-run", () => {
   test("kill -9 at whatever moment, then --resume: the same weights, errors and steps as without", async () => {

@@ -18,6 +18,7 @@ import { compare } from "./experiment/compare.js";
 import { experiment } from "./experiment/experiment.js";
 import { experimentTune } from "./experiment/tune.js";
 import { exportCommand } from "./export.js";
+import { launch } from "./launch.js";
 import { list } from "./list.js";
 import { model } from "./model.js";
 import { dashboard } from "./pages/dashboard.js";
@@ -36,6 +37,7 @@ import { weightsList } from "./weights/list.js";
 export const commands: readonly Command[] = [
   demo,
   train,
+  launch,
   evaluate,
   predict,
   pseudoLabel,

@@ -2,6 +2,7 @@
 import { boolean } from "../../options.js";
 import type { RunResult } from "../../run/events.js";
 import { RunFolder } from "../../run/index.js";
+import { launchedAs } from "../../torch/index.js";
 import { type CommandContext, defineCommand, optionalArgument } from "../command.js";
 import { duration, quoted } from "../format.js";
 import { print, printError } from "../output.js";
@@ -18,6 +19,7 @@ export const train = defineCommand({
   },
   options: { json: boolean(false, { doc: "print the result as one JSON line at the end; progress goes to stderr" }) },
   takes: "run",
+  together: true,
   examples: [
     "fewlabels train --dataset digits --labels 100 --steps 1000 --model.width 0.25",
     "fewlabels train --dataset cifar10 --data cifar-10-batches-bin --labels 4000 --method mean-teacher",
@@ -30,10 +32,15 @@ export const train = defineCommand({
 });
 
 async function trainCommand(file: string | undefined, json: boolean, context: CommandContext): Promise<void> {
-  const progress = new Progress({ stream: json ? process.stderr : process.stdout });
+  // Of several processes the first one tells; the others say what goes wrong.
+  const place = launchedAs();
+  const tells = place === undefined || place.rank === 0;
+  const stream = json ? process.stderr : process.stdout;
+  const progress = new Progress({ stream: tells ? stream : { write() {} } });
   const config = configOf(file, context);
   if (config.resume !== undefined) {
     const result = RunFolder.open(config.out).result<RunResult>();
+    if (result && !tells) return;
     if (result) {
       printError(`${config.out} is finished: all ${result.steps} steps are done; nothing to resume`);
       printResult(result, config.out, json);
@@ -42,10 +49,10 @@ async function trainCommand(file: string | undefined, json: boolean, context: Co
   }
   const outcome = await runTraining(config, progress);
   if (outcome.kind === "done") {
-    printResult(outcome.result, outcome.out, json);
+    if (tells) printResult(outcome.result, outcome.out, json);
     if (outcome.trouble) throw outcome.trouble;
   } else {
-    printError(`continue with: fewlabels train --resume ${quoted(outcome.out)}`);
+    if (tells) printError(`continue with: fewlabels train --resume ${quoted(outcome.out)}`);
     process.exitCode ||= interruptedExitCode; // 1 where stdout could not be written
   }
 }

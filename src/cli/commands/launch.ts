@@ -1,0 +1,24 @@
+/** `fewlabels launch -n 2 -- train ...`: several processes of one training on this machine. */
+import { UsageError } from "../../errors.js";
+import { integer } from "../../options.js";
+import { launchProcesses } from "../../train/launch.js";
+import { defineCommand, restArguments } from "../command.js";
+
+export const launch = defineCommand({
+  name: "launch",
+  summary: "train on several processes of this machine",
+  description:
+    "Start a training in several processes on this machine that share every batch, each with its part of the cores. " +
+    "On several machines torchrun, mpirun, srun or Kubernetes start them: docs/distributed.md.",
+  arguments: { command: restArguments("what each process runs: train and its arguments, after --") },
+  options: { processes: { ...integer(2, { min: 2, max: 1024, doc: "how many processes" }), short: "n" } },
+  examples: ["fewlabels launch -n 2 -- train --dataset digits --labels 100 --steps 1000"],
+  notes:
+    "The exit code is that of the training. When a process fails the others end too; SIGINT and SIGTERM go to all of them, which end after a checkpoint.",
+  async run({ command, processes }) {
+    if (command[0] !== "train") {
+      throw new UsageError(`fewlabels launch: expected train after --, got ${JSON.stringify(command[0])}`);
+    }
+    process.exitCode = await launchProcesses(processes, command);
+  },
+});
