@@ -2,12 +2,12 @@
 import type { RunConfig } from "../config/resolve.js";
 import { UsageError } from "../errors.js";
 import type { Phase } from "../methods/index.js";
-import { world } from "../torch/index.js";
+import { type Spread, world } from "../torch/index.js";
 
 type Config = Pick<RunConfig, "batch" | "labeledBatch" | "sampler">;
 
 /** Throws UsageError where a part of the batch does not divide by the number of processes, with numbers that do. */
-export function checkShared(config: Config, phases: readonly Phase[], { size } = world()): void {
+export function checkShared(config: Config, phases: readonly Phase[], { size }: Spread = world()): void {
   if (size === 1) return;
   const { batch, labeledBatch, sampler } = config;
   if (sampler === "mixed") {

@@ -5,26 +5,12 @@ import { DataError } from "../errors.js";
 import { writeWhole } from "../files/write-whole.js";
 import { packageVersion } from "../package.js";
 import type { StartEvent } from "../run/events.js";
-import { type Checkpoint, type LoggedEvent, RunFolder } from "../run/index.js";
+import { type Checkpoint, RunFolder } from "../run/index.js";
 import { restoreCheckpoint } from "../session/checkpoint.js";
 import { inferenceRecord, writeInferenceRecord } from "../session/inference-record.js";
 import type { Session } from "../session/session.js";
 import { engineInfo, world } from "../torch/index.js";
-import { checkAlike, shareCheckpoint, shareRun } from "./together.js";
-
-/** A run folder open for writing, and how far the run in it had come. */
-export interface OpenRun {
-  /** Undefined in all processes but the first of several: that one writes. */
-  readonly folder: RunFolder | undefined;
-  /** The run's, with the folder that it has got. */
-  readonly config: RunConfig;
-  readonly startStep: number;
-  /** Seconds that earlier parts of the run took, and the median of their steps (NaN: none yet). */
-  readonly spentSeconds: number;
-  readonly medianBefore: number;
-  /** What earlier parts of the run have evaluated. */
-  readonly evaluations: readonly LoggedEvent[];
-}
+import { checkAlike, type OpenRun, shareCheckpoint, shareRun } from "./together.js";
 
 /** A new folder, or the one of the run to continue with its state put back. Throws UsageError where others write to it. */
 export async function openFolder(session: Session): Promise<OpenRun> {

@@ -1,10 +1,23 @@
 /** What several processes that train one network do about their one run: process 0 alone reads and writes its folder. */
 import type { RunConfig } from "../config/resolve.js";
 import { DataError, TrainingError, UsageError } from "../errors.js";
-import type { Checkpoint } from "../run/index.js";
+import type { Checkpoint, LoggedEvent, RunFolder } from "../run/index.js";
 import type { Session } from "../session/session.js";
 import { noGrad, scope, stack, type Tensor, tensor, world } from "../torch/index.js";
-import type { OpenRun } from "./record.js";
+
+/** A run folder open for writing, and how far the run in it had come. */
+export interface OpenRun {
+  /** Undefined in all processes but the first of several: that one writes. */
+  readonly folder: RunFolder | undefined;
+  /** The run's, with the folder that it has got. */
+  readonly config: RunConfig;
+  readonly startStep: number;
+  /** Seconds that earlier parts of the run took, and the median of their steps (NaN: none yet). */
+  readonly spentSeconds: number;
+  readonly medianBefore: number;
+  /** What earlier parts of the run have evaluated. */
+  readonly evaluations: readonly LoggedEvent[];
+}
 
 /** Steps between two comparisons of the weights of all processes. */
 const GUARD_EVERY = 100;

@@ -37,6 +37,8 @@ const leaveOut = [
   "keepCheckpoints",
   "logEvery",
   "val",
+  "syncBatchNorm",
+  "worldTimeout",
 ];
 
 export const bench = defineCommand({

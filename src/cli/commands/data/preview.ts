@@ -24,7 +24,7 @@ export const dataPreview = defineCommand({
   },
   takes: "run",
   // Options of a run that mean nothing here.
-  leaveOut: ["out", "resume"],
+  leaveOut: ["out", "resume", "syncBatchNorm", "worldTimeout"],
   examples: [
     "fewlabels data preview --dataset digits --out views.png",
     "fewlabels data preview --dataset folder --data pictures --dataset.size 256 --weak photo --crop 224 --out views.png",

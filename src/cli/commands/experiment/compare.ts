@@ -48,6 +48,8 @@ export const compare = defineCommand({
     "seed",
     "out",
     "resume",
+    "syncBatchNorm",
+    "worldTimeout",
   ],
   examples: [
     "fewlabels compare photos --model.weights resnet-18.tv1",

@@ -51,7 +51,7 @@ export const experiment = defineCommand({
   arguments: { name: argument("experiment, see `fewlabels list experiments`, or a YAML file that defines one") },
   options,
   takes: "run",
-  leaveOut: ["out", "resume", "seed", "labelSeed"],
+  leaveOut: ["out", "resume", "seed", "labelSeed", "syncBatchNorm", "worldTimeout"],
   examples: [
     "fewlabels experiment meta-pseudo-labels/two-moons",
     "fewlabels experiment mean-teacher/table-2 --data DATA --only '*/1000,*/4000'",

@@ -41,7 +41,7 @@ export const experimentTune = defineCommand({
     json: boolean(false, { doc: "print what was tried and chosen as one JSON line at the end" }),
   },
   takes: "run",
-  leaveOut: ["out", "resume", "seed", "labelSeed"],
+  leaveOut: ["out", "resume", "seed", "labelSeed", "syncBatchNorm", "worldTimeout"],
   examples: [
     "fewlabels experiment tune mean-teacher/table-2 --data DATA --jobs 2",
     "fewlabels experiment tune mnist --dry-run",
