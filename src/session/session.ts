@@ -1,4 +1,6 @@
 /** A run put together: data, method, batches; the same for training and for evaluating a finished run. */
+
+import { checkShared } from "../batches/shared-batch.js";
 import type { BatchSource } from "../batches/source.js";
 import { holdAll, holdRows, inputShape } from "../batches/store.js";
 import { catalog as builtIn, type Catalog, choose } from "../config/catalog.js";
@@ -21,7 +23,6 @@ import { fitBatch } from "./fit-batch.js";
 import { noNoise } from "./noise.js";
 import { photoDefaults } from "./photo-defaults.js";
 import { createSetup, type Hardware, initializationRows, meanRows } from "./setup.js";
-import { checkShared } from "./shared-batch.js";
 import { viewsOf } from "./views.js";
 
 export interface Session {

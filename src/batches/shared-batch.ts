@@ -1,10 +1,15 @@
 /** A batch that several processes share: each has the same number of labeled and of unlabeled rows. */
-import type { RunConfig } from "../config/resolve.js";
 import { UsageError } from "../errors.js";
-import type { Phase } from "../methods/index.js";
 import { type Spread, world } from "../torch/index.js";
 
-type Config = Pick<RunConfig, "batch" | "labeledBatch" | "sampler">;
+import type { BatchOptions } from "./batch-options.js";
+
+type Config = Pick<BatchOptions, "batch" | "labeledBatch" | "sampler">;
+/** As much of a phase of a method as tells its rows. */
+interface Phase {
+  readonly rows: "both" | "labeled";
+  readonly batch?: number;
+}
 
 /** Throws UsageError where a part of the batch does not divide by the number of processes, with numbers that do. */
 export function checkShared(config: Config, phases: readonly Phase[], { size }: Spread = world()): void {

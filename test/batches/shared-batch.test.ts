@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
+import { checkShared } from "../../src/batches/shared-batch.js";
 import { UsageError } from "../../src/errors.js";
-import { checkShared } from "../../src/session/shared-batch.js";
 
 const both = [{ name: "all", steps: 10, rows: "both" }] as const;
 const labeled = (batch?: number) => [{ name: "fit", steps: 10, rows: "labeled", ...(batch && { batch }) }] as const;
