@@ -21,7 +21,7 @@ async function wrongUsage(args: readonly string[], message: RegExp, code = 2) {
 }
 
 describeBinary("fewlabels", () => {
-  it("shows its commands, and nothing that does not exist yet", async () => {
+  it("shows its commands", async () => {
     const { code, out } = await fewlabels(["--help"]);
     expect(code).toBe(0);
     for (const command of [
@@ -33,6 +33,8 @@ describeBinary("fewlabels", () => {
       "export",
       "serve",
       "dashboard",
+      "label",
+      "launch",
       "compare",
       "data",
       "list",
@@ -41,7 +43,6 @@ describeBinary("fewlabels", () => {
       "doctor",
     ])
       expect(out).toMatch(new RegExp(`^  ${command} `, "m"));
-    for (const command of ["label"]) expect(out).not.toMatch(new RegExp(`^  ${command} `, "m"));
   });
 
   it("prints its version", async () => {

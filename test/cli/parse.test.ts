@@ -106,6 +106,7 @@ describe("every command", () => {
     for (const [key] of flags)
       expect(text).toContain(`--${key.includes(".") ? key : key.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`);
     expect(text).toMatch(new RegExp(`Examples:\n  fewlabels ${command.name}`));
-    expect(Object.keys(command.options)).toContain("json");
+    // What `launch` starts has a --json of its own.
+    if (command.name !== "launch") expect(Object.keys(command.options)).toContain("json");
   });
 });
