@@ -98,6 +98,7 @@ export const label = defineCommand({
         onFault: (error) =>
           printError(`${who}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`),
       });
+      const stopped = stopSignal(); // whoever reads where it listens may stop it at once
       const pictures = studio.pictures.length;
       const labeled = studio.codes.reduce((sum, code) => sum + (code >= 0 ? 1 : 0), 0);
       if (json) print(JSON.stringify({ url: server.url, port: server.port, out: studio.out, pictures, labeled }));
@@ -106,7 +107,7 @@ export const label = defineCommand({
           `${server.url} shows ${count(pictures)} pictures of ${dir}, ${count(labeled)} of them with a label. Labels and models go to ${quoted(folder)}. Ctrl-C ends it.`,
         );
       }
-      await stopSignal();
+      await stopped;
       await server.stop(1000);
     } finally {
       session.close();
