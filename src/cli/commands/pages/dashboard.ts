@@ -36,13 +36,14 @@ export const dashboard = defineCommand({
       onFault: (error) =>
         printError(`${who}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`),
     });
+    const stopped = stopSignal(); // whoever reads where it listens may stop it at once
     const count = ids.length + leftOut;
     if (json) print(JSON.stringify({ url: server.url, port: server.port, runs: count }));
     else {
       const seen = count === 0 ? "no run yet" : count === 1 ? "1 run" : `${count} runs`;
       print(`${server.url} shows ${runs} (${seen}) and follows it. Ctrl-C ends it.`);
     }
-    await stopSignal();
+    await stopped;
     await server.stop(1000);
   },
 });

@@ -54,13 +54,14 @@ export const serve = defineCommand({
       onFault: (error) =>
         printError(`${who}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`),
     });
+    const stopped = stopSignal(); // whoever reads where it listens may stop it at once
     if (json) print(JSON.stringify({ url: server.url, port: server.port, classes: judge.classes }));
     else {
       print(
         `${server.url} answers POST /classify and GET /health${page ? ", and shows the page" : ""}. Ctrl-C ends it.`,
       );
     }
-    await stopSignal();
+    await stopped;
     await server.stop();
   },
 });
