@@ -1,7 +1,8 @@
 /** The page: its head, and the view that the address names. */
-import { useEffect, useMemo } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 import type { RunRow } from "../../../src/web/dashboard/api.js";
 import { linkTo, usePlace } from "../shared/hash.js";
+import { Page } from "../shared/page.js";
 import { Charts } from "./charts/charts.js";
 import { Confusion } from "./run/confusion.js";
 import { Gallery } from "./run/gallery.js";
@@ -19,44 +20,29 @@ export function Dashboard() {
   const runs = useRuns();
   const { view, query } = usePlace();
   const chosen = query.getAll("run");
-  const [current, title] = views.find(([name]) => name === view) ?? views[0];
+  const [current] = views.find(([name]) => name === view) ?? views[0];
   const rows = useMemo(() => chosenRows(runs?.rows ?? [], chosen), [runs?.rows, chosen.join("\n")]);
-  useEffect(() => {
-    document.title = `${title} · fewlabels dashboard`;
-  }, [title]);
   return (
-    <>
-      <a class="skip" href="#main">
-        To the content
-      </a>
-      <header class="top">
-        <h1>fewlabels dashboard</h1>
-        <nav aria-label="Views">
-          {views.map(([name, label]) => (
-            <a key={name} href={linkTo(name, { run: chosen })} aria-current={name === current ? "page" : undefined}>
-              {label}
-            </a>
-          ))}
-        </nav>
-        <span class="soft">{runs?.folder}</span>
-        <span role="status" class="bad">
-          {runs && !runs.connected ? "The server does not answer; trying again." : ""}
-        </span>
-      </header>
-      <main id="main" tabIndex={-1}>
-        {!runs && <p class="soft">Reading the runs ...</p>}
-        {runs && current === "runs" && <RunTable runs={runs} chosen={chosen} />}
-        {rows.length > 0 && current === "charts" && <Charts rows={rows} />}
-        {runs && rows.length === 0 && current !== "runs" && <p>No run yet.</p>}
-        {rows.length > 0 && current === "confusion" && <Confusion rows={rows} />}
-        {rows[0] && current === "gallery" && (
-          <>
-            <h2>{rows[0].id}</h2>
-            <Gallery key={rows[0].id} row={rows[0]} />
-          </>
-        )}
-      </main>
-    </>
+    <Page
+      name="dashboard"
+      views={views}
+      current={current}
+      linkOf={(name) => linkTo(name, { run: chosen })}
+      extra={<span class="soft">{runs?.folder}</span>}
+      lost={runs?.connected === false}
+    >
+      {!runs && <p class="soft">Reading the runs ...</p>}
+      {runs && current === "runs" && <RunTable runs={runs} chosen={chosen} />}
+      {rows.length > 0 && current === "charts" && <Charts rows={rows} />}
+      {runs && rows.length === 0 && current !== "runs" && <p>No run yet.</p>}
+      {rows.length > 0 && current === "confusion" && <Confusion rows={rows} />}
+      {rows[0] && current === "gallery" && (
+        <>
+          <h2>{rows[0].id}</h2>
+          <Gallery key={rows[0].id} row={rows[0]} />
+        </>
+      )}
+    </Page>
   );
 }
 

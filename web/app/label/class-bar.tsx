@@ -3,18 +3,15 @@ import { useState } from "preact/hooks";
 import type { Actions } from "./actions.js";
 import { classColor } from "./colors.js";
 import { keyOf } from "./keys.js";
+import type { Answers } from "./use-keys.js";
 import type { Counts, Studio } from "./use-studio.js";
 
-export interface ClassBarProps {
+interface ClassBarProps extends Answers {
   readonly studio: Studio;
   readonly counts: Counts;
   readonly actions: Actions;
   /** Nothing is chosen: the buttons do nothing. */
   readonly disabled: boolean;
-  readonly onClass: (name: string) => void;
-  readonly onMark: (kind: "skip" | "none" | "clear") => void;
-  readonly onUndo: () => void;
-  readonly onRedo: () => void;
   /** In a grid: takes labels away again. */
   readonly canClear?: boolean;
 }

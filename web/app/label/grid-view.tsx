@@ -6,38 +6,16 @@ import { getJson } from "../shared/server.js";
 import { nextRows } from "./actions.js";
 import { ClassBar } from "./class-bar.js";
 import { Grid } from "./grid.js";
-import { commandOf } from "./keys.js";
 import type { ViewProps } from "./single.js";
+import { useChosen } from "./use-chosen.js";
 
 /** What is shown: "all", "open", "skipped", "none", "class:NAME", "next", "guess:NAME" or "doubts". */
 export function GridView({ studio, counts, actions, show }: ViewProps & { readonly show: string }) {
-  const [selected, setSelected] = useState<ReadonlySet<number>>(new Set());
+  const { selected, setSelected, act, answers } = useChosen({ studio, actions });
   const [least, setLeast] = useState(0.9);
   const { list, note, suggestion, problem } = useList(studio, show, least);
   useEffect(() => setSelected(new Set()), [show]);
 
-  const chosen = [...selected];
-  const act = (work: (rows: readonly number[]) => Promise<void>) => {
-    if (chosen.length === 0) return;
-    void work(chosen).then(() => setSelected(new Set()));
-  };
-  const onClass = (name: string) => act((rows) => actions.label(rows, name));
-  const onMark = (kind: "skip" | "none" | "clear") => act((rows) => actions.mark(rows, kind));
-  const onKey = (event: KeyboardEvent) => {
-    const command = commandOf(event);
-    if (!command || command.do === "skip") return;
-    event.preventDefault();
-    if (command.do === "class") {
-      const name = studio.classes[command.place];
-      if (name !== undefined) onClass(name);
-    } else if (command.do === "undo") void actions.undo();
-    else if (command.do === "redo") void actions.redo();
-    else onMark(command.do);
-  };
-  useEffect(() => {
-    addEventListener("keydown", onKey);
-    return () => removeEventListener("keydown", onKey);
-  });
   const guessed = show.startsWith("guess:") ? show.slice(6) : undefined;
   const { training } = studio.background;
   return (
@@ -96,7 +74,7 @@ export function GridView({ studio, counts, actions, show }: ViewProps & { readon
           choose none
         </button>
         {guessed !== undefined && (
-          <button type="button" disabled={selected.size === 0} onClick={() => onClass(guessed)}>
+          <button type="button" disabled={selected.size === 0} onClick={() => answers.onClass(guessed)}>
             confirm {selected.size} as {guessed}
           </button>
         )}
@@ -127,10 +105,7 @@ export function GridView({ studio, counts, actions, show }: ViewProps & { readon
         counts={counts}
         actions={actions}
         disabled={selected.size === 0}
-        onClass={onClass}
-        onMark={onMark}
-        onUndo={() => void actions.undo()}
-        onRedo={() => void actions.redo()}
+        {...answers}
         canClear
       />
       <Grid

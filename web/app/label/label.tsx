@@ -1,6 +1,7 @@
 /** The labelling studio: its head, and the view that the address names. */
-import { useEffect, useMemo, useState } from "preact/hooks";
-import { linkTo, usePlace } from "../shared/hash.js";
+import { useMemo, useState } from "preact/hooks";
+import { usePlace } from "../shared/hash.js";
+import { Page } from "../shared/page.js";
 import { actionsOf } from "./actions.js";
 import { GridView } from "./grid-view.js";
 import { MapView } from "./map.js";
@@ -20,7 +21,7 @@ const PERSON = "fewlabels-person";
 export function Label() {
   const studio = useStudio();
   const { view, query } = usePlace();
-  const [current, title] = views.find(([name]) => name === view) ?? views[0];
+  const [current] = views.find(([name]) => name === view) ?? views[0];
   const [by, setBy] = useState(() => localStorage.getItem(PERSON) ?? "");
   const [said, setSaid] = useState("");
   const [problem, setProblem] = useState("");
@@ -37,62 +38,50 @@ export function Label() {
     [by],
   );
   const counts = useMemo(() => (studio ? countsOf(studio) : undefined), [studio?.codes, studio?.classes]);
-  useEffect(() => {
-    document.title = `${title} · fewlabels label`;
-  }, [title]);
   const row = query.get("row");
+  const person = (
+    <label class="person">
+      I am
+      <input
+        value={by}
+        size={10}
+        maxLength={60}
+        placeholder="name"
+        onInput={(event) => {
+          setBy(event.currentTarget.value);
+          localStorage.setItem(PERSON, event.currentTarget.value);
+        }}
+      />
+    </label>
+  );
   return (
-    <>
-      <a class="skip" href="#main">
-        To the content
-      </a>
-      <header class="top">
-        <h1>fewlabels label</h1>
-        <nav aria-label="Views">
-          {views.map(([name, words]) => (
-            <a key={name} href={linkTo(name)} aria-current={name === current ? "page" : undefined}>
-              {words}
-            </a>
-          ))}
-        </nav>
-        <label class="person">
-          I am
-          <input
-            value={by}
-            size={10}
-            maxLength={60}
-            placeholder="name"
-            onInput={(event) => {
-              setBy(event.currentTarget.value);
-              localStorage.setItem(PERSON, event.currentTarget.value);
-            }}
-          />
-        </label>
-        <span role="status" class="bad">
-          {studio && !studio.connected ? "The server does not answer; trying again." : problem}
-        </span>
-      </header>
-      <main id="main" tabIndex={-1}>
-        {!studio || !counts ? <p class="soft">Reading the folder ...</p> : <Progress studio={studio} counts={counts} />}
-        <p role="status" class="hidden" data-said>
-          {said}
-        </p>
-        {studio && counts && current === "label" && (
-          <Single
-            key={row ?? ""}
-            studio={studio}
-            counts={counts}
-            actions={actions}
-            only={row === null ? undefined : Number(row)}
-          />
-        )}
-        {studio && counts && current === "grid" && (
-          <GridView studio={studio} counts={counts} actions={actions} show={query.get("show") ?? "open"} />
-        )}
-        {studio && counts && current === "map" && <MapView studio={studio} counts={counts} actions={actions} />}
-        {studio && current === "model" && <ModelView studio={studio} />}
-      </main>
-    </>
+    <Page
+      name="label"
+      views={views}
+      current={current}
+      extra={person}
+      lost={studio?.connected === false}
+      problem={problem}
+    >
+      {!studio || !counts ? <p class="soft">Reading the folder ...</p> : <Progress studio={studio} counts={counts} />}
+      <p role="status" class="hidden" data-said>
+        {said}
+      </p>
+      {studio && counts && current === "label" && (
+        <Single
+          key={row ?? ""}
+          studio={studio}
+          counts={counts}
+          actions={actions}
+          only={row === null ? undefined : Number(row)}
+        />
+      )}
+      {studio && counts && current === "grid" && (
+        <GridView studio={studio} counts={counts} actions={actions} show={query.get("show") ?? "open"} />
+      )}
+      {studio && counts && current === "map" && <MapView studio={studio} counts={counts} actions={actions} />}
+      {studio && current === "model" && <ModelView studio={studio} />}
+    </Page>
   );
 }
 

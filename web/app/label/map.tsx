@@ -6,41 +6,21 @@ import { getJson } from "../shared/server.js";
 import { useDark } from "../shared/use-dark.js";
 import { ClassBar } from "./class-bar.js";
 import { Grid } from "./grid.js";
-import { commandOf } from "./keys.js";
 import { drawMap, inside, type Point, type View } from "./map-canvas.js";
 import type { ViewProps } from "./single.js";
+import { useChosen } from "./use-chosen.js";
 
 const WHOLE: View = { x: 0, y: 0, zoom: 1 };
 
 export function MapView({ studio, counts, actions }: ViewProps) {
   const [map, setMap] = useState<FeatureMap>();
   const [problem, setProblem] = useState("");
-  const [selected, setSelected] = useState<ReadonlySet<number>>(new Set());
+  const { selected, setSelected, answers } = useChosen({ studio, actions });
   const ready = studio.background.map;
   useEffect(() => {
     if (!ready) return;
     getJson<FeatureMap>("/api/map").then(setMap, (error: Error) => setProblem(error.message));
   }, [ready, studio.key]);
-  const act = (work: (rows: readonly number[]) => Promise<void>) => {
-    if (selected.size > 0) void work([...selected]).then(() => setSelected(new Set()));
-  };
-  const onClass = (name: string) => act((rows) => actions.label(rows, name));
-  const onMark = (kind: "skip" | "none" | "clear") => act((rows) => actions.mark(rows, kind));
-  const onKey = (event: KeyboardEvent) => {
-    const command = commandOf(event);
-    if (!command || command.do === "skip") return;
-    event.preventDefault();
-    if (command.do === "class") {
-      const name = studio.classes[command.place];
-      if (name !== undefined) onClass(name);
-    } else if (command.do === "undo") void actions.undo();
-    else if (command.do === "redo") void actions.redo();
-    else onMark(command.do);
-  };
-  useEffect(() => {
-    addEventListener("keydown", onKey);
-    return () => removeEventListener("keydown", onKey);
-  });
   const { reading, problem: trouble } = studio.background;
   if (!map) {
     const words = reading
@@ -55,10 +35,7 @@ export function MapView({ studio, counts, actions }: ViewProps) {
         counts={counts}
         actions={actions}
         disabled={selected.size === 0}
-        onClass={onClass}
-        onMark={onMark}
-        onUndo={() => void actions.undo()}
-        onRedo={() => void actions.redo()}
+        {...answers}
         canClear
       />
       <div class="map-and-grid">

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import type { Confusion, RatedModel } from "../../../src/web/label/api.js";
 import { linkTo } from "../shared/hash.js";
+import { Matrix, tint } from "../shared/matrix.js";
 import { exportAs } from "./actions.js";
 import { ErrorChart } from "./error-chart.js";
 import type { Studio } from "./use-studio.js";
@@ -41,7 +42,7 @@ export function ModelView({ studio }: { readonly studio: Studio }) {
       </p>
       {problem !== undefined && <p class="warning">{problem}</p>}
       <ErrorChart models={models} />
-      {confusion && last && last.tested > 0 && <Matrix confusion={confusion} />}
+      {confusion && last && last.tested > 0 && <Confused confusion={confusion} />}
       {training.doubts > 0 && (
         <p>
           <a href={linkTo("grid", { show: "doubts" })}>
@@ -63,44 +64,19 @@ export function ModelView({ studio }: { readonly studio: Studio }) {
   );
 }
 
-function Matrix({ confusion: { classes, counts } }: { readonly confusion: Confusion }) {
+function Confused({ confusion: { classes, counts } }: { readonly confusion: Confusion }) {
   const most = Math.max(1, ...counts.flat());
   return (
     <>
       <h2>Confusion</h2>
-      <div class="scroll">
-        <table class="matrix">
-          <caption class="hidden">Test pictures: rows are your labels, columns what the model says</caption>
-          <thead>
-            <tr>
-              <th>is \ taken for</th>
-              {classes.map((name) => (
-                <th key={name} class="number" title={name}>
-                  {name}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {classes.map((name, i) => (
-              <tr key={name}>
-                <th title={name}>{name}</th>
-                {counts[i]!.map((n, k) => (
-                  <td
-                    key={classes[k]}
-                    class="number"
-                    style={{
-                      background: `color-mix(in srgb, var(${i === k ? "--good" : "--bad"}) ${Math.round((60 * n) / most)}%, transparent)`,
-                    }}
-                  >
-                    {n === 0 ? "" : n}
-                  </td>
-                ))}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Matrix
+        classes={classes}
+        caption="Test pictures: rows are your labels, columns what the model says"
+        cellOf={(i, k) => {
+          const n = counts[i]![k]!;
+          return { text: n === 0 ? "" : String(n), ground: tint(i === k, n / most) };
+        }}
+      />
     </>
   );
 }

@@ -2,8 +2,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Actions, nextRows } from "./actions.js";
 import { ClassBar } from "./class-bar.js";
-import { commandOf } from "./keys.js";
 import { large, useNames } from "./pictures.js";
+import { type Answers, useKeys } from "./use-keys.js";
 import type { Counts, Studio } from "./use-studio.js";
 
 export interface ViewProps {
@@ -74,33 +74,18 @@ export function Single({ studio, counts, actions, only }: ViewProps & { readonly
     setPinned(row);
     setQueue((before) => [row, ...before.filter((one) => one !== row)]);
   };
-  const onClass = (name: string) => {
+  const answer = (send: (rows: readonly number[]) => Promise<void>) => {
     if (current === undefined) return;
     done(current);
-    void actions.label([current], name);
+    void send([current]);
   };
-  const onMark = (kind: "skip" | "none" | "clear") => {
-    if (current === undefined) return;
-    done(current);
-    void actions.mark([current], kind);
+  const answers: Answers = {
+    onClass: (name) => answer((rows) => actions.label(rows, name)),
+    onMark: (kind) => answer((rows) => actions.mark(rows, kind)),
+    onUndo: () => void actions.undo().then(back),
+    onRedo: () => void actions.redo().then((rows) => rows.length > 0 && setPinned(undefined)),
   };
-  const onUndo = () => void actions.undo().then(back);
-  const onRedo = () => void actions.redo().then((rows) => rows.length > 0 && setPinned(undefined));
-  const onKey = (event: KeyboardEvent) => {
-    const command = commandOf(event);
-    if (!command) return;
-    event.preventDefault();
-    if (command.do === "class") {
-      const name = studio.classes[command.place];
-      if (name !== undefined) onClass(name);
-    } else if (command.do === "undo") onUndo();
-    else if (command.do === "redo") onRedo();
-    else onMark(command.do);
-  };
-  useEffect(() => {
-    addEventListener("keydown", onKey);
-    return () => removeEventListener("keydown", onKey);
-  });
+  useKeys(studio.classes, answers, true);
   useEffect(() => {
     for (const row of open.slice(1, 1 + PRELOAD)) new Image().src = large(studio.key, row);
   }, [current]);
@@ -109,16 +94,7 @@ export function Single({ studio, counts, actions, only }: ViewProps & { readonly
   const said = code >= 0 ? studio.classes[code] : code === -2 ? "skipped" : code === -3 ? "none of these" : undefined;
   return (
     <section class="single" aria-label="One picture">
-      <ClassBar
-        studio={studio}
-        counts={counts}
-        actions={actions}
-        disabled={current === undefined}
-        onClass={onClass}
-        onMark={onMark}
-        onUndo={onUndo}
-        onRedo={onRedo}
-      />
+      <ClassBar studio={studio} counts={counts} actions={actions} disabled={current === undefined} {...answers} />
       {studio.classes.length < 2 && (
         <p class="warning">Name the classes first: a word, then Enter. Their keys are 1, 2, 3 ...</p>
       )}

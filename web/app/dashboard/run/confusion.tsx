@@ -1,6 +1,7 @@
 /** Confusion matrix and error by class of a run, or how they differ between two. */
 import { useState } from "preact/hooks";
 import type { RunRow, SeenStep } from "../../../../src/web/dashboard/api.js";
+import { Matrix, tint } from "../../shared/matrix.js";
 import { percent } from "../words.js";
 import { matrixOf, rowErrors } from "./matrix.js";
 import { useSeen } from "./use-seen.js";
@@ -67,12 +68,12 @@ export function Confusion({ rows }: { readonly rows: readonly RunRow[] }) {
         {rows.length < 2 && ". Choose a second run in the list to see the difference of two."}
         {rows[1] && !fits && `. ${rows[1].id} has no matrix of the same classes to compare with.`}
       </p>
-      <Matrix classes={classes} now={now} compared={compared} role={shown} asPercent={asPercent} />
+      <RunMatrix classes={classes} now={now} compared={compared} role={shown} asPercent={asPercent} />
     </>
   );
 }
 
-interface MatrixProps {
+interface RunMatrixProps {
   readonly classes: readonly string[];
   readonly now: SeenStep;
   readonly compared: SeenStep | undefined;
@@ -80,7 +81,7 @@ interface MatrixProps {
   readonly asPercent: boolean;
 }
 
-function Matrix({ classes, now, compared, role, asPercent }: MatrixProps) {
+function RunMatrix({ classes, now, compared, role, asPercent }: RunMatrixProps) {
   const counts = now.confusion![role]!;
   const others = compared?.confusion?.[role];
   const values = matrixOf(counts, others, asPercent);
@@ -101,48 +102,25 @@ function Matrix({ classes, now, compared, role, asPercent }: MatrixProps) {
       1,
       Math.abs(value) / (others || !diagonal ? most : asPercent ? 100 : Math.max(...counts.flat(), 1)),
     );
-    return `color-mix(in srgb, var(${good ? "--good" : "--bad"}) ${Math.round(60 * strength)}%, transparent)`;
+    return tint(good, strength);
+  };
+  const shownError = (i: number) => {
+    const change = before && errors[i]!.error - before[i]!.error;
+    return percent(errors[i]!.error) + (change === undefined ? "" : ` (${change > 0 ? "+" : ""}${change.toFixed(2)})`);
   };
   return (
-    <div class="scroll">
-      <table class="matrix">
-        <caption class="hidden">Rows are true classes, columns what they were taken for</caption>
-        <thead>
-          <tr>
-            <th>is \ taken for</th>
-            {classes.map((name) => (
-              <th key={name} class="number" title={name}>
-                {name}
-              </th>
-            ))}
-            <th class="number">error</th>
-            <th class="number">images</th>
-          </tr>
-        </thead>
-        <tbody>
-          {classes.map((name, i) => (
-            <tr key={name}>
-              <th title={name}>{name}</th>
-              {values[i]!.map((value, k) => (
-                <td
-                  key={classes[k]}
-                  class="number"
-                  style={{ background: ground(value, i === k) }}
-                  title={`${name} taken for ${classes[k]}: ${counts[i]![k]}`}
-                >
-                  {text(value)}
-                </td>
-              ))}
-              <td class="number whole">
-                {percent(errors[i]!.error)}
-                {before &&
-                  ` (${errors[i]!.error - before[i]!.error > 0 ? "+" : ""}${(errors[i]!.error - before[i]!.error).toFixed(2)})`}
-              </td>
-              <td class="number">{errors[i]!.n}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Matrix
+      classes={classes}
+      caption="Rows are true classes, columns what they were taken for"
+      cellOf={(i, k) => ({
+        text: text(values[i]![k]!),
+        ground: ground(values[i]![k]!, i === k),
+        title: `${classes[i]} taken for ${classes[k]}: ${counts[i]![k]}`,
+      })}
+      more={[
+        { head: "error", style: "whole", of: shownError },
+        { head: "images", of: (i) => errors[i]!.n },
+      ]}
+    />
   );
 }
