@@ -11,8 +11,6 @@ export interface Answers {
   apply(action: Action): readonly string[];
   /** Undefined where there is none. */
   of(name: string): Answer | undefined;
-  /** Names of all pictures about which something was ever said. */
-  names(): Iterable<string>;
   /** In the order in which they came. */
   readonly classes: readonly string[];
   /** The action that an undo, or a redo, of this person would reach. */
@@ -97,7 +95,6 @@ export function createAnswers(given: ReadonlyMap<string, string>, classes: reado
       }
     },
     of,
-    names: () => new Set([...given.keys(), ...byFile.keys()]),
     classes: known,
     undoable: (by) => byPerson.get(by)?.findLast(holds)?.action.id,
     redoable(by) {

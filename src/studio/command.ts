@@ -6,8 +6,6 @@ import { packagePath } from "../package.js";
 
 export interface Ran {
   readonly code: number | null;
-  /** The last line of stdout as JSON, where there is one. */
-  readonly result: unknown;
   /** What it complained of: the last line of stderr. */
   readonly problem: string;
 }
@@ -27,33 +25,22 @@ const KEPT_CHARS = 20_000;
 
 export function runCommand(args: readonly string[]): RunningCommand {
   const child: ChildProcess = spawn(process.execPath, [packagePath("bin/fewlabels.js"), ...args], {
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["ignore", "ignore", "pipe"],
   });
   try {
     if (child.pid !== undefined) setPriority(child.pid, LOW);
   } catch {
     // It has ended already, or the system does not allow it.
   }
-  const text = { out: "", err: "" };
-  child.stdout?.setEncoding("utf8").on("data", (part: string) => {
-    text.out = (text.out + part).slice(-KEPT_CHARS);
-  });
+  let said = "";
   child.stderr?.setEncoding("utf8").on("data", (part: string) => {
-    text.err = (text.err + part).slice(-KEPT_CHARS);
+    said = (said + part).slice(-KEPT_CHARS);
   });
   const done = new Promise<Ran>((resolve) => {
-    child.on("error", ({ message }) => resolve({ code: null, result: undefined, problem: message }));
-    child.on("close", (code) => resolve({ code, result: lastJson(text.out), problem: complaint(text.err) }));
+    child.on("error", ({ message }) => resolve({ code: null, problem: message }));
+    child.on("close", (code) => resolve({ code, problem: complaint(said) }));
   });
   return { done, stop: () => void child.kill("SIGTERM") };
-}
-
-function lastJson(text: string): unknown {
-  try {
-    return JSON.parse(text.trim().split("\n").at(-1) ?? "");
-  } catch {
-    return undefined;
-  }
 }
 
 function complaint(text: string): string {

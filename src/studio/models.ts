@@ -2,6 +2,7 @@
 import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { cannotWrite } from "../files/write-whole.js";
+import { emptyConfusion } from "../metrics/index.js";
 import { wilson } from "../statistics.js";
 import type { Confusion, ModelRow, RatedModel } from "./model-types.js";
 import type { TestSet } from "./reserve.js";
@@ -65,7 +66,7 @@ export function judged(
   classes: readonly string[],
   guessOf: (name: string) => string | undefined,
 ): { readonly tested: number; readonly wrong: number; readonly confusion: Confusion } {
-  const counts = classes.map(() => new Array<number>(classes.length).fill(0));
+  const counts = emptyConfusion(classes.length);
   let [tested, wrong] = [0, 0];
   for (const { name, class: truth } of rows) {
     const guess = guessOf(name);

@@ -1,8 +1,8 @@
 /** Several processes that know of each other, as a launcher starts them: for tests of training on more than one. */
 import { fileURLToPath } from "node:url";
 import { describe } from "vitest";
+import { freePort } from "../../src/cli/commands/launch/processes.js";
 import { canJoin } from "../../src/torch/index.js";
-import { freePort } from "../../src/train/launch.js";
 import { type Running, startCommand } from "../cli/run-cli.js";
 import { enginePresent } from "./engine.js";
 

@@ -18,7 +18,7 @@ import { compare } from "./experiment/compare.js";
 import { experiment } from "./experiment/experiment.js";
 import { experimentTune } from "./experiment/tune.js";
 import { exportCommand } from "./export.js";
-import { launch } from "./launch.js";
+import { launch } from "./launch/launch.js";
 import { list } from "./list.js";
 import { model } from "./model.js";
 import { dashboard } from "./pages/dashboard.js";

@@ -42,8 +42,8 @@ export async function guessesOf(
     const all = noGrad(() =>
       scope(() => {
         const { weight, bias } = oneLinearHead(model.model, "label");
-        const x = tensor(features.values, [1, n, features.size]);
-        return linear(x, weight.detach()).reshape([n, K]).add(bias.detach()).softmax(1).toArray() as Float32Array;
+        const x = tensor(features.values, [n, features.size]);
+        return linear(x, weight.detach(), bias.detach()).softmax(1).toArray() as Float32Array;
       }),
     );
     for (let row = 0; row < n; row++) note(row, all.subarray(row * K, (row + 1) * K));

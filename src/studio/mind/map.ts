@@ -1,5 +1,5 @@
 /** A map of features: pictures that are alike lie near each other. */
-import { call, linear, noGrad, scope, type Tensor, tensor } from "../../torch/index.js";
+import { call, noGrad, scope, type Tensor, tensor } from "../../torch/index.js";
 
 /**
  * `unit` `[N, size]`, rows of mean 0 together -> `[N, 2]` in 0 .. 1: the two directions in which the rows vary most (principal components), each
@@ -13,15 +13,8 @@ export function mapOf(unit: Float32Array, size: number): Float32Array {
       const x = tensor(unit, [n, size]);
       const covariance = x.transpose(0, 1).matmul(x).div(n).to("float64");
       const [, vectors] = call("aten::linalg_eigh", "", covariance, "L") as [Tensor, Tensor];
-      const two = vectors
-        .narrow(1, Math.max(0, size - 2), Math.min(2, size))
-        .transpose(0, 1)
-        .contiguous()
-        .float();
-      return linear(x.reshape([1, n, size]), two)
-        .reshape([n, Math.min(2, size)])
-        .contiguous()
-        .toArray() as Float32Array;
+      const two = vectors.narrow(1, Math.max(0, size - 2), Math.min(2, size)).float();
+      return x.matmul(two).toArray() as Float32Array;
     }),
   );
   const axes = places.length / n;

@@ -73,9 +73,6 @@ export interface Undone {
   readonly rows: readonly number[];
 }
 
-/** POST /api/class */
-export type ClassRequest = { readonly by: string } & ({ readonly add: string } | { readonly drop: string });
-
 /** POST /api/next, with { tab, count } */
 export interface Next {
   readonly rows: readonly number[];

@@ -2,11 +2,11 @@
 import { spawn } from "node:child_process";
 import { createServer } from "node:net";
 import { constants } from "node:os";
-import { packagePath } from "../package.js";
+import { packagePath } from "../../../package.js";
+import { stopSignals } from "../../signals.js";
 
 /** A process that goes on beside one that has failed is asked to end after so long, and then made to. */
 const [ASKED_MS, MADE_MS] = [5_000, 20_000];
-const forwarded = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
  * Runs `fewlabels ARGS` in `size` processes that know of each other, with this one's streams. Signals go to all. Returns the exit code: of
@@ -26,7 +26,7 @@ export async function launchProcesses(size: number, args: readonly string[]): Pr
   const all = (signal: NodeJS.Signals) => {
     for (const child of children) if (child.exitCode === null && child.signalCode === null) child.kill(signal);
   };
-  for (const signal of forwarded) process.on(signal, all);
+  for (const signal of stopSignals) process.on(signal, all);
   const timers: NodeJS.Timeout[] = [];
   let failure: number | undefined;
   const codes = await Promise.all(
@@ -46,7 +46,7 @@ export async function launchProcesses(size: number, args: readonly string[]): Pr
     ),
   );
   for (const timer of timers) clearTimeout(timer);
-  for (const signal of forwarded) process.off(signal, all);
+  for (const signal of stopSignals) process.off(signal, all);
   return failure ?? codes[0]!;
 }
 

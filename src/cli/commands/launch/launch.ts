@@ -1,8 +1,8 @@
 /** `fewlabels launch -n 2 -- train ...`: several processes of one training on this machine. */
-import { UsageError } from "../../errors.js";
-import { integer } from "../../options.js";
-import { launchProcesses } from "../../train/launch.js";
-import { defineCommand, restArguments } from "../command.js";
+import { UsageError } from "../../../errors.js";
+import { integer } from "../../../options.js";
+import { defineCommand, restArguments } from "../../command.js";
+import { launchProcesses } from "./processes.js";
 
 export const launch = defineCommand({
   name: "launch",
