@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { auditFolder, Rng } from "fewlabels";
 import { findDataSet } from "fewlabels/internal";
-import sharp from "sharp";
+import { pngOf } from "./picture-folder.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -26,8 +26,6 @@ const count = Number(values.pictures);
 const set = findDataSet(values.dataset);
 const sizes = values.dataset === "cifar10" ? { train: 50_000 } : { train: 60_000, test: 10_000 };
 const { train, classes } = await set.load({ dir, rng: Rng.fromSeed(0), options: sizes });
-const { channels, width, height } = train;
-const area = width * height;
 const first = train.count - count;
 const percent = (/** @type {number} */ share) => (100 * share).toFixed(1);
 
@@ -51,11 +49,7 @@ for (const seed of values.seeds.split(",").map(Number)) {
     const label = chosen.has(i) ? (truth + 1 + draws.integer(classes.length - 1)) % classes.length : truth;
     const file = `${classes[label]}/${i}.png`;
     if (label !== truth) planted.add(file);
-    const planes = train.pixels.slice((first + i) * channels * area, (first + i + 1) * channels * area);
-    const at = (/** @type {number} */ place) => planes[(place % channels) * area + Math.floor(place / channels)] ?? 0;
-    const pixels = Uint8Array.from({ length: channels * area }, (_, place) => at(place));
-    const raw = { width, height, channels: channels === 1 ? /** @type {const} */ (1) : /** @type {const} */ (3) };
-    writeFileSync(join(folder, file), await sharp(pixels, { raw }).png().toBuffer());
+    writeFileSync(join(folder, file), await pngOf(train, first + i));
   }
   for (const source of [undefined, ...sources]) {
     const started = performance.now();

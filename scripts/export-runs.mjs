@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { findDataSet, parseOptions, Rng } from "fewlabels/internal";
 import sharp from "sharp";
+import { pngOf } from "./picture-folder.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -38,11 +39,9 @@ async function writePhotos(folder, train, test, size) {
     ["test", cifar10.test, test],
   ])) {
     for (let i = 0; i < count; i++) {
-      const planes = set.pixels.subarray(3072 * i, 3072 * (i + 1));
-      const rows = Uint8Array.from({ length: 3072 }, (_, at) => planes[1024 * (at % 3) + Math.floor(at / 3)] ?? 0);
       const to = join(folder, part, cifar10.classes[set.labels[i] ?? 0] ?? "");
       mkdirSync(to, { recursive: true });
-      const picture = sharp(rows, { raw: { width: 32, height: 32, channels: 3 } }).resize(size, size);
+      const picture = sharp(await pngOf(set, i)).resize(size, size);
       await picture.jpeg({ quality: 90 }).toFile(join(to, `${i}.jpg`));
     }
   }

@@ -3,7 +3,7 @@
 //   node scripts/label-load.mjs sitting DATA [--set mnist] [--pictures 2000] [--labels 100]     from the command on unknown pictures to a model
 //                                                               with a stated error: keys pressed, seconds, CPU seconds of all processes
 import { spawn } from "node:child_process";
-import { linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,6 +11,7 @@ import { parseArgs } from "node:util";
 import { findDataSet, Rng } from "fewlabels/internal";
 import { chromium } from "playwright-core";
 import sharp from "sharp";
+import { pngOf } from "./picture-folder.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -116,18 +117,11 @@ async function sitting() {
   const options = Object.fromEntries(Object.entries(definition.options).map(([key, option]) => [key, option.default]));
   const at = join(data, values.set === "cifar10" ? "cifar-10-batches-bin" : values.set);
   const set = await definition.load({ dir: at, rng: Rng.fromSeed(0), options });
-  const { channels, height, width } = set.train;
-  const area = height * width;
   /** @type {Map<string, number>} */
   const truth = new Map();
   for (const [i, row] of [...Rng.fromSeed(1).permutation(set.train.count)].slice(0, pictures).entries()) {
-    const planes = set.train.pixels.subarray(row * channels * area, (row + 1) * channels * area);
-    const pixels = Uint8Array.from(
-      { length: channels * area },
-      (_, k) => planes[area * (k % channels) + Math.floor(k / channels)] ?? 0,
-    );
     const name = `${String(i).padStart(5, "0")}.png`;
-    await sharp(pixels, { raw: { width, height, channels: /** @type {1 | 3} */ (channels) } }).toFile(join(dir, name));
+    writeFileSync(join(dir, name), await pngOf(set.train, row));
     truth.set(name, set.train.labels[row] ?? 0);
   }
   const begin = performance.now();

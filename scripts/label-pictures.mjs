@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 import { findDataSet, Rng } from "fewlabels/internal";
 import { chromium } from "playwright-core";
 import sharp from "sharp";
+import { pngOf } from "./picture-folder.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -33,10 +34,8 @@ const rows = [...set.train.labels.keys()].filter((i) => classes.includes(set.cla
 /** By name. @type {Map<string, string>} */
 const truth = new Map();
 for (const [i, row] of rows.slice(0, Number(values.pictures)).entries()) {
-  const planes = set.train.pixels.subarray(row * 3072, (row + 1) * 3072);
-  const pixels = Uint8Array.from({ length: 3072 }, (_, at) => planes[1024 * (at % 3) + Math.floor(at / 3)] ?? 0);
   const name = `IMG_${String(1000 + i)}.png`;
-  await sharp(pixels, { raw: { width: 32, height: 32, channels: 3 } })
+  await sharp(await pngOf(set.train, row))
     .resize(128, 128, { kernel: "cubic" })
     .toFile(join(dir, name));
   truth.set(name, set.classes[set.train.labels[row] ?? 0] ?? "");

@@ -23,7 +23,7 @@ import {
   setThreads,
   spread,
 } from "fewlabels/internal";
-import sharp from "sharp";
+import { pngOf } from "./picture-folder.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -49,21 +49,14 @@ setThreads(1);
 /** Writes pictures as PNG files; gives paths and classes. @param {any} set @param {number} count @param {string} folder @param {string[]} wanted @param {string[]} classes @param {Rng} rng */
 async function files(set, count, folder, wanted, classes, rng) {
   mkdirSync(folder, { recursive: true });
-  const { channels, height, width } = set;
-  const area = height * width;
   const known = Array.from({ length: set.count }, (_, i) => i).filter((i) =>
     wanted.includes(classes[set.labels[i]] ?? ""),
   );
   const rows = [...rng.shuffle(Int32Array.from(known))].slice(0, count);
   const paths = [];
   for (const row of rows) {
-    const planes = set.pixels.subarray(row * channels * area, (row + 1) * channels * area);
-    const pixels = Uint8Array.from(
-      { length: channels * area },
-      (_, at) => planes[area * (at % channels) + Math.floor(at / channels)],
-    );
     const path = join(folder, `${row}.png`);
-    await sharp(pixels, { raw: { width, height, channels } }).toFile(path);
+    writeFileSync(path, await pngOf(set, row));
     paths.push(path);
   }
   return { paths, y: Int32Array.from(rows, (row) => wanted.indexOf(classes[set.labels[row]] ?? "")) };

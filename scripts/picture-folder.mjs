@@ -1,7 +1,7 @@
 /** Folders of picture files out of the pictures of data sets, for the scripts that try what people do with their own. */
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { findDataSet, Rng } from "fewlabels/internal";
+import { encodeImage, findDataSet, Rng } from "fewlabels/internal";
 import sharp from "sharp";
 
 /** @param {"cifar10" | "mnist"} name @param {string} dir */
@@ -20,17 +20,20 @@ function rowsOf({ set, name }, part, rng) {
   return Array.from(rng.permutation(rows.length), (i) => rows[i] ?? 0);
 }
 
+/** An image of a set as a PNG file. @param {import("fewlabels").ImageSet} set @param {number} row @returns {Promise<Uint8Array>} */
+export function pngOf({ pixels, channels, height, width }, row) {
+  const length = channels * height * width;
+  return encodeImage(
+    Uint8Array.from(pixels.subarray(row * length, (row + 1) * length)),
+    { channels: /** @type {1 | 3} */ (channels), height, width },
+    "png",
+  );
+}
+
 /** A JPEG file of `side` pixels. @param {Class} kind @param {"train" | "test"} part @param {number} row @param {number} side @param {string} path */
 async function save({ set }, part, row, side, path) {
-  const { pixels, height, width, channels } = set[part];
-  const plane = height * width;
-  const planes = pixels.slice(row * plane * channels, (row + 1) * plane * channels);
-  const rgb = Buffer.alloc(plane * 3);
-  for (let p = 0; p < plane; p++) {
-    for (let c = 0; c < 3; c++) rgb[p * 3 + c] = planes[(channels === 1 ? 0 : c) * plane + p] ?? 0;
-  }
-  const picture = sharp(rgb, { raw: { width, height, channels: 3 } });
-  await (side === width ? picture : picture.resize(side, side)).jpeg({ quality: 95 }).toFile(path);
+  const picture = sharp(await pngOf(set[part], row)).toColourspace("srgb");
+  await (side === set[part].width ? picture : picture.resize(side, side)).jpeg({ quality: 95 }).toFile(path);
 }
 
 /**

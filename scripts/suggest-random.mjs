@@ -18,7 +18,7 @@ import {
   spread,
   suggest,
 } from "fewlabels/internal";
-import sharp from "sharp";
+import { pngOf } from "./picture-folder.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -45,10 +45,8 @@ async function examplesOf(set, part, count) {
     .slice(0, count);
   const files = [];
   for (const row of rows) {
-    const planes = set.pixels.slice(row * 3072, (row + 1) * 3072);
-    const pixels = Uint8Array.from({ length: 3072 }, (_, at) => planes[1024 * (at % 3) + Math.floor(at / 3)] ?? 0);
     files.push(join(work, `${part}-${row}.png`));
-    await sharp(pixels, { raw: { width: 32, height: 32, channels: 3 } }).toFile(files.at(-1) ?? "");
+    writeFileSync(files.at(-1) ?? "", await pngOf(set, row));
   }
   const found = [];
   for await (const item of embed(model, files, { cache: null })) {
