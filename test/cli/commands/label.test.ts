@@ -1,7 +1,7 @@
 // `fewlabels label`: what it refuses and how, and that it starts, listens and goes.
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { appBuilt } from "../../support/app.js";
 import { addPictures, flat } from "../../support/pictures.js";
 import { folderOfThisFile } from "../../support/train-run.js";
@@ -11,8 +11,9 @@ const folder = folderOfThisFile();
 const label = (...args: string[]) => fewlabels(["label", ...args], { cwd: folder });
 
 describeTraining("fewlabels label", () => {
+  beforeAll(() => addPictures(join(folder, "photos"), { "a.png": flat([9, 9, 9]), "b.png": flat([99, 9, 9]) }));
+
   test("a user's mistake is one sentence and an exit code, and nothing is written", async () => {
-    await addPictures(join(folder, "photos"), { "a.png": flat([9, 9, 9]), "b.png": flat([99, 9, 9]) });
     mkdirSync(join(folder, "empty"));
     mkdirSync(join(folder, "taken"));
     writeFileSync(join(folder, "taken", "studio.json"), '{"dir":"/elsewhere","reserve":[]}');
