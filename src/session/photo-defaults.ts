@@ -41,7 +41,7 @@ export async function photoDefaults(
   const { weights } = asked.modelOptions;
   const wanted = typeof weights === "string" ? wantedBy(weights) : undefined;
   if (wanted) {
-    const labels = await countLabels(asked, name);
+    const labels = countLabels(asked, name);
     const chosen = choose(asked, method.onFeatures === true, {
       size: asked.weak === "translate" ? (wanted.crop ?? wanted.size) : wanted.size,
       ...(asked.weak !== "translate" && wanted.crop !== undefined ? { crop: wanted.crop, weak: "photo" } : {}),
@@ -167,7 +167,8 @@ function contradictions(asked: RunConfig, wanted: NonNullable<ReturnType<typeof 
 
 /** Median size of a sample, and the number of labels. */
 async function lookAt(asked: RunConfig): Promise<Pick<Facts, "labels"> & { readonly side: number }> {
-  const { files } = layoutOf(asked);
+  const layout = layoutOf(asked);
+  const { files } = layout;
   const every = Math.max(1, Math.floor(files.length / SAMPLE));
   const sides: number[] = [];
   const tiny = { size: 4, channels: 3, fit: "stretch", maxMegapixels: defaultMaxMegapixels } as const;
@@ -179,7 +180,7 @@ async function lookAt(asked: RunConfig): Promise<Pick<Facts, "labels"> & { reado
     },
     { measure: true },
   );
-  return { side: sides.length > 0 ? Math.round(median(sides)) : 32, labels: await countLabels(asked, "folder") };
+  return { side: sides.length > 0 ? Math.round(median(sides)) : 32, labels: countLabels(asked, "folder", layout) };
 }
 
 function layoutOf({ data, labels, unlabeled }: RunConfig) {
@@ -190,9 +191,9 @@ function layoutOf({ data, labels, unlabeled }: RunConfig) {
 }
 
 /** About: pictures held out for tests and validation are no matter here. Of what is not a folder, as asked, or 100. */
-async function countLabels(asked: RunConfig, set: string): Promise<number> {
+function countLabels(asked: RunConfig, set: string, known?: ReturnType<typeof layoutOf>): number {
   if (/^\d+$/.test(asked.labels)) return Number(asked.labels);
   if (set !== "folder") return 100;
-  const { files, table } = layoutOf(asked);
+  const { files, table } = known ?? layoutOf(asked);
   return table?.rows.length ?? files.filter(({ part, label }) => part === "train" && label >= 0).length;
 }
