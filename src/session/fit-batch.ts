@@ -2,10 +2,11 @@
 import type { RunConfig } from "../config/resolve.js";
 import { UsageError } from "../errors.js";
 import type { MethodDefinition } from "../methods/index.js";
+import { type Spread, world } from "../torch/index.js";
 import type { PreparedData } from "./data.js";
 
 /**
- * The configuration with a batch that the data can fill; only numbers that were not given are changed, and each change is a remark.
+ * The configuration with a batch that the data can fill and the processes can share; only numbers that were not given are changed, and each change is a remark.
  * What was given and cannot be filled is refused where the batches are made. Throws UsageError where a method wants a stream of unlabeled images and
  * none is left (a mixed one takes rows as they fall).
  */
@@ -13,6 +14,7 @@ export function fitBatch(
   config: RunConfig,
   { name, usesUnlabeled }: Pick<MethodDefinition, "name" | "usesUnlabeled">,
   { split, pool }: Pick<PreparedData, "split" | "pool">,
+  { size }: Spread = world(),
 ): { readonly config: RunConfig; readonly fitted: readonly string[] } {
   const { byDefault = [], given: _, ...rest } = config;
   const [labeled, unlabeled] = [split.labeled.length, pool ? pool.count : split.unlabeled.length];
@@ -33,10 +35,29 @@ export function fitBatch(
     if (free("labeledBatch") && labeled > 0) labeledBatch = Math.min(labeledBatch, labeled);
     if (free("batch")) batch = labeledBatch + Math.min(wanted, unlabeled);
   }
-  const changed = [
-    ...(batch === rest.batch ? [] : [`--batch ${batch} in place of ${rest.batch}`]),
-    ...(labeledBatch === rest.labeledBatch ? [] : [`--labeled-batch ${labeledBatch} in place of ${rest.labeledBatch}`]),
+  const filled = { batch, labeledBatch };
+  if (size > 1 && config.sampler !== "mixed") {
+    const shared = (rows: number) => (rows === 0 ? 0 : Math.max(size, rows - (rows % size)));
+    const wanted = batch - labeledBatch;
+    if (free("labeledBatch") && (usesUnlabeled || free("batch"))) labeledBatch = shared(labeledBatch);
+    if (free("batch")) batch = labeledBatch + shared(wanted);
+  }
+  const few = `there are only ${labeled} labeled and ${unlabeled} unlabeled images`;
+  const fitted = [
+    ...remarkOf(rest, filled, few),
+    ...remarkOf(filled, { batch, labeledBatch }, `${size} processes share the batch`),
   ];
-  const remark = `${changed.join(" and ")}, because there are only ${labeled} labeled and ${unlabeled} unlabeled images`;
-  return { config: { ...rest, batch, labeledBatch }, fitted: changed.length > 0 ? [remark] : [] };
+  return { config: { ...rest, batch, labeledBatch }, fitted };
+}
+
+type Rows = Pick<RunConfig, "batch" | "labeledBatch">;
+
+function remarkOf(before: Rows, now: Rows, why: string): string[] {
+  const changed = [
+    ...(now.batch === before.batch ? [] : [`--batch ${now.batch} in place of ${before.batch}`]),
+    ...(now.labeledBatch === before.labeledBatch
+      ? []
+      : [`--labeled-batch ${now.labeledBatch} in place of ${before.labeledBatch}`]),
+  ];
+  return changed.length > 0 ? [`${changed.join(" and ")}, because ${why}`] : [];
 }

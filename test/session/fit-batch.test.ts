@@ -2,13 +2,20 @@
 import { describe, expect, it } from "vitest";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { fitBatch } from "../../src/session/fit-batch.js";
+import { type Spread, whole } from "../../src/torch/index.js";
 
 const method = { name: "mean-teacher", usesUnlabeled: true };
-function fitted(given: Readonly<Record<string, unknown>>, labeled: number, unlabeled: number, definition = method) {
+function fitted(
+  given: Readonly<Record<string, unknown>>,
+  labeled: number,
+  unlabeled: number,
+  definition = method,
+  spread: Spread = whole,
+) {
   const config = resolveConfig(new Map(Object.entries({ dataset: "digits", labels: "all", ...given })));
   const rows = (n: number, from = 0) => Int32Array.from({ length: n }, (_, i) => from + i);
   const split = { labeled: rows(labeled), unlabeled: rows(unlabeled, labeled), validation: rows(0), y: rows(0) };
-  const { config: found, fitted: said } = fitBatch(config, definition, { split, pool: undefined });
+  const { config: found, fitted: said } = fitBatch(config, definition, { split, pool: undefined }, spread);
   expect(found).not.toHaveProperty("given");
   return [found.batch, found.labeledBatch, ...said];
 }
@@ -38,6 +45,23 @@ describe("fitBatch", () => {
 
   it("a method that reads no unlabeled rows keeps its batch, however few labels there are", () => {
     expect(fitted({ method: "supervised" }, 8, 0, { name: "supervised", usesUnlabeled: false })).toEqual([100, 100]);
+  });
+
+  it("makes a default that several processes cannot share a little smaller, and says so", () => {
+    const four = { rank: 1, size: 4 };
+    const shared = (given: Readonly<Record<string, unknown>>, labeled = 1000, unlabeled = 50_000) =>
+      fitted(given, labeled, unlabeled, method, four);
+    expect(shared({})).toEqual([
+      96,
+      24,
+      "--batch 96 in place of 100 and --labeled-batch 24 in place of 25, because 4 processes share the batch",
+    ]);
+    expect(shared({}, 2, 30).slice(0, 2)).toEqual([32, 4]);
+    expect(shared({ batch: 100 }).slice(0, 2)).toEqual([100, 24]);
+    expect(shared({ batch: 99, labeledBatch: 25 })).toEqual([99, 25]);
+    const few = { name: "supervised", usesUnlabeled: false };
+    expect(fitted({ method: "supervised" }, 40, 0, few, { rank: 0, size: 3 }).slice(0, 2)).toEqual([99, 99]);
+    expect(fitted({ method: "supervised", batch: 25 }, 40, 0, few, { rank: 0, size: 3 })).toEqual([25, 25]);
   });
 
   it("takes rows as they fall with one stream, all of them labeled too", () => {

@@ -19,8 +19,8 @@ export function interleavedForward(student: Model, x: Tensor, groups: number): T
   for (const { length } of parts) {
     if (length % size === 0) continue;
     throw new UsageError(
-      `fewlabels: ${n} mixed rows go through the network in ${groups} sub-batches of ${length} and more rows, which do not divide by ` +
-        `${size} processes. Choose --batch and --labeled-batch so that a ${groups}th of all rows does`,
+      `fewlabels: ${n} mixed rows go through the network in ${groups} sub-batches, and each must divide by ${size} processes. ` +
+        `Choose --batch and --labeled-batch so that the mixed rows divide by ${groups * size}`,
     );
   }
   const logits = parts.map((rows, s) =>
