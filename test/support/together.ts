@@ -1,6 +1,7 @@
 /** Whole runs in several processes at once. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { readCheckpoint } from "../../src/run/checkpoints.js";
 import type { Running } from "../cli/run-cli.js";
 import { startProcesses } from "./processes.js";
 
@@ -23,4 +24,27 @@ export async function trainTogether(size: number, folder: string, runs: readonly
   const all = await Promise.all((await startTogether(size, folder, runs)).map(({ finished }) => finished));
   for (const { code, out, err } of all)
     if (code !== 0) throw new Error(`a process ended with ${code}:\n${out.slice(-500)}\n${err}`);
+}
+
+/** The tensor that differs most between two checkpoints, weights, statistics, banks, tables and averages, in shares of its norm. */
+export function difference(a: string, b: string, step: number): { readonly owner: string; readonly share: number } {
+  const [one, other] = [a, b].map((run) => readCheckpoint(join(run, "checkpoints", `step-${step}`)));
+  let worst = { owner: "none", share: -1 };
+  for (const [owner, { tensors }] of Object.entries(one!.owners)) {
+    if (/optimizer$/i.test(owner)) continue; // weights are what velocities add up to
+    for (const [name, { dtype, bytes }] of Object.entries(tensors)) {
+      const [x, y] = [bytes, other!.owners[owner]!.tensors[name]!.bytes].map((raw) => numbers(dtype, raw));
+      const share = Math.hypot(...x!.map((value, i) => value - y![i]!)) / Math.max(Math.hypot(...x!), 1e-3);
+      if (!(share <= worst.share)) worst = { owner: `${owner}.${name}`, share }; // NaN too
+    }
+  }
+  return worst;
+}
+
+function numbers(dtype: string, bytes: Uint8Array): number[] {
+  const copy = bytes.slice().buffer;
+  if (dtype === "F32") return [...new Float32Array(copy)];
+  if (dtype === "I64") return [...new BigInt64Array(copy)].map(Number);
+  if (dtype === "I32") return [...new Int32Array(copy)];
+  return [...bytes];
 }
