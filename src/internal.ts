@@ -52,5 +52,15 @@ export { mean, median, spread } from "./statistics.js";
 export { chooseNext } from "./studio/mind/choose.js";
 export { featuresOf } from "./studio/mind/features.js";
 export { decayOfRun, EmaTeacher, recomputeStatistics, writePredictionTable } from "./targets/index.js";
-export { liveTensors, noGrad, normal, scope, setThreads, Tensor, tensor } from "./torch/index.js";
+export {
+  closeWorld,
+  liveTensors,
+  noGrad,
+  normal,
+  openWorld,
+  scope,
+  setThreads,
+  Tensor,
+  tensor,
+} from "./torch/index.js";
 export { train } from "./train/run.js";
