@@ -1,10 +1,12 @@
 // Start of the addon: allocator settings, threads, versions, and the table of exports.
+#include "cuda.h"
 #include "exports.h"
 #include "values.h"
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #if defined(__GLIBC__)
 #include <malloc.h>
 #endif
@@ -61,9 +63,43 @@ napi_value info(napi_env env, napi_callback_info) {
     napi_value result;
     check(env, napi_create_object(env, &result));
     check(env, napi_set_named_property(env, result, "libtorch", from_text(env, TORCH_VERSION)));
-    const auto devices = at::hasCUDA() ? static_cast<double>(at::detail::getCUDAHooks().getNumGPUs()) : 0.0;
+    const auto devices = at::hasCUDA() ? static_cast<double>(at::getNumGPUs()) : 0.0;
     check(env, napi_set_named_property(env, result, "cuda", from_double(env, devices)));
+    check(env, napi_set_named_property(env, result, "cudaBuild", from_bool(env, FEWLABELS_WITH_CUDA)));
+    check(env, napi_set_named_property(env, result, "cudaKernels", from_bool(env, FEWLABELS_CUDA_KERNELS)));
     check(env, napi_set_named_property(env, result, "capability", from_text(env, capability_name())));
+    return result;
+  });
+}
+
+// (device index, tf32, deterministic): the device of the calling thread from now on; whether float32 products may be rounded to TF32;
+// whether every algorithm must give the same bits each time, or convolutions are timed once a shape and the fastest one is kept.
+napi_value set_cuda(napi_env env, napi_callback_info info) {
+  return guard(env, [&] {
+    const Arguments<3> args(env, info);
+    const auto index = static_cast<c10::DeviceIndex>(to_double(env, args[0]));
+    const bool tf32 = to_bool(env, args[1]), deterministic = to_bool(env, args[2]);
+    c10::impl::VirtualGuardImpl(at::kCUDA).setDevice(at::Device(at::kCUDA, index));
+    auto& context = at::globalContext();
+    context.setBenchmarkCuDNN(!deterministic);
+    context.setDeterministicCuDNN(deterministic);
+    context.setDeterministicAlgorithms(deterministic, /*warn_only=*/true);
+    context.setAllowTF32CuDNN(tf32);
+    context.setAllowTF32CuBLAS(tf32);
+    return undefined(env);
+  });
+}
+
+napi_value cuda_memory(napi_env env, napi_callback_info) {
+  return guard(env, [&] {
+    size_t free = 0, total = 0;
+#if FEWLABELS_CUDA_KERNELS
+    if (const char* problem = cuda::memory(&free, &total)) throw std::runtime_error(problem);
+#endif
+    napi_value result;
+    check(env, napi_create_object(env, &result));
+    check(env, napi_set_named_property(env, result, "free", from_double(env, static_cast<double>(free))));
+    check(env, napi_set_named_property(env, result, "total", from_double(env, static_cast<double>(total))));
     return result;
   });
 }
@@ -76,6 +112,8 @@ void export_runtime(std::vector<napi_property_descriptor>& out) {
   out.push_back(method("setThreads", set_threads));
   out.push_back(method("threads", threads));
   out.push_back(method("info", info));
+  out.push_back(method("setCuda", set_cuda));
+  out.push_back(method("cudaMemory", cuda_memory));
 }
 
 }  // namespace fewlabels

@@ -132,7 +132,7 @@ napi_value broadcast(napi_env env, napi_callback_info info) {
     options.rootRank = static_cast<int>(to_double(env, args[1]));
     collective("handing out", [&](c10d::ProcessGroupGloo& group) {
       for (const auto& t : list) {
-        std::vector<at::Tensor> one{t.contiguous()};
+        std::vector<at::Tensor> one{t.cpu().contiguous()};  // Gloo reads memory of the CPU
         group.broadcast(one, options)->wait();
         t.copy_(one[0]);
       }
@@ -148,7 +148,7 @@ napi_value all_gather(napi_env env, napi_callback_info info) {
     const Arguments<1> args(env, info);
     const at::Tensor given = environment(env).handles.get(to_double(env, args[0]));
     const at::Tensor all = collective("collecting rows", [&](c10d::ProcessGroupGloo& group) {
-      const at::Tensor mine = given.detach().contiguous();
+      const at::Tensor mine = given.detach().cpu().contiguous();
       auto shape = mine.sizes().vec();
       shape.insert(shape.begin(), group.getSize());
       const at::Tensor result = at::empty(shape, mine.options());
@@ -156,7 +156,7 @@ napi_value all_gather(napi_env env, napi_callback_info info) {
       for (int64_t r = 0; r < group.getSize(); r++) outputs[0].push_back(result.select(0, r));
       std::vector<at::Tensor> inputs{mine};
       group.allgather(outputs, inputs)->wait();
-      return result;
+      return result.to(given.device());
     });
     return from_double(env, environment(env).handles.add(all));
   });

@@ -1,11 +1,14 @@
 // Dropout, Gaussian noise and random fills. Element e of a tensor (in memory order) always gets the same draw, however
 // many threads work: group g of 16 blocks serves 128 mask bits or 64 numbers.
 #include "compat.h"
+#include "cuda.h"
 #include "philox.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/ones_like.h>
+#include <c10/core/DeviceGuard.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
@@ -16,9 +19,6 @@
 
 namespace fewlabels {
 namespace {
-
-constexpr int64_t kMaskGroup = 8 * kLanes;    // 16-bit draws in 16 blocks
-constexpr int64_t kNumberGroup = 4 * kLanes;  // 32-bit draws in 16 blocks
 
 // keep[e] = 1 where the 16-bit draw is at least the threshold.
 FEWLABELS_INLINE void keep_lanes(PhiloxKey key, uint64_t block, uint32_t threshold, uint32_t keep[kMaskGroup]) {
@@ -55,38 +55,6 @@ FEWLABELS_VECTORIZED void mask_bf16(const uint16_t* in, uint16_t* out, int64_t f
   }
 }
 
-// Natural logarithm of a float in (0, 1]: exponent and the atanh series of the mantissa, error under 1e-7.
-FEWLABELS_INLINE float log_unit(float u) {
-  uint32_t bits;
-  std::memcpy(&bits, &u, 4);
-  const int32_t shifted = static_cast<int32_t>(bits) - 0x3F3504F3;  // mantissa in [sqrt(1/2), sqrt(2))
-  const int32_t exponent = shifted >> 23;
-  bits -= static_cast<uint32_t>(exponent) << 23;
-  float m;
-  std::memcpy(&m, &bits, 4);
-  const float s = (m - 1.0f) / (m + 1.0f);
-  const float s2 = s * s;
-  const float series = 2.0f * s * (1.0f + s2 * (1.0f / 3 + s2 * (1.0f / 5 + s2 * (1.0f / 7 + s2 * (1.0f / 9)))));
-  return static_cast<float>(exponent) * 0.69314718f + series;
-}
-
-// Two normals from two words (Box-Muller).
-FEWLABELS_INLINE void box_muller(uint32_t a, uint32_t b, float& z0, float& z1) {
-  const float u = static_cast<float>(static_cast<int32_t>(a >> 8) + 1) * 5.9604645e-8f;  // (0, 1], 24 bits
-  const float radius = std::sqrt(-2.0f * log_unit(u));
-  const float t = static_cast<float>(static_cast<int32_t>(b >> 8)) * 2.3841858e-7f;  // quarter turns, [0, 4)
-  const int32_t quadrant = static_cast<int32_t>(t + 0.5f);
-  const float r = (t - static_cast<float>(quadrant)) * 1.57079633f;
-  const float r2 = r * r;
-  const float sine = r * (1 + r2 * (-1.0f / 6 + r2 * (1.0f / 120 + r2 * (-1.0f / 5040 + r2 * (1.0f / 362880)))));
-  const float cosine = 1 + r2 * (-0.5f + r2 * (1.0f / 24 + r2 * (-1.0f / 720 + r2 * (1.0f / 40320))));
-  const bool odd = quadrant & 1;
-  const float s = odd ? cosine : sine;
-  const float c = odd ? sine : cosine;
-  z0 = radius * (((quadrant + 1) & 2) ? -c : c);
-  z1 = radius * ((quadrant & 2) ? -s : s);
-}
-
 // out = (in or 0) + mean + std * N(0, 1)
 FEWLABELS_VECTORIZED void normal_float(const float* in, float* out, int64_t from, int64_t to, int64_t n, PhiloxKey key,
                                        uint64_t first, float mean, float std) {
@@ -116,7 +84,7 @@ FEWLABELS_VECTORIZED void uniform_float(float* out, int64_t from, int64_t to, in
     const int64_t start = group * kNumberGroup;
     const int64_t count = std::min(kNumberGroup, n - start);
     for (int64_t i = 0; i < count; i++)
-      out[start + i] = low + (high - low) * (static_cast<float>(words[i / kLanes][i % kLanes] >> 8) * 5.9604645e-8f);
+      out[start + i] = low + (high - low) * unit_float(words[i / kLanes][i % kLanes]);
   }
 }
 
@@ -153,13 +121,36 @@ PhiloxKey make_key(int64_t k0, int64_t k1) { return {static_cast<uint32_t>(k0), 
 
 at::Tensor dense(const at::Tensor& x, at::MemoryFormat format) { return x.contiguous(format); }
 
+// Whether draws are made where they are wanted; else on the CPU, the same ones, and carried over.
+bool made_on(at::Device device) { return device.is_cpu() || (FEWLABELS_CUDA_KERNELS && device.is_cuda()); }
+
+#if FEWLABELS_CUDA_KERNELS
+void check_cuda(const char* problem) { TORCH_CHECK(problem == nullptr, "CUDA: ", problem); }
+
+cuda::Rows rows_of(const at::Tensor& x, Spread s) {
+  const int64_t rows = x.dim() > 0 ? std::max<int64_t>(1, x.size(0)) : 1;
+  return {std::max<int64_t>(1, x.numel() / rows), s.rank, s.size};
+}
+#endif
+
 // The mask applied to any tensor: forward to the input, backward to the gradient.
 at::Tensor masked(const at::Tensor& input, double p, PhiloxKey key, int64_t first, at::MemoryFormat format, Spread s) {
   TORCH_CHECK(p >= 0 && p <= 1, "expected a probability in 0..1, got ", p);
   const auto threshold = static_cast<uint32_t>(std::lround(p * 65536));
   const float scale = p < 1 ? static_cast<float>(1 / (1 - p)) : 0.0f;
-  const bool native = input.is_cpu() && (input.scalar_type() == at::kFloat || input.scalar_type() == at::kBFloat16);
-  // Elsewhere (CUDA, other types) the same draws are made on the CPU and carried over: slower, equal bits.
+  const bool fits = input.scalar_type() == at::kFloat || input.scalar_type() == at::kBFloat16;
+#if FEWLABELS_CUDA_KERNELS
+  if (input.is_cuda()) {
+    const c10::DeviceGuard guard(input.device());
+    const at::Tensor in = fits ? dense(input, format) : at::ones_like(input, input.options().dtype(at::kFloat).memory_format(format));
+    at::Tensor out = at::empty_like(in, in.options().memory_format(format));
+    check_cuda(cuda::mask(in.data_ptr(), out.data_ptr(), in.scalar_type() == at::kBFloat16, in.numel(), key, first, threshold, scale, rows_of(in, s),
+                          cuda::stream(in.get_device())));
+    return fits ? out : input.mul(out.to(input.options()));
+  }
+#endif
+  const bool native = input.is_cpu() && fits;
+  // Elsewhere (CUDA without its compiler, other types) the same draws are made on the CPU and carried over: slower, equal bits.
   const at::Tensor x = native ? dense(input, format) : at::empty(input.sizes(), at::TensorOptions().dtype(at::kFloat).memory_format(format)).fill_(1);
   at::Tensor out = at::empty_like(x, x.options().memory_format(format));
   const int64_t n = x.numel();
@@ -211,52 +202,73 @@ at::Tensor dropout_autograd(const at::Tensor& x, double p, int64_t k0, int64_t k
   return Dropout::apply(x, p, k0, k1, first, rank, size);
 }
 
+// in: null, or what is added to, on the device of the result.
 at::Tensor normal_like(at::IntArrayRef shape, at::MemoryFormat format, const float* in, double mean, double std, PhiloxKey key, int64_t first,
-                       Spread s) {
-  at::Tensor out = at::empty(shape, at::TensorOptions().dtype(at::kFloat).memory_format(format));
+                       Spread s, at::Device device = at::kCPU) {
+  const c10::DeviceGuard guard(device);
+  const bool here = made_on(device);
+  at::Tensor out = at::empty(shape, at::TensorOptions().dtype(at::kFloat).memory_format(format).device(here ? device : at::Device(at::kCPU)));
   const int64_t n = out.numel();
   const auto [m, d] = std::pair(static_cast<float>(mean), static_cast<float>(std));
+#if FEWLABELS_CUDA_KERNELS
+  if (out.is_cuda()) {
+    check_cuda(cuda::normal(in, out.data_ptr<float>(), n, key, first, m, d, rows_of(out, s), cuda::stream(out.get_device())));
+    return out;
+  }
+#endif
   if (s.size > 1) {
     over_rows(in, out.data_ptr<float>(), shape[0], n, kNumberGroup, first, s,
               [&, m = m, d = d](int64_t block, int64_t groups, int64_t count, const float* row, float* made) {
                 normal_float(row, made, 0, groups, count, key, block, m, d);
               });
-    return out;
+  } else {
+    over_groups(n, kNumberGroup, [&, m = m, d = d](int64_t from, int64_t to) {
+      normal_float(in, out.data_ptr<float>(), from, to, n, key, first, m, d);
+    });
   }
-  over_groups(n, kNumberGroup, [&, m = m, d = d](int64_t from, int64_t to) {
-    normal_float(in, out.data_ptr<float>(), from, to, n, key, first, m, d);
-  });
-  return out;
+  return here ? out : out.to(device);
 }
 
 // No graph node of its own: with a gradient to carry it is a plain addition.
 at::Tensor add_gaussian_noise(const at::Tensor& x, double sigma, int64_t k0, int64_t k1, int64_t first, int64_t rank, int64_t size) {
   const auto format = x.suggest_memory_format();
-  if (x.is_cpu() && x.scalar_type() == at::kFloat && !x.requires_grad()) {
+  if (made_on(x.device()) && x.scalar_type() == at::kFloat && !x.requires_grad()) {
     const at::Tensor in = dense(x, format);
-    return normal_like(x.sizes(), format, in.data_ptr<float>(), 0, sigma, make_key(k0, k1), first, {rank, size});
+    return normal_like(x.sizes(), format, in.data_ptr<float>(), 0, sigma, make_key(k0, k1), first, {rank, size}, x.device());
   }
-  return x.add(normal_like(x.sizes(), format, nullptr, 0, sigma, make_key(k0, k1), first, {rank, size}).to(x.options()));
+  return x.add(normal_like(x.sizes(), format, nullptr, 0, sigma, make_key(k0, k1), first, {rank, size}, x.device()).to(x.options()));
 }
 
-at::Tensor normal(at::IntArrayRef shape, double mean, double std, int64_t k0, int64_t k1, int64_t first, int64_t rank, int64_t size) {
-  return normal_like(shape, at::MemoryFormat::Contiguous, nullptr, mean, std, make_key(k0, k1), first, {rank, size});
+at::Tensor normal(at::IntArrayRef shape, double mean, double std, int64_t k0, int64_t k1, int64_t first, int64_t rank, int64_t size,
+                  c10::optional<at::Device> device) {
+  return normal_like(shape, at::MemoryFormat::Contiguous, nullptr, mean, std, make_key(k0, k1), first, {rank, size}, device.value_or(at::kCPU));
 }
 
-at::Tensor uniform(at::IntArrayRef shape, double low, double high, int64_t k0, int64_t k1, int64_t first, int64_t rank, int64_t size) {
-  at::Tensor out = at::empty(shape, at::TensorOptions().dtype(at::kFloat));
+at::Tensor uniform(at::IntArrayRef shape, double low, double high, int64_t k0, int64_t k1, int64_t first, int64_t rank, int64_t size,
+                   c10::optional<at::Device> wanted) {
+  const at::Device device = wanted.value_or(at::kCPU);
+  const c10::DeviceGuard guard(device);
+  const bool here = made_on(device);
+  at::Tensor out = at::empty(shape, at::TensorOptions().dtype(at::kFloat).device(here ? device : at::Device(at::kCPU)));
   const int64_t n = out.numel();
   const PhiloxKey key = make_key(k0, k1);
+#if FEWLABELS_CUDA_KERNELS
+  if (out.is_cuda()) {
+    check_cuda(cuda::uniform(out.data_ptr<float>(), n, key, first, static_cast<float>(low), static_cast<float>(high), rows_of(out, {rank, size}),
+                             cuda::stream(out.get_device())));
+    return out;
+  }
+#endif
   const auto fill = [&](float* into, int64_t from, int64_t to, int64_t count, int64_t block) {
     uniform_float(into, from, to, count, key, block, static_cast<float>(low), static_cast<float>(high));
   };
   if (size > 1) {
     over_rows(static_cast<const float*>(nullptr), out.data_ptr<float>(), shape[0], n, kNumberGroup, first, {rank, size},
               [&](int64_t block, int64_t groups, int64_t count, const float*, float* made) { fill(made, 0, groups, count, block); });
-    return out;
+  } else {
+    over_groups(n, kNumberGroup, [&](int64_t from, int64_t to) { fill(out.data_ptr<float>(), from, to, n, first); });
   }
-  over_groups(n, kNumberGroup, [&](int64_t from, int64_t to) { fill(out.data_ptr<float>(), from, to, n, first); });
-  return out;
+  return here ? out : out.to(device);
 }
 
 }  // namespace
@@ -265,8 +277,8 @@ at::Tensor uniform(at::IntArrayRef shape, double low, double high, int64_t k0, i
 TORCH_LIBRARY_FRAGMENT(fewlabels, library) {
   library.def("dropout(Tensor x, float p, int key0, int key1, int first, int rank=0, int size=1) -> Tensor");
   library.def("add_gaussian_noise(Tensor x, float sigma, int key0, int key1, int first, int rank=0, int size=1) -> Tensor", fewlabels::add_gaussian_noise);
-  library.def("normal(int[] shape, float mean, float std, int key0, int key1, int first, int rank=0, int size=1) -> Tensor", fewlabels::normal);
-  library.def("uniform(int[] shape, float low, float high, int key0, int key1, int first, int rank=0, int size=1) -> Tensor", fewlabels::uniform);
+  library.def("normal(int[] shape, float mean, float std, int key0, int key1, int first, int rank=0, int size=1, Device? device=None) -> Tensor", fewlabels::normal);
+  library.def("uniform(int[] shape, float low, float high, int key0, int key1, int first, int rank=0, int size=1, Device? device=None) -> Tensor", fewlabels::uniform);
 }
 TORCH_LIBRARY_IMPL(fewlabels, CompositeExplicitAutograd, library) { library.impl("dropout", fewlabels::dropout_plain); }
 TORCH_LIBRARY_IMPL(fewlabels, Autograd, library) { library.impl("dropout", fewlabels::dropout_autograd); }

@@ -1,15 +1,9 @@
 // Philox4x32-10 (Salmon et al., SC 2011), the counter-based generator of src/rng.ts, sixteen blocks at a time so that
 // the compiler can keep one lane per block.
 #pragma once
-#include "bfloat16.h"
+#include "draws.h"
 
 namespace fewlabels {
-
-constexpr int kLanes = 16;
-
-struct PhiloxKey {
-  uint32_t k0, k1;
-};
 
 // words[w][lane] = word w of block first + lane.
 FEWLABELS_INLINE void philox_lanes(PhiloxKey key, uint64_t first, uint32_t words[4][kLanes]) {

@@ -14,6 +14,8 @@ export interface Option<T = unknown> {
   readonly min?: number;
   readonly max?: number;
   readonly choices?: readonly string[];
+  /** Of a choice: words beside the choices that it takes. */
+  readonly also?: RegExp;
   /** What a text is, for help and errors: "file", "folder". */
   readonly value?: string;
   /** Cannot be left out. */
@@ -119,21 +121,23 @@ export function path(value: string | undefined, about: PathFacts): Option<string
 
 type PathFacts = About & Pick<Option, "value" | "except" | "several">;
 
+type ChoiceAbout = About & Pick<Option, "also">;
+
 /** One of a few words. */
 export function choice<const C extends readonly string[]>(
   choices: C,
   value: C[number],
-  about: About,
+  about: ChoiceAbout,
 ): Option<C[number]>;
 export function choice<const C extends readonly string[]>(
   choices: C,
   value: undefined,
-  about: About,
+  about: ChoiceAbout,
 ): Option<C[number] | undefined>;
 export function choice<const C extends readonly string[]>(
   choices: C,
   value: C[number] | undefined,
-  about: About,
+  about: ChoiceAbout,
 ): Option<C[number] | undefined> {
   return { type: "string", default: value, choices, ...about };
 }
@@ -164,7 +168,7 @@ export function parseOption<T>(option: Option<T>, name: string, raw: unknown, wh
   if (option.type === "string" || option.type === "path") {
     if (typeof raw !== "string" && typeof raw !== "number") return fail(kindOf(option));
     const word = String(raw);
-    if (option.choices && !option.choices.includes(word)) {
+    if (option.choices && !option.choices.includes(word) && !option.also?.test(word)) {
       const near = nearest(word, option.choices);
       throw new UsageError(badValue(who, name, kindOf(option), word, near ? `Did you mean "${near}"?` : ""));
     }

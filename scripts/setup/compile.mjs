@@ -1,4 +1,4 @@
-// Compiles native/*.cc into build/fewlabels.node by calling the C++ compiler (docs/decisions/0001). A file is compiled
+// Compiles native/*.cc (and .cu, for a GPU) into build/fewlabels.node by calling the C++ compiler (docs/decisions/0001). A file is compiled
 // again only when its text, a header, the flags, the compiler or libtorch changed.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { basename, join } from "node:path";
 import { cacheDir, capture, isClone, packageRoot, readJson, run, SetupError, sha256, since, which } from "./common.mjs";
+import { cudaLinkFlags, findNvcc, nvccFlags } from "./cuda.mjs";
 import { hasGloo } from "./gloo.mjs";
 import { userPackageLibs } from "./libtorch.mjs";
 
@@ -20,7 +21,7 @@ import { userPackageLibs } from "./libtorch.mjs";
  * @typedef {object} Plan what a build would do; a pure function of files and settings
  * @property {Compiler} compiler
  * @property {import("./libtorch.mjs").Libtorch} libtorch
- * @property {{ source: string, object: string, args: string[] }[]} units
+ * @property {{ source: string, object: string, args: string[], compiler: string }[]} units
  * @property {string[]} linkArgs
  * @property {string} output
  * @property {string} hash   of everything that can change the addon
@@ -74,11 +75,17 @@ export function userCompiler(prefix) {
  * @param {import("./libtorch.mjs").Libtorch} libtorch
  * @param {Compiler} compiler
  * @param {{ nativeDir: string, buildDir: string, output: string }} places
+ * @param {import("./cuda.mjs").Nvcc | undefined} [nvcc] beside a libtorch with CUDA
  * @returns {Plan}
  */
-export function planBuild(libtorch, compiler, { nativeDir, buildDir, output }) {
+export function planBuild(
+  libtorch,
+  compiler,
+  { nativeDir, buildDir, output },
+  nvcc = libtorch.cuda ? findNvcc() : undefined,
+) {
   const files = existsSync(nativeDir) ? readdirSync(nativeDir).sort() : [];
-  const sources = files.filter((name) => /\.(cc|cpp)$/.test(name));
+  const sources = files.filter((name) => /\.(cc|cpp)$/.test(name) || (nvcc && name.endsWith(".cu")));
   if (sources.length === 0) throw new SetupError(`no C++ sources in ${nativeDir}: the checkout is not complete`);
   const headers = files
     .filter((name) => /\.(h|hpp|inc)$/.test(name))
@@ -88,7 +95,7 @@ export function planBuild(libtorch, compiler, { nativeDir, buildDir, output }) {
   // What decides about the result: nothing of it says where this package lies, so that a moved clone stays as it is.
   const deciding = [
     ...[
-      "-std=c++17",
+      `-std=c++${standardOf(libtorch.version)}`,
       "-O3",
       "-fPIC",
       "-ffp-contract=off",
@@ -104,7 +111,8 @@ export function planBuild(libtorch, compiler, { nativeDir, buildDir, output }) {
     "-DNODE_GYP_MODULE_NAME=fewlabels",
     "-DNAPI_VERSION=8",
     ...(libtorch.oldAbi ? ["-D_GLIBCXX_USE_CXX11_ABI=0"] : []),
-    ...(libtorch.cuda ? ["-DFEWLABELS_WITH_CUDA=1"] : []),
+    `-DFEWLABELS_WITH_CUDA=${libtorch.cuda ? 1 : 0}`,
+    ...(nvcc ? ["-DFEWLABELS_CUDA_KERNELS=1"] : []),
     ...compiler.flags,
     ...libtorch.includes.flatMap((folder) => ["-isystem", folder]),
     ...libtorch.lateIncludes.flatMap((folder) => ["-idirafter", folder]),
@@ -113,12 +121,19 @@ export function planBuild(libtorch, compiler, { nativeDir, buildDir, output }) {
   const about = [compiler.version, libtorch.version, libtorch.lib, process.arch, node.version];
   const identity = sha256(...about, ...deciding, ...headers);
   const objectDir = join(buildDir, "obj");
-  const gloo = hasGloo(libtorch) ? ["-DFEWLABELS_WITH_GLOO=1"] : [];
+  /** @type {Record<string, string[]>} */
+  const ownFlags = {
+    "distributed.cc": hasGloo(libtorch) ? ["-DFEWLABELS_WITH_GLOO=1"] : [],
+    "cuda_stream.cc": nvcc ? ["-isystem", nvcc.include] : [],
+  };
   const units = sources.map((name) => {
     const source = join(nativeDir, name);
-    const own = name === "distributed.cc" ? gloo : [];
+    const forCard = nvcc && name.endsWith(".cu");
+    const own = forCard ? [nvcc.version, ...nvccFlags] : (ownFlags[name] ?? []);
     const key = sha256(identity, ...own, readFileSync(source)).slice(0, 20);
-    return { source, object: join(objectDir, `${name}-${key}.o`), args: [...flags, ...own, "-c", source] };
+    const object = join(objectDir, `${name}-${key}.o`);
+    if (forCard) return { source, object, args: [...nvccFlags, "-c", source], compiler: nvcc.path };
+    return { source, object, args: [...flags, ...own, "-c", source], compiler: compiler.path };
   });
   const rpaths = [libtorch.lib, ...libtorch.runtimeDirs.filter((folder) => folder !== libtorch.lib)];
   const linkArgs = [
@@ -129,12 +144,19 @@ export function planBuild(libtorch, compiler, { nativeDir, buildDir, output }) {
     "-lc10",
     // The linker drops a library no symbol of which is used, and with it CUDA's registration.
     ...(libtorch.cuda && !mac ? ["-Wl,--no-as-needed", "-ltorch_cuda", "-lc10_cuda"] : []),
+    ...(nvcc ? cudaLinkFlags(nvcc) : []),
     // The old tag (DT_RPATH) also serves the libraries that libtorch itself asks for.
     ...(libtorch.runtimeDirs.length > 0 ? ["-Wl,--disable-new-dtags"] : []),
     ...rpaths.map((folder) => `-Wl,-rpath,${folder}`),
   ];
   const hash = sha256(...units.map((unit) => basename(unit.object)), ...linkArgs);
   return { compiler, libtorch, units, linkArgs, output, hash, buildDir };
+}
+
+/** libtorch's headers want C++20 from 2.12 on. @param {string} version */
+function standardOf(version) {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return major > 2 || (major === 2 && minor >= 12) ? 20 : 17;
 }
 
 function nodeHeaders() {
@@ -177,7 +199,7 @@ export async function buildAddon(plan, log) {
       // Written beside and renamed: two set-ups at once, or a killed one, never leave half an object file.
       const temporary = `${unit.object}.${process.pid}.tmp`;
       try {
-        await compilerCall(plan, [...unit.args, "-o", temporary], `compiling ${basename(unit.source)}`);
+        await compilerCall(plan, [...unit.args, "-o", temporary], `compiling ${basename(unit.source)}`, unit.compiler);
         renameSync(temporary, unit.object);
       } catch (error) {
         waiting.length = 0;
@@ -221,18 +243,15 @@ export function recordEngine(plan) {
 }
 
 /**
- * @param {Plan} plan @param {string[]} args @param {string} what
+ * @param {Plan} plan @param {string[]} args @param {string} what @param {string} [path] the compiler, default C++'s
  */
-async function compilerCall({ compiler, libtorch }, args, what) {
-  const { status, output } = await run(compiler.path, args, { env: compiler.env ?? process.env });
+async function compilerCall({ compiler, libtorch }, args, what, path = compiler.path) {
+  const { status, output } = await run(path, args, { env: compiler.env ?? process.env });
   if (status === 0) return;
-  throw new SetupError(
-    `${what} failed (exit ${status}):\n${excerpt(output)}\ncommand: ${[compiler.path, ...args].join(" ")}`,
-    [
-      ...explain(output),
-      `libtorch ${libtorch.version} (${libtorch.how}) at ${libtorch.root}; another one: FEWLABELS_LIBTORCH=<folder with include/ and lib/>`,
-    ],
-  );
+  throw new SetupError(`${what} failed (exit ${status}):\n${excerpt(output)}\ncommand: ${[path, ...args].join(" ")}`, [
+    ...explain(output),
+    `libtorch ${libtorch.version} (${libtorch.how}) at ${libtorch.root}; another one: FEWLABELS_LIBTORCH=<folder with include/ and lib/>`,
+  ]);
 }
 
 /** The first errors matter; a template error can be thousands of lines long. @param {string} output */

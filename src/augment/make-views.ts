@@ -56,7 +56,8 @@ export function planViews(source: ViewSource, views: Views, part: string, option
 type Maker = (index: Int32Array, step: number, draws: Draws) => Tensor;
 
 function makerOf(source: ViewSource, role: Role, roles: readonly Role[], strong: StrongPlan): Maker {
-  const weak: Maker = (index, _, draws) => gatherImages(source.images, index, draws.get(role.name), source.scaling);
+  const { images, onCard = images } = source;
+  const weak: Maker = (index, _, draws) => gatherImages(onCard, index, draws.get(role.name), source.scaling);
   if (role.augment !== "strong" || strong.kind === "weak") return weak;
   if (strong.kind === "recipe") return recipeMaker(source, role, roles, strong);
   return (index, step, draws) =>

@@ -33,10 +33,10 @@ function carryOut(
   return augmentImages(images, index, { before: undefined, program, after: undefined }, rules, scaling, [side, side]);
 }
 
-/** The images `index` as evaluation sees them, normalized: `[N, C, H, W]` float32 on the CPU. */
+/** The images `index` as evaluation sees them, normalized: `[N, C, H, W]` float32, on the CPU or (from `onCard`) the GPU. */
 export function evaluationImages(source: ViewSource, index: Int32Array): Tensor {
-  const { evaluation: view } = source;
-  if (view === undefined) return gatherImages(source.images, index, undefined, source.scaling);
+  const { evaluation: view, images, onCard = images } = source;
+  if (view === undefined) return gatherImages(onCard, index, undefined, source.scaling);
   return carryOut(source, view.side, index, cropProgram(view, index.length));
 }
 

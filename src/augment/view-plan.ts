@@ -8,6 +8,8 @@ import type { StrongOptions } from "./strong.js";
 export interface ViewSource {
   /** `[N, C, H, W]`, uint8 or float32, on the CPU. */
   readonly images: Tensor;
+  /** The same on a GPU: what is only translated, mirrored and normalized is made there. */
+  readonly onCard?: Tensor | undefined;
   readonly scaling: Scaling;
   /** The part of an image that is judged. Default: all of it. */
   readonly evaluation?: CropView | undefined;
@@ -28,7 +30,7 @@ export interface ViewOptions {
   readonly spread?: Spread | undefined;
 }
 
-/** All views of the images `index` at `step`, by role: `[N, C, H, W]` float32 on the CPU. */
+/** All views of the images `index` at `step`, by role: `[N, C, H, W]` float32, on the CPU or (from `onCard`) the GPU. */
 export type ViewMaker = (index: Int32Array, step: number) => Record<string, Tensor>;
 
 /** How one role is cropped and mirrored. */

@@ -8,7 +8,7 @@ import { UsageError } from "../errors.js";
 import type { ImageSet, PictureFiles } from "../images/image-set.js";
 import { imageScaling, type NormalizedSet } from "../images/normalize.js";
 import { type Hold, PictureCache } from "../images/picture-cache.js";
-import { borrowTensor, type Scaling, type Tensor } from "../torch/index.js";
+import { borrowTensor, cudaMemory, type Scaling, scope, type Tensor } from "../torch/index.js";
 
 /** Images ready to be gathered; `release` frees them. */
 export interface ImageStore extends ViewSource {
@@ -21,24 +21,36 @@ export interface ImageStore extends ViewSource {
   release(): void;
 }
 
+export interface StoreOptions extends Pick<ViewSource, "evaluation" | "photo"> {
+  /** Rows that are needed at the same time, at the most, where images are decoded on demand. Default 1000. */
+  readonly working?: number | undefined;
+  /** Where the images go as well, if they fit there. Default: nowhere. */
+  readonly device?: string | undefined;
+}
+
+/** Share of a GPU's free memory that one set of images may take. */
+const SHARE_OF_CARD = 0.25;
+
 /**
- * The pixels as one tensor that outlives scopes, on the set's own memory, which the store keeps alive. `working`: rows that are needed
- * at the same time, at the most, where images are decoded on demand.
+ * The pixels as one tensor that outlives scopes, on the set's own memory, which the store keeps alive.
  */
 export function storeImages(
   { images: set, scaling: given }: NormalizedSet,
-  {
-    evaluation,
-    photo,
-    working = 1000,
-  }: Pick<ViewSource, "evaluation" | "photo"> & { readonly working?: number | undefined } = {},
+  { evaluation, photo, working = 1000, device = "cpu" }: StoreOptions = {},
 ): ImageStore {
   const { count, channels, height, width } = set;
   const onDemand = set.files ? pictureCache(set, set.files, given, working) : undefined;
   const { pixels, capacity = count } = onDemand?.cache ?? { pixels: set.pixels };
   const images = borrowTensor(pixels, [capacity, channels, height, width]).keep();
   const { cache, scaling } = onDemand ?? { cache: undefined, scaling: given };
-  return { images, pixels, count, cache, scaling, evaluation, photo, release: () => images.release() };
+  // What is made from operations on bytes stays with the CPU; so do photos, whose views are.
+  const fits = device !== "cpu" && !cache && !photo && pixels.byteLength <= SHARE_OF_CARD * cudaMemory().free;
+  const onCard = fits ? scope(() => images.toDevice(device).keep()) : undefined;
+  const release = () => {
+    images.release();
+    onCard?.release();
+  };
+  return { images, onCard, pixels, count, cache, scaling, evaluation, photo, release };
 }
 
 /** Where every image has a scaling of its own, a slot's changes with its pixels. */
@@ -103,5 +115,5 @@ export function plainImages(store: ImageStore, rows: Int32Array, device = "cpu")
 
 /** On the device of the model. */
 export function place(t: Tensor, device: string): Tensor {
-  return device === "cpu" ? t : t.toDevice(device);
+  return device === "cpu" || t.device !== "cpu" ? t : t.toDevice(device);
 }

@@ -1,4 +1,5 @@
 /** The options that everything that predicts has. */
+import { deviceNames, nthCard } from "../config/device-option.js";
 import { choice, integer, type OptionSpec, text } from "../options.js";
 
 export const predictorOptions = {
@@ -7,6 +8,9 @@ export const predictorOptions = {
     value: "model",
     doc: "student, teacher, or what else the method has (default: the one whose error is the method's result)",
   }),
-  device: choice(["auto", "cpu", "cuda", "mps"], undefined, { doc: "where to compute (default: the run's)" }),
+  device: choice(deviceNames, undefined, {
+    also: nthCard,
+    doc: "where to compute (default: the run's)",
+  }),
   threads: integer(undefined, { min: 1, doc: "CPU threads of the engine (default: the run's)" }),
 } as const satisfies OptionSpec;

@@ -8,6 +8,7 @@ import { batchOptions } from "../batches/batch-options.js";
 import { normalizeOptions } from "../images/normalize.js";
 import { labelOptions } from "../labels/label-options.js";
 import { boolean, choice, integer, number, type OptionSpec, type OptionsOf, path, text } from "../options.js";
+import { deviceNames, nthCard } from "./device-option.js";
 
 export const runOptions = {
   dataset: text(undefined, {
@@ -32,11 +33,15 @@ export const runOptions = {
   ...normalizeOptions,
   ...viewOptions,
 
-  device: choice(["auto", "cpu", "cuda", "mps"], "auto", {
-    doc: "where to train; auto takes a GPU where there is one",
+  device: choice(deviceNames, "auto", {
+    also: nthCard,
+    doc: "where to train; auto takes a GPU where there is one, cuda:1 is the second of several (of several processes on a machine each has its own)",
   }),
-  precision: choice(["fp32", "bf16"], undefined, {
-    doc: "arithmetic of convolutions and products (default: bf16 on CUDA and on CPUs with bf16 instructions, else fp32)",
+  precision: choice(["fp32", "tf32", "bf16"], undefined, {
+    doc: "arithmetic of convolutions and products (default: bf16 on CUDA and on CPUs with bf16 instructions, else fp32); tf32: fp32 whose products a GPU rounds to 10 bits",
+  }),
+  deterministic: boolean(false, {
+    doc: "on CUDA: only algorithms that give the same bits every time, which are slower (the CPU's always do)",
   }),
   accumulate: integer(1, {
     min: 1,

@@ -20,11 +20,11 @@ import { recognize } from "../pretrained/recognize.js";
 import { Rng } from "../rng.js";
 import { RunFolder } from "../run/index.js";
 import { restoreModel } from "../session/checkpoint.js";
-import { resolveDevice, resolvePrecision } from "../session/device.js";
+import { openHardware } from "../session/device.js";
 import { type InferenceRecord, normalizeNew, readInferenceRecord } from "../session/inference-record.js";
 import { savedHead } from "../session/saved-head.js";
 import { loadWeights } from "../session/weights.js";
-import { noGrad, type Precision, scope, setThreads, type Tensor } from "../torch/index.js";
+import { noGrad, scope, setThreads, type Tensor } from "../torch/index.js";
 
 export interface PredictorOptions {
   /** Which model: "student", "teacher". Default: the one whose error is the method's result. */
@@ -65,8 +65,10 @@ export async function openRunModel(run: string, options: PredictorOptions = {}):
   const checkpoint = folder.latestCheckpoint();
   if (!checkpoint) throw new UsageError(`${run}: there is no checkpoint to predict with yet`);
   setThreads(threads ?? config.threads);
-  const place = resolveDevice(device ?? config.device);
-  const precision = resolvePrecision(config.precision as Precision | undefined, place);
+  // A run of a machine with a GPU is used on one without, too.
+  const asked = device ?? (config.device === "cpu" ? "cpu" : "auto");
+  const wanted = config.precision === "tf32" ? "fp32" : config.precision;
+  const { device: place, precision } = openHardware({ device: asked, precision: wanted });
 
   const { classes, input, models } = record;
   const chosen = role ?? record.predictor;
@@ -96,7 +98,7 @@ export function openWeights(nameOrFile: string, { device, threads, size }: Predi
     );
   }
   if (threads !== undefined) setThreads(threads);
-  const place = resolveDevice(device ?? "auto");
+  const { device: place } = openHardware({ device: device ?? "auto", precision: "fp32" });
   const wanted = official ?? usual;
   const side = size ?? wanted.size;
   const short = Math.round((side * wanted.resize) / wanted.size);

@@ -20,7 +20,7 @@ import type { Model } from "../nn/index.js";
 import { boolean, choice, number } from "../options.js";
 import { cosineUp } from "../schedules/index.js";
 import { alignDistribution, confidenceMask, hardLabels, RunningMean } from "../targets/index.js";
-import { type KernelRng, type Tensor, uniform } from "../torch/index.js";
+import { type KernelRng, type Tensor, uniform, whole } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
 import { guessing } from "./parts/pseudo-labels/guess.js";
@@ -31,7 +31,7 @@ import { forwardViews, weakStrongOptions, weakStrongViews } from "./parts/weak-s
 function interpolate(student: Model, z: Tensor, x: Tensor, rng: KernelRng): Tensor {
   if (z.size(0) === 0) return z;
   const alone = student.forward(x, { mode: "train", updateStatistics: false });
-  const u = uniform(z.shape, 0, 1, rng).toDevice(z.device);
+  const u = uniform(z.shape, 0, 1, rng, whole, z.device);
   return alone.add(z.sub(alone).mul(u));
 }
 

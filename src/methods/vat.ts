@@ -104,7 +104,7 @@ export function adversarialDirection(
   divergence: (d: Tensor) => Tensor,
   { xi, powerIterations, rng }: { readonly xi: number; readonly powerIterations: number; readonly rng: Rng },
 ): Tensor {
-  let d = unit(normal(x.shape, 0, 1, rng, world()).toDevice(x.device));
+  let d = unit(normal(x.shape, 0, 1, rng, world(), x.device));
   for (let i = 0; i < powerIterations && x.size(0) > 0; i++) {
     const trial = d.mul(xi).requiresGrad_();
     divergence(trial).backward();

@@ -95,6 +95,7 @@ export async function prepareData(
   definition: DataSetDefinition,
   views: readonly Views[] = [],
   working: WorkingRows | undefined = undefined,
+  device = "cpu",
 ): Promise<PreparedData> {
   const { data, split: clean, remarks } = await loadSplit(config, definition);
   const noise = Rng.fromSeed(config.labelSeed).split("label-noise");
@@ -111,7 +112,7 @@ export async function prepareData(
   const { plan, ...chosen } = chooseViews(config, data, { bytes, channels, width, height }, views);
   const levels = normalize === "channel" ? await files?.levels() : undefined;
   const normalized = normalizeData(normalize, data.train, data.test, levels);
-  const how = plan.kind === "photo" ? { photo: plan, evaluation: plan.evaluation } : {};
+  const how = { device, ...(plan.kind === "photo" ? { photo: plan, evaluation: plan.evaluation } : {}) };
   const [train, test] = [
     storeImages(normalized.train, { ...how, working: working?.train }),
     storeImages(normalized.test, { ...how, working: working?.test }),

@@ -1,33 +1,73 @@
 /** Where a run computes, and how precisely: the answers to `--device auto` and to no `--precision`. */
 import { existsSync, readFileSync } from "node:fs";
 import { badValue, UsageError } from "../errors.js";
-import { engineInfo, type Precision } from "../torch/index.js";
+import { type Engine, engineInfo, launchedAs, type Precision, useCuda } from "../torch/index.js";
 
-/** "cpu" or "cuda". Throws UsageError where the device asked for is not there. */
-export function resolveDevice(wanted: string): string {
-  const { cuda, libtorch } = engineInfo();
-  if (wanted === "auto") return cuda > 0 ? "cuda" : "cpu";
-  if (wanted === "cuda" && cuda === 0) {
+export interface Hardware {
+  /** "cpu", "cuda" (the first GPU) or "cuda:N". */
+  readonly device: string;
+  readonly precision: Precision;
+}
+
+interface Asked {
+  readonly device: string;
+  readonly precision?: string | undefined;
+  readonly deterministic?: boolean | undefined;
+}
+
+/** What `asked` comes to on this machine, made ready for the calling thread. Throws UsageError where it is not to be had. */
+export function openHardware({ device: wanted, precision: given, deterministic = false }: Asked): Hardware {
+  const device = resolveDevice(wanted);
+  const precision = resolvePrecision(given as Precision | undefined, device);
+  if (device !== "cpu") useCuda(cardOf(device), { tf32: precision === "tf32", deterministic });
+  return { device, precision };
+}
+
+/**
+ * "cpu", "cuda" or "cuda:N"; of several processes on a machine each has a GPU of its own where there are so many. Throws UsageError where
+ * the device asked for is not there.
+ */
+export function resolveDevice(wanted: string, engine: Engine = engineInfo(), place = launchedAs()): string {
+  const { cuda } = engine;
+  const refuse = (expected: string, why: string): never => {
+    throw new UsageError(badValue("fewlabels", "--device", expected, wanted, why));
+  };
+  if (wanted === "mps") return refuse("auto, cpu or cuda", "Apple's GPU is not supported yet");
+  if (wanted === "cpu" || (wanted === "auto" && cuda === 0)) return "cpu";
+  if (cuda === 0) return refuse("a device this machine has (cpu)", whyNoCard(engine) ?? "");
+  if (wanted === "auto" || wanted === "cuda") {
+    return place && place.localSize > 1 && cuda > 1 ? `cuda:${place.localRank % cuda}` : "cuda";
+  }
+  if (cardOf(wanted) < cuda) return wanted;
+  return refuse(`a GPU of this machine (${cuda === 1 ? "cuda:0" : `cuda:0 .. cuda:${cuda - 1}`})`, "");
+}
+
+/** Why libtorch has no GPU to use here, and what would change that; undefined where it has one. */
+export function whyNoCard({ cuda, cudaBuild, libtorch }: Engine): string | undefined {
+  if (cuda > 0) return undefined;
+  return cudaBuild
+    ? `libtorch ${libtorch} is built for CUDA and sees no device: is there one, and its driver (nvidia-smi)?`
+    : `libtorch ${libtorch} here is built without CUDA (docs/gpu.md says which to install)`;
+}
+
+function cardOf(device: string): number {
+  return Number(device.split(":")[1] ?? 0);
+}
+
+/** bfloat16 where the hardware multiplies it natively, else float32. Throws UsageError for tf32 on a CPU. */
+export function resolvePrecision(wanted: Precision | undefined, device: string): Precision {
+  if (wanted === "tf32" && device === "cpu") {
     throw new UsageError(
       badValue(
         "fewlabels",
-        "--device",
-        "a device this machine has (cpu)",
-        "cuda",
-        `libtorch ${libtorch} here sees no CUDA device`,
+        "--precision",
+        "fp32 or bf16",
+        "tf32",
+        "On the CPU there is no TF32; it needs --device cuda",
       ),
     );
   }
-  if (wanted === "mps")
-    throw new UsageError(
-      badValue("fewlabels", "--device", "auto, cpu or cuda", "mps", "Apple's GPU is not supported yet"),
-    );
-  return wanted;
-}
-
-/** bfloat16 where the hardware multiplies it natively, else float32. */
-export function resolvePrecision(wanted: Precision | undefined, device: string): Precision {
-  return wanted ?? (device === "cuda" || cpuMultipliesBf16() ? "bf16" : "fp32");
+  return wanted ?? (device !== "cpu" || cpuMultipliesBf16() ? "bf16" : "fp32");
 }
 
 function cpuMultipliesBf16(): boolean {

@@ -18,11 +18,11 @@ import { checkStreamed, createBatches, phasesOf, workingRows } from "./batches.j
 import type { Owners } from "./checkpoint.js";
 import { checkHeadTemperature } from "./class-means.js";
 import { type PreparedData, prepareData } from "./data.js";
-import { resolveDevice, resolvePrecision } from "./device.js";
+import { type Hardware, openHardware } from "./device.js";
 import { fitBatch } from "./fit-batch.js";
 import { noNoise } from "./noise.js";
 import { photoDefaults } from "./photo-defaults.js";
-import { createSetup, type Hardware, initializationRows, meanRows } from "./setup.js";
+import { createSetup, initializationRows, meanRows } from "./setup.js";
 import { viewsOf } from "./views.js";
 
 export interface Session {
@@ -46,18 +46,15 @@ export interface Session {
 /** `catalog`: what the names in `asked` mean, beside what its `modules` define. Throws UsageError or DataError. */
 export async function openSession(given: RunConfig, catalog: Catalog = builtIn): Promise<Session> {
   setThreads(given.threads);
-  const device = resolveDevice(given.device);
-  const hardware = {
-    device,
-    precision: resolvePrecision(given.precision as Hardware["precision"] | undefined, device),
-  };
+  const hardware = openHardware(given);
+  const { device } = hardware;
   const chosen = choose(given, await withModules(catalog, given.modules));
   const definition = chosen.method;
   const { config: asked, remarks: photo } = await photoDefaults(given, chosen.dataSet, definition, device);
   checkHeadTemperature(asked);
   checkStreamed(asked, chosen);
   const views = viewsOf(definition, asked);
-  const data = await prepareData(asked, chosen.dataSet, Object.values(views), workingRows(asked, definition));
+  const data = await prepareData(asked, chosen.dataSet, Object.values(views), workingRows(asked, definition), device);
   const { config, fitted } = (() => {
     try {
       evaluationMetrics({ numClasses: data.classes.length, topK: asked.topK }); // a k that does not fit is told before training

@@ -12,9 +12,10 @@ import { createModel, type Model, type Network } from "../nn/index.js";
 import { createOptimizer, type GivenOptimizer, type Optimizer } from "../optim/index.js";
 import type { OptionsOf } from "../options.js";
 import type { Rng } from "../rng.js";
-import { noGrad, type Precision, scope } from "../torch/index.js";
+import { noGrad, scope } from "../torch/index.js";
 import { firstOfClasses, headOfMeans, startHeads } from "./class-means.js";
 import type { PreparedData } from "./data.js";
+import type { Hardware } from "./device.js";
 import { slowStatistics } from "./statistics.js";
 import { loadWeights } from "./weights.js";
 
@@ -31,11 +32,6 @@ export interface BuiltSetup {
   readonly remarks: ReadonlySet<string>;
   /** To be said once the method is made: models built from now on are built in mid-run. Throws UsageError on a role that nobody has. */
   opened(): void;
-}
-
-export interface Hardware {
-  readonly device: string;
-  readonly precision: Precision;
 }
 
 export function createSetup(

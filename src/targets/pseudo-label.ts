@@ -1,5 +1,5 @@
 /** From probabilities to labels: hard, sampled or sharpened, and which of them to believe. No gradient flows through any. */
-import { type KernelRng, type Tensor, uniform } from "../torch/index.js";
+import { type KernelRng, type Tensor, uniform, whole } from "../torch/index.js";
 
 /** `[N, K]` probabilities -> `[N]` int64, the most probable class (the first of equals). */
 export function hardLabels(probs: Tensor): Tensor {
@@ -11,7 +11,7 @@ export function sampleLabels(probs: Tensor, rng: KernelRng): Tensor {
   const [n, k] = [probs.size(0), probs.size(1)];
   const cumulative = probs.detach().float().cumsum(1);
   const total = cumulative.narrow(1, k - 1, 1); // 1 up to rounding
-  const draws = uniform([n, 1], 0, 1, rng).toDevice(probs.device).mul(total);
+  const draws = uniform([n, 1], 0, 1, rng, whole, probs.device).mul(total);
   return cumulative
     .le(draws)
     .to("int64")

@@ -46,7 +46,21 @@ export interface Addon {
   allReduce(handles: readonly number[], divisor: number, flag: number): number;
   broadcast(handles: readonly number[], from: number): void;
   allGather(handle: number): number;
-  info(): { libtorch: string; cuda: number; capability: string };
+  info(): Engine;
+  setCuda(index: number, tf32: boolean, deterministic: boolean): void;
+  cudaMemory(): { free: number; total: number };
+}
+
+export interface Engine {
+  /** libtorch's version. */
+  readonly libtorch: string;
+  /** Number of CUDA devices. */
+  readonly cuda: number;
+  /** Whether libtorch is one with CUDA, and whether our own kernels for it were built. */
+  readonly cudaBuild: boolean;
+  readonly cudaKernels: boolean;
+  /** The CPU's instructions in use: "AVX512", "AVX2", "DEFAULT". */
+  readonly capability: string;
 }
 
 let loaded: Addon | undefined;

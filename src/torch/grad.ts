@@ -28,11 +28,12 @@ export function gradEnabled(): boolean {
   return before;
 }
 
-export type Precision = "fp32" | "bf16";
+/** tf32: float32 whose products a GPU may round to TF32 (`useCuda`). */
+export type Precision = "fp32" | "tf32" | "bf16";
 
-/** Runs `body` with libtorch's autocast: convolutions and products in bfloat16, losses in float32. "fp32" does nothing. */
+/** Runs `body` with libtorch's autocast: convolutions and products in bfloat16, losses in float32. Other than "bf16" does nothing. */
 export function autocast<T>(precision: Precision, device: string, body: () => T): T {
-  if (precision === "fp32") return body();
+  if (precision !== "bf16") return body();
   addon().enterAutocast(device, "bfloat16");
   try {
     return body();

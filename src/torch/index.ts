@@ -1,4 +1,6 @@
 /** The engine's public surface; the only folder that loads the addon. */
+
+export type { Engine } from "./addon.js";
 export { autocast, gradEnabled, noGrad, type Precision, withGrad } from "./grad.js";
 export {
   type AugmentDraws,
@@ -19,7 +21,7 @@ export {
 export { type Environment, launchedAs, type Place } from "./launched.js";
 export * from "./ops.js";
 export { recompute } from "./recompute.js";
-export { engineInfo, setThreads, threads } from "./runtime.js";
+export { cudaMemory, engineInfo, setThreads, threads, useCuda } from "./runtime.js";
 export { scope } from "./scope.js";
 export { ownRows, placeInBatch, type Spread, whole } from "./spread.js";
 export { type Operand, recordTape, type Tape, type TapeStep } from "./tape.js";

@@ -25,14 +25,28 @@ export function addGaussianNoise(x: Tensor, sigma: number, rng: KernelRng, sprea
   return callTensor("fewlabels::add_gaussian_noise", "", x, sigma, ...drawsOf(x.shape, rng, spread));
 }
 
-/** float32 `shape` filled with mean + std * N(0, 1). */
-export function normal(shape: Shape, mean: number, std: number, rng: KernelRng, spread: Spread = whole): Tensor {
-  return callTensor("fewlabels::normal", "", shape, mean, std, ...drawsOf(shape, rng, spread));
+/** float32 `shape` filled with mean + std * N(0, 1); the same numbers on every device. */
+export function normal(
+  shape: Shape,
+  mean: number,
+  std: number,
+  rng: KernelRng,
+  spread: Spread = whole,
+  device?: string,
+): Tensor {
+  return callTensor("fewlabels::normal", "", shape, mean, std, ...drawsOf(shape, rng, spread), device);
 }
 
-/** float32 `shape`, uniform in [low, high). */
-export function uniform(shape: Shape, low: number, high: number, rng: KernelRng, spread: Spread = whole): Tensor {
-  return callTensor("fewlabels::uniform", "", shape, low, high, ...drawsOf(shape, rng, spread));
+/** float32 `shape`, uniform in [low, high); the same numbers on every device. */
+export function uniform(
+  shape: Shape,
+  low: number,
+  high: number,
+  rng: KernelRng,
+  spread: Spread = whole,
+  device?: string,
+): Tensor {
+  return callTensor("fewlabels::uniform", "", shape, low, high, ...drawsOf(shape, rng, spread), device);
 }
 
 type Shape = readonly number[];
@@ -60,7 +74,7 @@ export interface Scaling {
 }
 
 /**
- * Gathers rows of an image tensor `[N, C, H, W]` (uint8 or float32, CPU) into a float32 batch `[B, C, H, W]` in
+ * Gathers rows of an image tensor `[N, C, H, W]` (uint8 or float32; on a GPU where our kernels are built for it) into a float32 batch `[B, C, H, W]` in
  * channels_last layout, translated with reflect padding that does not repeat the edge, flipped and normalized on the way.
  */
 export function gatherImages(images: Tensor, index: Int32Array, view: ViewDraws | undefined, scaling: Scaling): Tensor {

@@ -8,6 +8,8 @@ export interface Place {
   readonly size: number;
   /** Processes of them on this machine. */
   readonly localSize: number;
+  /** 0 .. localSize - 1: its number among those. */
+  readonly localRank: number;
   /** Where the processes find each other. */
   readonly host: string;
   readonly port: number;
@@ -21,15 +23,28 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The names that each launcher gives to the same things, in the order in which they are believed. */
 const launchers = [
-  { who: "torchrun, Kubernetes and fewlabels launch", rank: "RANK", size: "WORLD_SIZE", local: "LOCAL_WORLD_SIZE" },
+  {
+    who: "torchrun, Kubernetes and fewlabels launch",
+    rank: "RANK",
+    size: "WORLD_SIZE",
+    local: "LOCAL_WORLD_SIZE",
+    number: "LOCAL_RANK",
+  },
   {
     who: "Open MPI",
     rank: "OMPI_COMM_WORLD_RANK",
     size: "OMPI_COMM_WORLD_SIZE",
     local: "OMPI_COMM_WORLD_LOCAL_SIZE",
+    number: "OMPI_COMM_WORLD_LOCAL_RANK",
   },
   // Of a step (srun): a batch script without it has SLURM_PROCID and SLURM_NTASKS too, and is one process.
-  { who: "Slurm", rank: "SLURM_PROCID", size: "SLURM_STEP_NUM_TASKS", local: "SLURM_STEP_TASKS_PER_NODE" },
+  {
+    who: "Slurm",
+    rank: "SLURM_PROCID",
+    size: "SLURM_STEP_NUM_TASKS",
+    local: "SLURM_STEP_TASKS_PER_NODE",
+    number: "SLURM_LOCALID",
+  },
 ] as const;
 
 /** Where two runs on one machine are unlikely to meet. */
@@ -71,6 +86,7 @@ export function launchedAs(env: Environment = process.env): Place | undefined {
     rank,
     size,
     localSize,
+    localRank: count(env, names.number) ?? rank % localSize,
     host: hostOf(env, localSize < size, size),
     port: portOf(env),
     served: agent,

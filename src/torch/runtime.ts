@@ -1,5 +1,5 @@
 /** The engine's process-wide settings and facts. */
-import { addon } from "./addon.js";
+import { addon, type Engine } from "./addon.js";
 
 /** Sets the thread count of the calling JavaScript thread (a worker starts with its own). */
 export function setThreads(count: number): void {
@@ -8,7 +8,21 @@ export function setThreads(count: number): void {
 export function threads(): number {
   return addon().threads();
 }
-/** libtorch's version, number of CUDA devices, CPU capability in use ("AVX512", "AVX2", "DEFAULT"). */
-export function engineInfo(): { libtorch: string; cuda: number; capability: string } {
+export function engineInfo(): Engine {
   return addon().info();
+}
+
+/**
+ * Makes GPU `index` the one of the calling thread. `tf32`: products of float32 matrices may be rounded to TF32. `deterministic`: the same
+ * bits every time; else every shape's fastest algorithm is found by trying, and sums may be made in any order.
+ */
+export function useCuda(index: number, { tf32, deterministic }: { tf32: boolean; deterministic: boolean }): void {
+  // cuBLAS reads it when it is opened, and is not deterministic without.
+  if (deterministic) process.env.CUBLAS_WORKSPACE_CONFIG ??= ":4096:8";
+  addon().setCuda(index, tf32, deterministic);
+}
+
+/** Free and all memory of the calling thread's GPU in bytes; both 0 where the engine has no kernels for it. */
+export function cudaMemory(): { readonly free: number; readonly total: number } {
+  return addon().cudaMemory();
 }

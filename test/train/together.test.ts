@@ -7,6 +7,7 @@ import { packShards, setItems } from "../../src/data/shards/pack.js";
 import { methods } from "../../src/methods/index.js";
 import { parseOptions } from "../../src/options.js";
 import { Rng } from "../../src/rng.js";
+import { busyOptions } from "../support/every-method.js";
 import { describeWorld } from "../support/processes.js";
 import { difference, trainTogether } from "../support/together.js";
 import { configure, folderOfThisFile, predictionsOf, trainToEnd } from "../support/train-run.js";
@@ -78,26 +79,6 @@ const networks = {
 /** Together they have what methods do with batch norm: one pass or several, without statistics, mixed rows, features, a probe. */
 const withStatistics = ["mean-teacher", "mixmatch", "meta-pseudo-labels", "freematch", "crmatch"];
 
-/** Options with which the method has something to do in 20 steps. */
-function busy(name: string): Record<string, unknown> {
-  const { options } = methods.find((method) => method.name === name)!;
-  const thresholds = Object.keys(options).filter((key) => /threshold$/i.test(key) && options[key]!.type === "number");
-  const given = Object.fromEntries(thresholds.map((key) => [`method.${key}`, 0.12]));
-  const own: Record<string, Record<string, unknown>> = {
-    "meta-pseudo-labels": { "method.finetuneSteps": 5, "method.studentWaitSteps": 2 },
-    "reduced-meta-pseudo-labels": { "method.finetuneSteps": 5, "method.table": join(folder, "predictions.table") },
-    crmatch: { "optimizer.lr": 0.003 },
-    // A trial step near to nothing is made of rounding.
-    vat: { "method.xi": 6 },
-    "pseudo-label": { "method.form": "confidence" },
-    // Their sub-batches must divide by two as well.
-    mixmatch: { batch: 24, labeledBatch: 12 },
-    remixmatch: { batch: 24, labeledBatch: 12, "method.strongViews": 2 },
-    "self-training": { "method.rounds": 1 },
-  };
-  return { ...given, ...own[name] };
-}
-
 describeWorld("two processes", () => {
   const cases = [
     ...methods.map(({ name }) => [name, "mlp"] as const),
@@ -110,7 +91,7 @@ describeWorld("two processes", () => {
       ...exact,
       ...networks[network],
       method: name,
-      ...busy(name),
+      ...busyOptions(name, folder),
     });
 
   beforeAll(async () => {

@@ -3,6 +3,7 @@ import { pathToFileURL } from "node:url";
 import { resolveConfig } from "../../config/resolve.js";
 import { boolean } from "../../options.js";
 import { packagePath, setupCommand } from "../../package.js";
+import { whyNoCard } from "../../session/device.js";
 import { median } from "../../statistics.js";
 import { canJoin, engineInfo } from "../../torch/index.js";
 import { defineCommand } from "../command.js";
@@ -48,6 +49,8 @@ interface Report {
 interface Engine {
   readonly libtorch: string;
   readonly cudaDevices: number;
+  /** What a GPU does here, or why there is none. */
+  readonly gpu: string;
   readonly capability: string;
   readonly precision: string;
   readonly threads: number;
@@ -93,15 +96,27 @@ async function tryEngine(): Promise<Engine> {
   const dataset = { name: "digits", train: 400, test: 100 } as const;
   const config = resolveConfig({ dataset, labels: 100, model: "convnet-tiny" });
   const { start, stepSeconds } = await measure(config, { warmup: 3, steps: 10 });
-  const { libtorch, cuda, capability } = engineInfo();
+  const info = engineInfo();
+  const { libtorch, cuda, capability } = info;
   return {
     libtorch,
     cudaDevices: cuda,
+    gpu: gpuRow(info),
     capability,
     precision: start.precision,
     threads: start.threads,
     stepMs: Math.round(median(stepSeconds) * 10_000) / 10,
   };
+}
+
+/** What the GPU is for here, or why there is none. */
+function gpuRow(info: Parameters<typeof whyNoCard>[0]): string {
+  const why = whyNoCard(info);
+  if (why) return `none: ${why}`;
+  const kernels = info.cudaKernels
+    ? "draws and weak views are made there"
+    : `draws and views are made on the CPU: the engine was built without CUDA's compiler (nvcc). ${setupCommand()} finds it`;
+  return `${info.cuda === 1 ? "one CUDA device" : `${info.cuda} CUDA devices`}; ${kernels}`;
 }
 
 /** Whether several processes can train one network here. */
@@ -135,9 +150,9 @@ function doctorLines(report: Report, engine: Engine | undefined, problems: reado
     ],
   ];
   if (engine) {
-    const device = engine.cudaDevices > 0 ? `${engine.cudaDevices} CUDA device(s)` : "CPU (no CUDA device)";
     rows.push(
-      ["device", `${device}, libtorch ${engine.libtorch} uses ${engine.capability}`],
+      ["cpu", `libtorch ${engine.libtorch} uses ${engine.capability}`],
+      ["gpu", engine.gpu],
       ["precision", `${engine.precision} by default, ${engine.threads} threads`],
       ["training", `works; ${engine.stepMs} ms a step of convnet-tiny, batch 100`],
     );

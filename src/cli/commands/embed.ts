@@ -1,4 +1,5 @@
 /** `fewlabels embed RUN|WEIGHTS FILES... --out FILE`: features of pictures. */
+import { deviceNames, nthCard } from "../../config/device-option.js";
 import { DataError, UsageError } from "../../errors.js";
 import { writeNpy } from "../../files/npy.js";
 import { writeSafetensors } from "../../files/safetensors.js";
@@ -38,7 +39,8 @@ export const embed = defineCommand({
       value: "model",
       doc: "student or teacher, of a run (default: the one whose error is the method's result)",
     }),
-    device: choice(["auto", "cpu", "cuda", "mps"], undefined, {
+    device: choice(deviceNames, undefined, {
+      also: nthCard,
       doc: "where to compute (default: the run's, or auto)",
     }),
     threads: integer(undefined, { min: 1, doc: "CPU threads of the engine (default: the run's, or all)" }),

@@ -1,4 +1,4 @@
-import { full, lerp, lerpInto, noGrad, type Tensor, uniform } from "../../torch/index.js";
+import { full, lerp, lerpInto, noGrad, type Tensor, uniform, whole } from "../../torch/index.js";
 import type { Pass } from "../module.js";
 import { noisy } from "./simple.js";
 
@@ -24,9 +24,9 @@ export function shake(a: Tensor, b: Tensor, spec: ShakeSpec, pass: Pass): Tensor
   const draw = () => {
     const gates =
       spec.level === "image"
-        ? uniform([a.size(0), 1, 1, 1], 0, 1, pass.rng, pass.spread)
-        : uniform([1, 1, 1, 1], 0, 1, pass.rng);
-    return gates.toDevice(a.device).to(a.dtype);
+        ? uniform([a.size(0), 1, 1, 1], 0, 1, pass.rng, pass.spread, a.device)
+        : uniform([1, 1, 1, 1], 0, 1, pass.rng, whole, a.device);
+    return gates.to(a.dtype);
   };
   if (!noisy(pass)) return lerp(b, a, even());
   const alpha = spec.forward === "shake" ? draw() : even();

@@ -1,5 +1,7 @@
 /** `fewlabels data audit DIR`: what is probably wrong with labels and pictures. */
+
 import { resolve } from "node:path";
+import { deviceNames, nthCard } from "../../../config/device-option.js";
 import { writeWhole } from "../../../files/write-whole.js";
 import { type AuditReport, auditFolder, type Finding, PROBLEMS, type Problem } from "../../../inference/audit/audit.js";
 import { pictureSheet, type SheetPart } from "../../../inference/picture-sheet.js";
@@ -38,7 +40,8 @@ export const dataAudit = defineCommand({
       doc: "side of the pictures in pixels, of weights alone (default: their own)",
     }),
     cache: boolean(true, { doc: "keep features in the cache folder, and take what is there" }),
-    device: choice(["auto", "cpu", "cuda", "mps"], undefined, {
+    device: choice(deviceNames, undefined, {
+      also: nthCard,
       doc: "where to compute (default: the run's, or auto)",
     }),
     threads: integer(undefined, { min: 1, doc: "CPU threads of the engine (default: the run's, or all)" }),

@@ -1,5 +1,7 @@
 /** `fewlabels data suggest SOURCE DIR`: the pictures whose label helps most. */
+
 import { resolve } from "node:path";
+import { deviceNames, nthCard } from "../../../config/device-option.js";
 import { writeWhole } from "../../../files/write-whole.js";
 import { pictureSheet } from "../../../inference/picture-sheet.js";
 import { suggestLabels } from "../../../inference/suggest.js";
@@ -35,7 +37,8 @@ export const dataSuggest = defineCommand({
       doc: "side of the pictures in pixels, of weights alone (default: their own)",
     }),
     cache: boolean(true, { doc: "keep features in the cache folder, and take what is there" }),
-    device: choice(["auto", "cpu", "cuda", "mps"], undefined, {
+    device: choice(deviceNames, undefined, {
+      also: nthCard,
       doc: "where to compute (default: the run's, or auto)",
     }),
     threads: integer(undefined, { min: 1, doc: "CPU threads of the engine (default: the run's, or all)" }),

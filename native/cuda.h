@@ -1,0 +1,40 @@
+// What CUDA does in place of the CPU's kernels, where a compiler for it was there (scripts/setup/cuda.mjs). kernels_cuda.cu behind
+// it sees plain pointers on the device and no libtorch, so that nvcc of any version compiles it in seconds.
+#pragma once
+#include "draws.h"
+
+#include <cstddef>
+
+#ifndef FEWLABELS_CUDA_KERNELS
+#define FEWLABELS_CUDA_KERNELS 0
+#endif
+
+namespace fewlabels::cuda {
+
+// Rows that several processes share: row j here is row j * size + rank of all; `length` elements each. size 1: all are here.
+struct Rows {
+  int64_t length, rank, size;
+};
+
+struct Gather {
+  const void* images;  // [N, C, H, W] bytes or floats
+  bool bytes;
+  int64_t rows, channels, height, width;
+  const int32_t* moves;  // [rows, 4]: image, dy, dx, flip
+  const float *scale, *offset;
+  bool per_image;
+  float* out;  // [rows, H, W, C]
+};
+
+// Each launches on `stream` and returns what CUDA says is wrong, or null.
+const char* mask(const void* in, void* out, bool bf16, int64_t n, PhiloxKey key, uint64_t first, uint32_t threshold, float scale, Rows rows, void* stream);
+const char* normal(const float* in, float* out, int64_t n, PhiloxKey key, uint64_t first, float mean, float std, Rows rows, void* stream);
+const char* uniform(float* out, int64_t n, PhiloxKey key, uint64_t first, float low, float high, Rows rows, void* stream);
+const char* gather(const Gather& task, void* stream);
+// Bytes of the calling thread's device.
+const char* memory(size_t* free, size_t* total);
+
+// The stream that libtorch works on, on this device (cuda_stream.cc); its current one for -1.
+void* stream(int device);
+
+}  // namespace fewlabels::cuda

@@ -1,0 +1,150 @@
+// The kernels of kernels_random.cc and kernels_gather.cc on a GPU, to the bit: the same draws for the same elements, the same order of
+// operations, no fused multiply-add (scripts/setup/cuda.mjs compiles with -fmad=false).
+#include "cuda.h"
+
+#include <cuda_runtime.h>
+
+namespace fewlabels::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+
+const char* problem(cudaError_t error) { return error == cudaSuccess ? nullptr : cudaGetErrorString(error); }
+
+// Word w of Philox4x32-10's block (philox.h).
+__device__ __forceinline__ void philox(PhiloxKey key, uint64_t block, uint32_t words[4]) {
+  uint32_t k0 = key.k0, k1 = key.k1;
+  uint32_t c0 = static_cast<uint32_t>(block), c1 = static_cast<uint32_t>(block >> 32), c2 = 0, c3 = 0;
+#pragma unroll
+  for (int round = 0; round < 10; round++) {
+    const uint64_t p0 = 0xD2511F53ull * c0, p1 = 0xCD9E8D57ull * c2;
+    const uint32_t n0 = static_cast<uint32_t>(p1 >> 32) ^ c1 ^ k0, n2 = static_cast<uint32_t>(p0 >> 32) ^ c3 ^ k1;
+    c1 = static_cast<uint32_t>(p1);
+    c3 = static_cast<uint32_t>(p0);
+    c0 = n0;
+    c2 = n2;
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+  words[0] = c0;
+  words[1] = c1;
+  words[2] = c2;
+  words[3] = c3;
+}
+
+__device__ __forceinline__ int64_t thread_index() { return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; }
+
+// Where element e of the rows here lies among the elements of all rows.
+__device__ __forceinline__ int64_t place_of(int64_t e, Rows r) {
+  return r.size == 1 ? e : ((e / r.length) * r.size + r.rank) * r.length + e % r.length;
+}
+
+// What the number j of a block's draws decides, as `put(element, words, j)`: one thread a block where all rows are here, so that
+// a block is computed once; one thread an element otherwise. `draws`: how many elements a block serves, kLanes apart.
+template <int draws, typename Put>
+__global__ void over_draws(int64_t n, PhiloxKey key, uint64_t first, Rows rows, Put put) {
+  constexpr int64_t group = draws * kLanes;
+  uint32_t words[4];
+  if (rows.size == 1) {
+    const int64_t block = thread_index();
+    const int64_t start = block / kLanes * group + block % kLanes;
+    if (start >= n) return;
+    philox(key, first + block, words);
+#pragma unroll
+    for (int j = 0; j < draws; j++)
+      if (start + j * kLanes < n) put(start + j * kLanes, words, j);
+  } else {
+    const int64_t e = thread_index();
+    if (e >= n) return;
+    const int64_t place = place_of(e, rows);
+    philox(key, first + place / group * kLanes + place % kLanes, words);
+    const int mine = static_cast<int>(place % group / kLanes);
+#pragma unroll
+    for (int j = 0; j < draws; j++)
+      if (j == mine) put(e, words, j);
+  }
+}
+
+template <int draws, typename Put>
+const char* launch(int64_t n, PhiloxKey key, uint64_t first, Rows rows, void* stream, Put put) {
+  if (n == 0) return nullptr;
+  constexpr int64_t group = draws * kLanes;
+  const int64_t threads = rows.size == 1 ? (n + group - 1) / group * kLanes : n;
+  over_draws<draws><<<(threads + kThreads - 1) / kThreads, kThreads, 0, static_cast<cudaStream_t>(stream)>>>(n, key, first, rows, put);
+  return problem(cudaGetLastError());
+}
+
+template <typename T>
+struct Mask {
+  const T* in;
+  T* out;
+  uint32_t threshold;
+  float scale;
+  __device__ void operator()(int64_t e, const uint32_t words[4], int j) const {
+    const uint32_t draw = j < 4 ? words[j] & 0xFFFFu : words[j - 4] >> 16;
+    if (draw >= threshold) store(out + e, load(in[e]) * scale);
+    else out[e] = 0;
+  }
+};
+
+struct Normal {
+  const float* in;
+  float* out;
+  float mean, std;
+  __device__ void operator()(int64_t e, const uint32_t words[4], int j) const {
+    float z[2];
+    box_muller(words[j & 2], words[(j & 2) + 1], z[0], z[1]);
+    const float drawn = std * z[j & 1];
+    out[e] = in ? in[e] + mean + drawn : mean + drawn;
+  }
+};
+
+struct Uniform {
+  float* out;
+  float low, high;
+  __device__ void operator()(int64_t e, const uint32_t words[4], int j) const { out[e] = low + (high - low) * unit_float(words[j]); }
+};
+
+// One thread a pixel of the output, all its channels.
+template <typename Pixel>
+__global__ void gather_pixels(Gather g) {
+  const int64_t t = thread_index(), area = g.height * g.width;
+  if (t >= g.rows * area) return;
+  const int64_t row = t / area, y = t % area / g.width, x = t % g.width;
+  const int32_t* move = g.moves + 4 * row;
+  const int64_t from_y = reflect(y + move[1], g.height);
+  const int64_t from_x = reflect((move[3] ? g.width - 1 - x : x) + move[2], g.width);
+  const Pixel* in = static_cast<const Pixel*>(g.images) + move[0] * g.channels * area + from_y * g.width + from_x;
+  for (int64_t c = 0; c < g.channels; c++) {
+    const int64_t k = g.per_image ? row : c;
+    g.out[t * g.channels + c] = static_cast<float>(in[c * area]) * g.scale[k] + g.offset[k];
+  }
+}
+
+}  // namespace
+
+const char* mask(const void* in, void* out, bool bf16, int64_t n, PhiloxKey key, uint64_t first, uint32_t threshold, float scale, Rows rows, void* stream) {
+  if (bf16) return launch<8>(n, key, first, rows, stream, Mask<uint16_t>{static_cast<const uint16_t*>(in), static_cast<uint16_t*>(out), threshold, scale});
+  return launch<8>(n, key, first, rows, stream, Mask<float>{static_cast<const float*>(in), static_cast<float*>(out), threshold, scale});
+}
+
+const char* normal(const float* in, float* out, int64_t n, PhiloxKey key, uint64_t first, float mean, float std, Rows rows, void* stream) {
+  return launch<4>(n, key, first, rows, stream, Normal{in, out, mean, std});
+}
+
+const char* uniform(float* out, int64_t n, PhiloxKey key, uint64_t first, float low, float high, Rows rows, void* stream) {
+  return launch<4>(n, key, first, rows, stream, Uniform{out, low, high});
+}
+
+const char* gather(const Gather& task, void* stream) {
+  const int64_t threads = task.rows * task.height * task.width;
+  if (threads == 0) return nullptr;
+  const auto blocks = static_cast<unsigned>((threads + kThreads - 1) / kThreads);
+  if (task.bytes) gather_pixels<uint8_t><<<blocks, kThreads, 0, static_cast<cudaStream_t>(stream)>>>(task);
+  else gather_pixels<float><<<blocks, kThreads, 0, static_cast<cudaStream_t>(stream)>>>(task);
+  return problem(cudaGetLastError());
+}
+
+const char* memory(size_t* free, size_t* total) { return problem(cudaMemGetInfo(free, total)); }
+
+}  // namespace fewlabels::cuda

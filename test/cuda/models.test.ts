@@ -1,0 +1,46 @@
+/** Every network on the GPU: its outputs and gradients against the CPU's. */
+import { beforeAll, expect, it } from "vitest";
+import { models } from "../../src/models/index.js";
+import { createModel } from "../../src/nn/index.js";
+import { parseOptions } from "../../src/options.js";
+import { Rng } from "../../src/rng.js";
+import { normal, scope, useCuda } from "../../src/torch/index.js";
+import { describeCuda } from "../support/cuda.js";
+
+const SIDE = 64;
+
+/** Logits of a pass in mode `train` without noise of 4 images, and the norm of each parameter's gradient. */
+function passOf(name: string, device: string): { readonly logits: number[]; readonly norms: number[] } {
+  const definition = models.find((model) => model.name === name)!;
+  const side = /^vit-s/.test(name) ? 56 : SIDE;
+  const network = definition.create(
+    { channels: 3, height: side, width: side, numClasses: 10 },
+    parseOptions(definition.options, {}, name),
+  );
+  const model = createModel(network, { rng: Rng.fromSeed(1), precision: "fp32", device });
+  return scope(() => {
+    const x = normal([4, 3, side, side], 0, 1, Rng.fromSeed(2)).contiguous("channelsLast");
+    const logits = model.forward(device === "cpu" ? x : x.toDevice(device), "eval");
+    const z = logits.float();
+    z.mul(z).mean().backward();
+    const norms = model.parameters.map(({ tensor }) => Math.hypot(...(tensor.grad?.toNumbers() ?? [0])));
+    return { logits: logits.toNumbers(), norms };
+  });
+}
+
+const off = (a: readonly number[], b: readonly number[]) =>
+  Math.hypot(...a.map((value, i) => value - b[i]!)) / Math.max(Math.hypot(...b), 1e-6);
+
+describeCuda("networks on the GPU", () => {
+  beforeAll(() => useCuda(0, { tf32: false, deterministic: false }));
+
+  it.each(models.map(({ name }) => name))(
+    "%s",
+    (name) => {
+      const [card, cpu] = [passOf(name, "cuda"), passOf(name, "cpu")];
+      expect(off(card.logits, cpu.logits)).toBeLessThan(1e-4);
+      expect(off(card.norms, cpu.norms)).toBeLessThan(1e-3);
+    },
+    60_000,
+  );
+});
