@@ -1,5 +1,5 @@
 /** The options that everything that predicts has. */
-import { deviceNames, nthCard } from "../config/device-option.js";
+import { deviceNames, nthCard } from "../config/run-options.js";
 import { choice, integer, type OptionSpec, text } from "../options.js";
 
 export const predictorOptions = {

@@ -8,7 +8,11 @@ import { batchOptions } from "../batches/batch-options.js";
 import { normalizeOptions } from "../images/normalize.js";
 import { labelOptions } from "../labels/label-options.js";
 import { boolean, choice, integer, number, type OptionSpec, type OptionsOf, path, text } from "../options.js";
-import { deviceNames, nthCard } from "./device-option.js";
+
+/** The words of `--device`. */
+export const deviceNames = ["auto", "cpu", "cuda", "mps"] as const;
+/** One GPU of several, by its number from 0. */
+export const nthCard = /^cuda:\d{1,3}$/;
 
 export const runOptions = {
   dataset: text(undefined, {

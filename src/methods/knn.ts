@@ -64,7 +64,10 @@ export const knn = defineMethod({
       const found = noGrad(() =>
         scope(() =>
           head
-            .forward(tensor(unit, [count, size]), { mode: "eval", rng: setup.rng })
+            .forward(tensor(unit, [count, size]).toDevice(head.buffers.features!.device), {
+              mode: "eval",
+              rng: setup.rng,
+            })
             .argmax(1)
             .toNumbers(),
         ),

@@ -23,7 +23,7 @@ function passOf(name: string, device: string): { readonly logits: number[]; read
     const logits = model.forward(device === "cpu" ? x : x.toDevice(device), "eval");
     const z = logits.float();
     z.mul(z).mean().backward();
-    const norms = model.parameters.map(({ tensor }) => Math.hypot(...(tensor.grad?.toNumbers() ?? [0])));
+    const norms = model.parameters.map(({ tensor }) => tensor.grad?.mul(tensor.grad).sum().sqrt().item() ?? 0);
     return { logits: logits.toNumbers(), norms };
   });
 }

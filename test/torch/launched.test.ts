@@ -21,7 +21,7 @@ describe("launchedAs", () => {
       TORCHELASTIC_RESTART_COUNT: "2",
     };
     expect(launchedAs(env)).toEqual({
-      ...{ rank: 3, size: 4, localSize: 2, host: "node1", port: 1234 },
+      ...{ rank: 3, size: 4, localSize: 2, localRank: 1, host: "node1", port: 1234 },
       ...{ served: true, prefix: "/worker/attempt_2" },
     });
   });
@@ -38,7 +38,7 @@ describe("launchedAs", () => {
       PMIX_NAMESPACE: "1234567",
     };
     const place = launchedAs(env)!;
-    expect(place).toMatchObject({ rank: 1, size: 2, localSize: 2, host: "127.0.0.1" });
+    expect(place).toMatchObject({ rank: 1, size: 2, localSize: 2, localRank: 1, host: "127.0.0.1" });
     expect(launchedAs({ ...env, PMIX_NAMESPACE: "1234568" })!.port).not.toBe(place.port);
     const several = { ...env, OMPI_COMM_WORLD_LOCAL_SIZE: "1" };
     refused(several, "several machines", "MASTER_ADDR", "mpirun -x MASTER_ADDR");

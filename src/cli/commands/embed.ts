@@ -1,5 +1,5 @@
 /** `fewlabels embed RUN|WEIGHTS FILES... --out FILE`: features of pictures. */
-import { deviceNames, nthCard } from "../../config/device-option.js";
+import { deviceNames, nthCard } from "../../config/run-options.js";
 import { DataError, UsageError } from "../../errors.js";
 import { writeNpy } from "../../files/npy.js";
 import { writeSafetensors } from "../../files/safetensors.js";

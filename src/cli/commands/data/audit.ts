@@ -1,7 +1,7 @@
 /** `fewlabels data audit DIR`: what is probably wrong with labels and pictures. */
 
 import { resolve } from "node:path";
-import { deviceNames, nthCard } from "../../../config/device-option.js";
+import { deviceNames, nthCard } from "../../../config/run-options.js";
 import { writeWhole } from "../../../files/write-whole.js";
 import { type AuditReport, auditFolder, type Finding, PROBLEMS, type Problem } from "../../../inference/audit/audit.js";
 import { pictureSheet, type SheetPart } from "../../../inference/picture-sheet.js";

@@ -1,7 +1,7 @@
 /** `fewlabels data suggest SOURCE DIR`: the pictures whose label helps most. */
 
 import { resolve } from "node:path";
-import { deviceNames, nthCard } from "../../../config/device-option.js";
+import { deviceNames, nthCard } from "../../../config/run-options.js";
 import { writeWhole } from "../../../files/write-whole.js";
 import { pictureSheet } from "../../../inference/picture-sheet.js";
 import { suggestLabels } from "../../../inference/suggest.js";

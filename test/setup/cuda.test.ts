@@ -1,0 +1,85 @@
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { planBuild } from "../../scripts/setup/compile.mjs";
+import { cudaLinkFlags, findNvcc } from "../../scripts/setup/cuda.mjs";
+import { temporaryFolder } from "./helpers.js";
+
+/** A toolkit of CUDA such as NVIDIA's. */
+function toolkit(says = "Cuda compilation tools, release 12.4, V12.4.131") {
+  const root = temporaryFolder();
+  for (const folder of ["bin", "include", "lib64"]) mkdirSync(join(root, folder));
+  writeFileSync(join(root, "bin/nvcc"), `#!/bin/sh\necho "${says}"\n`);
+  chmodSync(join(root, "bin/nvcc"), 0o755);
+  writeFileSync(join(root, "include/cuda_runtime_api.h"), "");
+  writeFileSync(join(root, "lib64/libcudart_static.a"), "");
+  return root;
+}
+
+describe("findNvcc", () => {
+  it("finds it by CUDACXX, on the path and in CUDA_HOME, with its headers and its library", () => {
+    const root = toolkit();
+    const found = { version: "12.4", include: join(root, "include"), runtime: join(root, "lib64") };
+    for (const env of [
+      { CUDACXX: join(root, "bin/nvcc") },
+      { PATH: join(root, "bin") },
+      { PATH: "", CUDA_HOME: root },
+    ]) {
+      expect(findNvcc(env)).toMatchObject(found);
+    }
+  });
+
+  it("takes nothing that is no compiler", () => {
+    expect(findNvcc({ CUDACXX: "/no/nvcc" })).toBeUndefined();
+    expect(findNvcc({ CUDACXX: join(toolkit("hello"), "bin/nvcc") })).toBeUndefined();
+  });
+});
+
+describe("planBuild with CUDA", () => {
+  const places = () => {
+    const folder = temporaryFolder();
+    const nativeDir = join(folder, "native");
+    mkdirSync(nativeDir);
+    for (const name of ["a.cc", "cuda_stream.cc", "kernels.cu"]) writeFileSync(join(nativeDir, name), "");
+    return { nativeDir, buildDir: join(folder, "build"), output: join(folder, "build/x.node") };
+  };
+  const libtorch = {
+    how: "test",
+    root: "/t",
+    version: "2.11.0",
+    includes: ["/t/include"],
+    lateIncludes: [],
+    lib: "/t/lib",
+    runtimeDirs: [],
+    cuda: true,
+    oldAbi: false,
+  };
+  const compiler = { path: "/usr/bin/c++", version: "1", flags: [], linkFlags: [] };
+  const nvcc = () => findNvcc({ CUDACXX: join(toolkit(), "bin/nvcc") })!;
+
+  it("gives .cu files to nvcc, CUDA's headers to the one file that wants them, and links its runtime in", () => {
+    const card = nvcc();
+    const { units, linkArgs } = planBuild(libtorch, compiler, places(), card);
+    const [plain, stream, kernels] = units;
+    expect(units.map(({ compiler }) => compiler)).toEqual([compiler.path, compiler.path, card.path]);
+    expect(kernels!.args).toContain("-fmad=false");
+    expect(stream!.args).toContain(card.include);
+    expect(plain!.args).not.toContain(card.include);
+    for (const unit of [plain, stream]) expect(unit!.args).toContain("-DFEWLABELS_CUDA_KERNELS=1");
+    expect(linkArgs).toEqual(expect.arrayContaining(cudaLinkFlags(card)));
+  });
+
+  it("without nvcc there are no kernels, and everything else", () => {
+    const { units } = planBuild({ ...libtorch, cuda: false }, compiler, places());
+    expect(units.map(({ source }) => source.split("/").at(-1))).toEqual(["a.cc", "cuda_stream.cc"]);
+    expect(units[0]!.args.join(" ")).not.toContain("CUDA_KERNELS");
+    expect(units[0]!.args).toContain("-DFEWLABELS_WITH_CUDA=0");
+  });
+
+  it("takes C++20 from libtorch 2.12 on", () => {
+    const standard = (version: string) =>
+      planBuild({ ...libtorch, version, cuda: false }, compiler, places()).units[0]!.args;
+    expect(standard("2.11.0")).toContain("-std=c++17");
+    expect(standard("2.12.1")).toContain("-std=c++20");
+  });
+});
