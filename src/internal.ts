@@ -40,6 +40,7 @@ export { readLabelTable } from "./labels/label-rows.js";
 export { crossEntropy } from "./losses/index.js";
 export { methods } from "./methods/index.js";
 export { findModel, models } from "./models/index.js";
+export { modelFacts } from "./models/model-facts.js";
 export { createModel } from "./nn/index.js";
 export { createOptimizer, minimize, optimizerOptions } from "./optim/index.js";
 export { parseOptions } from "./options.js";
