@@ -5,6 +5,7 @@ import type { RunConfig } from "../config/resolve.js";
 import { DataError, UsageError } from "../errors.js";
 import type { Checkpoint, RunFolder } from "../run/index.js";
 import { restoreCheckpoint } from "../session/checkpoint.js";
+import { hardwareOfUse } from "../session/device.js";
 import { openSession, type Session } from "../session/session.js";
 import { EvaluationHistory } from "../train/evaluation-history.js";
 
@@ -35,7 +36,7 @@ export async function openTrainedRun(
   const latest = folder.latestCheckpoint();
   if (!latest) throw new UsageError(`${folder.path}: there is no checkpoint to evaluate yet`);
   const config: RunConfig = { ...saved, data: dir ?? saved.data };
-  const session = await openSession({ ...config, resume: folder.path }, catalog); // its weights are the checkpoint's
+  const session = await openSession({ ...hardwareOfUse(config), resume: folder.path }, catalog); // its weights are the checkpoint's
   const { fingerprint } = session.data;
   try {
     if (fingerprint !== saved.dataFingerprint) {

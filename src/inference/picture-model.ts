@@ -20,7 +20,7 @@ import { recognize } from "../pretrained/recognize.js";
 import { Rng } from "../rng.js";
 import { RunFolder } from "../run/index.js";
 import { restoreModel } from "../session/checkpoint.js";
-import { openHardware } from "../session/device.js";
+import { hardwareOfUse, openHardware } from "../session/device.js";
 import { type InferenceRecord, normalizeNew, readInferenceRecord } from "../session/inference-record.js";
 import { savedHead } from "../session/saved-head.js";
 import { loadWeights } from "../session/weights.js";
@@ -65,10 +65,7 @@ export async function openRunModel(run: string, options: PredictorOptions = {}):
   const checkpoint = folder.latestCheckpoint();
   if (!checkpoint) throw new UsageError(`${run}: there is no checkpoint to predict with yet`);
   setThreads(threads ?? config.threads);
-  // A run of a machine with a GPU is used on one without, too.
-  const asked = device ?? (config.device === "cpu" ? "cpu" : "auto");
-  const wanted = config.precision === "tf32" ? "fp32" : config.precision;
-  const { device: place, precision } = openHardware({ device: asked, precision: wanted });
+  const { device: place, precision } = openHardware(hardwareOfUse(config, device));
 
   const { classes, input, models } = record;
   const chosen = role ?? record.predictor;

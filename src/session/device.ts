@@ -1,7 +1,7 @@
 /** Where a run computes, and how precisely: the answers to `--device auto` and to no `--precision`. */
 import { existsSync, readFileSync } from "node:fs";
 import { badValue, UsageError } from "../errors.js";
-import { type Engine, engineInfo, launchedAs, type Precision, useCuda } from "../torch/index.js";
+import { type Engine, engineInfo, launchedAs, type Place, type Precision, useCuda } from "../torch/index.js";
 
 export interface Hardware {
   /** "cpu", "cuda" (the first GPU) or "cuda:N". */
@@ -13,24 +13,48 @@ interface Asked {
   readonly device: string;
   readonly precision?: string | undefined;
   readonly deterministic?: boolean | undefined;
+  /** The run that goes on here. */
+  readonly resume?: string | undefined;
+}
+
+/**
+ * What a run whose settings are `saved` asks for where it is used, not continued: a machine without its GPU will do. `device`: what was
+ * asked for there.
+ */
+export function hardwareOfUse<C extends { readonly device: string; readonly precision?: string | undefined }>(
+  saved: C,
+  device?: string,
+): C {
+  const precision = saved.precision === "tf32" ? "fp32" : saved.precision;
+  return { ...saved, device: device ?? (saved.device === "cpu" ? "cpu" : "auto"), precision };
 }
 
 /** What `asked` comes to on this machine, made ready for the calling thread. Throws UsageError where it is not to be had. */
-export function openHardware({ device: wanted, precision: given, deterministic = false }: Asked): Hardware {
-  const device = resolveDevice(wanted);
+export function openHardware({ device: wanted, precision: given, deterministic = false, resume }: Asked): Hardware {
+  const device = resolveDevice(wanted, { resume });
   const precision = resolvePrecision(given as Precision | undefined, device);
   if (device !== "cpu") useCuda(cardOf(device), { tf32: precision === "tf32", deterministic });
   return { device, precision };
+}
+
+interface DeviceFacts {
+  readonly engine?: Engine;
+  readonly place?: Place | undefined;
+  readonly resume?: string | undefined;
 }
 
 /**
  * "cpu", "cuda" or "cuda:N"; of several processes on a machine each has a GPU of its own where there are so many. Throws UsageError where
  * the device asked for is not there.
  */
-export function resolveDevice(wanted: string, engine: Engine = engineInfo(), place = launchedAs()): string {
+export function resolveDevice(
+  wanted: string,
+  { engine = engineInfo(), place = launchedAs(), resume }: DeviceFacts = {},
+): string {
   const { cuda } = engine;
   const refuse = (expected: string, why: string): never => {
-    throw new UsageError(badValue("fewlabels", "--device", expected, wanted, why));
+    const remedy = resume === undefined ? "" : "The run began there: --device cpu continues it here";
+    throw new UsageError(badValue("fewlabels", "--device", expected, wanted, [why, remedy].filter(Boolean).join(". ")));
   };
   if (wanted === "mps") return refuse("auto, cpu or cuda", "Apple's GPU is not supported yet");
   if (wanted === "cpu" || (wanted === "auto" && cuda === 0)) return "cpu";
@@ -46,7 +70,7 @@ export function resolveDevice(wanted: string, engine: Engine = engineInfo(), pla
 export function whyNoCard({ cuda, cudaBuild, libtorch }: Engine): string | undefined {
   if (cuda > 0) return undefined;
   return cudaBuild
-    ? `libtorch ${libtorch} is built for CUDA and sees no device: is there one, and its driver (nvidia-smi)?`
+    ? `libtorch ${libtorch} is built for CUDA and sees no device: is there one, and its driver (nvidia-smi)`
     : `libtorch ${libtorch} here is built without CUDA (docs/gpu.md says which to install)`;
 }
 
