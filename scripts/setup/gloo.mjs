@@ -8,18 +8,22 @@ import { installWithApt } from "./install.mjs";
 export const glooPackage = "libgloo-dev";
 
 /**
- * Whether the engine can be built with it.
- * @param {Pick<import("./libtorch.mjs").Libtorch, "includes" | "lateIncludes">} libtorch
+ * Whether the engine can be built with it. The system's headers are those of the system's libtorch: a Python wheel holds another Gloo.
+ * @param {Pick<import("./libtorch.mjs").Libtorch, "includes" | "lateIncludes" | "how">} libtorch
  * @param {string} [system] the compiler's own folder, for tests
  */
-export function hasGloo({ includes, lateIncludes }, system = "/usr/include") {
-  const folders = [...includes, system, ...lateIncludes];
+export function hasGloo({ includes, lateIncludes, how }, system = "/usr/include") {
+  const folders = [...includes, ...(how === "system" ? [system] : []), ...lateIncludes];
   const finds = (/** @type {string} */ header) => folders.some((folder) => existsSync(join(folder, header)));
   return finds("gloo/algorithm.h") && finds("torch/csrc/distributed/c10d/ProcessGroupGloo.hpp");
 }
 
-/** What to do where it is missing. @param {string} setup the command that sets up */
-export function glooHints(setup) {
+/**
+ * What to do where it is missing.
+ * @param {string | undefined} how where libtorch comes from @param {string} setup the command that sets up
+ */
+export function glooHints(how, setup) {
+  if (how !== undefined && how !== "system") return [`libtorch of ${how} comes without them; Debian's has them`];
   return hasApt() ? [`as root: apt-get install ${glooPackage}; then ${setup}`] : [];
 }
 

@@ -99,7 +99,7 @@ export function probe({ env = process.env, load = true } = {}) {
     libtorch: found ?? null,
     blas: blas ?? null,
     gloo: found ? hasGloo(found) : false,
-    glooTodo: glooHints(setupCommand),
+    glooTodo: glooHints(found?.how, setupCommand),
     tried,
     compiler: compiler ? { path: compiler.path, version: compiler.version } : null,
     addon,

@@ -88,7 +88,7 @@ function join({ rank, size, host, port, served, prefix }: Place, seconds: number
   if (!native.openGroup) {
     throw new EngineError(
       `fewlabels: ${size} processes are to train together, and the engine was built without Gloo. ` +
-        `As root: apt-get install libgloo-dev; then ${setupCommand()}. \`npx fewlabels doctor\` says whether it is there`,
+        `\`npx fewlabels doctor\` says why (Debian's libtorch wants libgloo-dev and ${setupCommand()}; a Python wheel comes without its headers)`,
     );
   }
   const address = /^(127\.|localhost$)/.test(host) ? "127.0.0.1" : "";
