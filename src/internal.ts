@@ -55,6 +55,7 @@ export { featuresOf } from "./studio/mind/features.js";
 export { decayOfRun, EmaTeacher, recomputeStatistics, writePredictionTable } from "./targets/index.js";
 export {
   closeWorld,
+  engineInfo,
   liveTensors,
   noGrad,
   normal,
