@@ -1,7 +1,7 @@
 /** The configuration of a run that continues. */
 import { UsageError } from "../errors.js";
 import { type OptionSpec, parseOption } from "../options.js";
-import { catalog as builtIn, type Catalog, choose } from "./catalog.js";
+import { catalog as builtIn, type Catalog, type Chosen, choose } from "./catalog.js";
 import { asFields, type Describe, type Given, splitKey } from "./given.js";
 import { absolutePath } from "./paths.js";
 import type { OptionValues, RunConfig } from "./resolve.js";
@@ -48,6 +48,25 @@ export function resumeConfig(
     }
   }
   return { ...saved, ...changed, out: folder, resume: folder };
+}
+
+/**
+ * The configuration of a run that an earlier version of this package began: options that it did not know have their defaults, with which
+ * a run is what it was.
+ */
+export function withNewOptions(saved: RunConfig, { dataSet, method, model }: Chosen): RunConfig {
+  return {
+    ...withDefaults(runOptions, saved),
+    datasetOptions: withDefaults(dataSet.options, saved.datasetOptions),
+    methodOptions: withDefaults(method.options, saved.methodOptions),
+    modelOptions: withDefaults(model.options, saved.modelOptions),
+  };
+}
+
+/** `values`, and the defaults of what `spec` declares beside them. */
+export function withDefaults<V extends object>(spec: OptionSpec, values: V): V {
+  const missing = Object.entries(spec).filter(([name, option]) => option.default !== undefined && !(name in values));
+  return { ...Object.fromEntries(missing.map(([name, option]) => [name, option.default])), ...values };
 }
 
 /** Of the run and of what it names, by key. */

@@ -7,6 +7,7 @@ import { catalog as builtIn, type Catalog } from "../config/catalog.js";
 import { withModules } from "../config/plugin.js";
 import { checkNetwork } from "../config/plugin-check.js";
 import type { RunConfig } from "../config/resolve.js";
+import { withDefaults } from "../config/resume.js";
 import { DataError, findByName, UsageError, unknownName } from "../errors.js";
 import { readWeightsFile } from "../files/torch-file.js";
 import { defaultMaxMegapixels } from "../images/decode.js";
@@ -72,7 +73,10 @@ export async function openRunModel(run: string, options: PredictorOptions = {}):
   if (!models.includes(chosen)) throw new UsageError(unknownName(run, "model", chosen, models));
   const known = await withModules(catalog, config.modules);
   const { item: definition } = findByName(known.models, "model", config.model, run);
-  const network = definition.create({ ...input, numClasses: classes.length }, config.modelOptions);
+  const network = definition.create(
+    { ...input, numClasses: classes.length },
+    withDefaults(definition.options, config.modelOptions),
+  );
   if (definition.module) checkNetwork(network, definition.module);
   const plain = createModel(network, { rng: Rng.fromSeed(0), precision, device: place });
   const head = savedHead(checkpoint, chosen);

@@ -76,7 +76,7 @@ export function phasesOf(config: RunConfig, definition: MethodDefinition): reado
 
 /** Rows that are needed at the same time, at the most: batches in hand, and two of evaluation. */
 export function workingRows(config: RunConfig, definition: MethodDefinition): WorkingRows {
-  const { batch, labeledBatch, testBatch, val, seen = 0 } = config; // runs from before there was `seen` have none
+  const { batch, labeledBatch, testBatch, val, seen } = config;
   const sizes = phasesOf(config, definition).map(({ rows, batch: own }) =>
     rows === "labeled" ? (own ?? labeledBatch) : batch,
   );

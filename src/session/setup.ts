@@ -72,7 +72,7 @@ export function createSetup(
   const buildModel = (role: string): Model => {
     const network = definition.create(input, config.modelOptions);
     if (definition.module) checkNetwork(network, definition.module);
-    const { accumulate, recompute, syncBatchNorm = false } = config; // runs from before there was the last have none
+    const { accumulate, recompute, syncBatchNorm } = config;
     const draws = rng.split(`model:${role}`);
     const model = createModel(network, { rng: draws, precision, device, freeze, accumulate, recompute, syncBatchNorm });
     if (model.initializesFromData) initializeFromData(model, data, device, rng);

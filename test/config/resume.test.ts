@@ -1,8 +1,12 @@
-import { cpSync, existsSync, readdirSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { catalog, choose } from "../../src/config/catalog.js";
+import { runOptions } from "../../src/config/run-options.js";
 import { DataError, UsageError } from "../../src/errors.js";
+import { openRunModel } from "../../src/inference/picture-model.js";
 import { methods } from "../../src/methods/index.js";
+import type { OptionSpec } from "../../src/options.js";
 import { readEvents } from "../../src/run/index.js";
 import { describeEngine } from "../support/engine.js";
 import {
@@ -181,6 +185,24 @@ describeEngine("the record of a resumed run", () => {
     await trainToEnd(continued(out));
     expect(checkpointFiles(out, 12)).toEqual(checkpointFiles(whole, 12));
     expect(stepsOf(out, "step")).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+  });
+
+  test("a run of an earlier version, which knew none of the options that are at their defaults, goes on and is used", async () => {
+    const [whole, out] = [join(folder, "new"), join(folder, "old")];
+    await trainToEnd(configure(whole, given));
+    await trainToEnd(configure(out, given), 5);
+    const config = JSON.parse(readFileSync(join(out, "config.json"), "utf8"));
+    const forget = (values: Record<string, unknown>, spec: OptionSpec) => {
+      for (const [name, option] of Object.entries(spec)) if (values[name] === option.default) delete values[name];
+    };
+    const { dataSet, method, model } = choose(config, catalog);
+    const groups = [runOptions, dataSet.options, method.options, model.options];
+    const records = [config, config.datasetOptions, config.methodOptions, config.modelOptions];
+    for (const [i, values] of records.entries()) forget(values, groups[i]!);
+    writeFileSync(join(out, "config.json"), JSON.stringify({ ...config, method: "mean-teacher", out, threads: 1 }));
+    await trainToEnd(continued(out));
+    expect(checkpointFiles(out, 12)).toEqual(checkpointFiles(whole, 12));
+    expect((await openRunModel(out)).role).toBe("teacher");
   });
 
   test("a run killed after its last step, before its result, still gets a whole result", async () => {
