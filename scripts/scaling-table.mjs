@@ -20,7 +20,7 @@ import { parseArgs } from "node:util";
  * @property {readonly Message[]} messages
  *
  * @typedef {{ what: string, kind: "sum" | "gather", bytes: number, times: number }} Message   `bytes`: of the sum, or of what all have gathered
- * @typedef {(name: string, given: Record<string, unknown>) => { parameters: number, layers: readonly { type: string, output: readonly number[] }[] }} ModelFacts   the package's
+ * @typedef {(name: string, given: Record<string, unknown>, size: { height: number, width: number }) => { parameters: number, layers: readonly { type: string, output: readonly number[] }[] }} ModelFacts   the package's; what is asked of it does not depend on the size
  * @typedef {{ gigabits: number, latency: number }} Link   of each process, both ways at once; latency in seconds
  */
 
@@ -160,7 +160,7 @@ export function table(args, modelFacts) {
   });
   const { labeled, unlabeled, steps } = run;
   const step = run.step(
-    networkFacts(modelFacts(values.network ?? run.network, { heads: run.heads }), 1000),
+    networkFacts(modelFacts(values.network ?? run.network, { heads: run.heads }, { height: 64, width: 64 }), 1000),
     labeled,
     unlabeled,
   );

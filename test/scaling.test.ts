@@ -89,8 +89,8 @@ describeWorld("the messages of a step", () => {
 describeEngine("the table", () => {
   /** Each network is built once. */
   const known = new Map<string, ReturnType<typeof modelFacts>>();
-  const facts: typeof modelFacts = (name, given) => {
-    const found = known.get(name) ?? modelFacts(name, given);
+  const facts: typeof modelFacts = (name, ...about) => {
+    const found = known.get(name) ?? modelFacts(name, ...about);
     known.set(name, found);
     return found;
   };
