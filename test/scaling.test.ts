@@ -65,7 +65,7 @@ describeWorld("the messages of a step", () => {
     rmSync(folder, { recursive: true, force: true });
     console.log(JSON.stringify(found));`;
 
-  it("are those the formula takes", async () => {
+  it("are those the formula takes", { timeout: 120_000 }, async () => {
     const net = { width: 0.125, heads: 2 };
     const RUNS = JSON.stringify([
       ["mean-teacher", { model: "cnn-13", "model.width": 0.125, "model.heads": 2, "method.logitDistanceWeight": 0.01 }],

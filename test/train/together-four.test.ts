@@ -18,7 +18,7 @@ const runs: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
 };
 
 describeWorld("four processes", () => {
-  it("end where one ends", async () => {
+  it("end where one ends", { timeout: 120_000 }, async () => {
     const of = (method: string, where: string) =>
       configure(join(folder, `${method}-${where}`), { ...exact, method, ...runs[method] });
     const methods = Object.keys(runs);
