@@ -8,6 +8,7 @@ import { checkDataEffects } from "../config/effects.js";
 import { withModules } from "../config/plugin.js";
 import { checkMethod } from "../config/plugin-check.js";
 import type { RunConfig } from "../config/resolve.js";
+import { withNewOptions } from "../config/resume.js";
 import type { Hold } from "../images/picture-cache.js";
 import type { Method, Views } from "../methods/index.js";
 import { evaluationMetrics } from "../metrics/index.js";
@@ -44,11 +45,12 @@ export interface Session {
 }
 
 /** `catalog`: what the names in `asked` mean, beside what its `modules` define. Throws UsageError or DataError. */
-export async function openSession(given: RunConfig, catalog: Catalog = builtIn): Promise<Session> {
-  setThreads(given.threads);
-  const hardware = openHardware(given);
+export async function openSession(saved: RunConfig, catalog: Catalog = builtIn): Promise<Session> {
+  setThreads(saved.threads);
+  const hardware = openHardware(saved);
   const { device } = hardware;
-  const chosen = choose(given, await withModules(catalog, given.modules));
+  const chosen = choose(saved, await withModules(catalog, saved.modules));
+  const given = withNewOptions(saved, chosen);
   const definition = chosen.method;
   const { config: asked, remarks: photo } = await photoDefaults(given, chosen.dataSet, definition, device);
   checkHeadTemperature(asked);
