@@ -7,7 +7,7 @@ import { wilson } from "../statistics.js";
 import type { Confusion, ModelRow, RatedModel } from "./model-types.js";
 import type { TestSet } from "./reserve.js";
 
-/** How many of the last runs stay on the disk. */
+/** How many of the last models stay on the disk. */
 const KEPT = 3;
 
 export const rated = (row: ModelRow): RatedModel => ({ ...row, error: wilson(row.wrong, row.tested) });
@@ -45,10 +45,12 @@ export function nextRun(folder: string): string {
   return `runs/${String(Math.max(0, ...numbers) + 1).padStart(4, "0")}`;
 }
 
-/** Removes all but the last few runs, of which the last that gave a model is one. */
+/** Removes all runs but the last few that gave a model: also those that failed or were stopped. Not while one is running. */
 export function pruneRuns(folder: string): void {
-  for (const name of runsIn(folder).slice(0, -KEPT))
-    rmSync(join(folder, "runs", name), { recursive: true, force: true });
+  const runs = runsIn(folder);
+  const kept = new Set(runs.filter((name) => existsSync(join(folder, "runs", name, "result.json"))).slice(-KEPT));
+  for (const name of runs)
+    if (!kept.has(name)) rmSync(join(folder, "runs", name), { recursive: true, force: true });
 }
 
 function runsIn(folder: string): string[] {

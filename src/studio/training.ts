@@ -85,6 +85,7 @@ export function startTraining(studio: Studio, asking: Asking, options: TrainingO
     return rating;
   };
   const train = async (version: number, labels: number) => {
+    pruneRuns(studio.out);
     const run = nextRun(studio.out);
     const since = Date.now();
     running = { since, labels, run: runCommand([...argsOf(join(studio.out, run)), "--json", "--seen", "0"]) };

@@ -1,5 +1,5 @@
 // The models of a sitting: what is kept of them, how they are rated, and the commands that make them.
-import { appendFileSync, existsSync, mkdirSync, readdirSync } from "node:fs";
+import { appendFileSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { commandLine, runCommand } from "../../src/studio/command.js";
@@ -24,14 +24,14 @@ describe("the list of models", () => {
     expect(() => addModel(join(folder, "none"), row("x"))).toThrow(/cannot write/);
   });
 
-  test("runs are counted on, and the last three stay", () => {
+  test("runs are counted on; the last three that gave a model stay, what failed or was stopped goes", () => {
     expect(nextRun(folder)).toBe("runs/0001");
-    for (const name of ["0001", "0002", "0009", "0010", "notes"])
+    for (const name of ["0001", "0002", "0009", "0010", "0011", "0012", "notes"])
       mkdirSync(join(folder, "runs", name), { recursive: true });
-    expect(nextRun(folder)).toBe("runs/0011");
+    for (const name of ["0001", "0002", "0009", "0011"]) writeFileSync(join(folder, "runs", name, "result.json"), "{}");
+    expect(nextRun(folder)).toBe("runs/0013");
     pruneRuns(folder);
-    expect(readdirSync(join(folder, "runs")).sort()).toEqual(["0002", "0009", "0010", "notes"]);
-    expect(existsSync(join(folder, "runs", "0001"))).toBe(false);
+    expect(readdirSync(join(folder, "runs")).sort()).toEqual(["0002", "0009", "0011", "notes"]);
   });
 });
 
