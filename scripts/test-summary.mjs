@@ -22,7 +22,7 @@ export default class TestSummary {
         else {
           counts.skipped++;
           const note = result.state === "skipped" ? result.note : undefined;
-          skips.push(`  ${module.relativeModuleId} > ${test.fullName}: ${note || "no reason given"}`);
+          skips.push(`  ${module.relativeModuleId} > ${test.fullName}${note ? `: ${note}` : ""}`);
         }
       }
     }

@@ -5,9 +5,16 @@ import { enginePresent } from "./engine.js";
 
 const info = enginePresent ? engineInfo() : undefined;
 
-if (!info?.cuda) console.warn("skipping tests of the GPU: libtorch has no CUDA device here");
-else if (!info.cudaKernels) console.warn("the engine has no CUDA kernels of its own: built without nvcc");
+const missing = {
+  gpu: info?.cuda ? undefined : "libtorch has no CUDA device here",
+  kernels: info?.cudaKernels ? undefined : "the engine was built without nvcc",
+};
 
-export const describeCuda = describe.skipIf(!info?.cuda);
+/** The skipped suite's title says why. */
+function describeWith(reason: string | undefined): (title: string, body: () => void) => void {
+  return (title, body) => describe.skipIf(reason)(reason ? `${title} (skipped: ${reason})` : title, body);
+}
+
+export const describeCuda = describeWith(missing.gpu);
 /** Of our own kernels. */
-export const describeCudaKernels = describe.skipIf(!info?.cuda || !info.cudaKernels);
+export const describeCudaKernels = describeWith(missing.gpu ?? missing.kernels);
