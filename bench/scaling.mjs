@@ -5,12 +5,11 @@
 // thread with the whole batch and with half of it. Then sums over two processes on 127.0.0.1 by size. On a quiet machine of two cores.
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { median } from "fewlabels/internal";
+import { freePort, median } from "fewlabels/internal";
 
 const { values } = parseArgs({
   options: {
@@ -43,16 +42,6 @@ const ways = /** @type {const} */ ([
 ]);
 const folder = mkdtempSync(join(tmpdir(), "fewlabels-scaling-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-
-/** @returns {Promise<number>} */
-function freePort() {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(address !== null && typeof address === "object" ? address.port : 0));
-    });
-  });
-}
 
 /** What process 0 of `processes` prints. @param {number} processes @param {number} threads @param {string[]} args */
 async function run(processes, threads, args) {

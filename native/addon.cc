@@ -94,7 +94,7 @@ napi_value cuda_memory(napi_env env, napi_callback_info) {
   return guard(env, [&] {
     size_t free = 0, total = 0;
 #if FEWLABELS_CUDA_KERNELS
-    if (const char* problem = cuda::memory(&free, &total)) throw std::runtime_error(problem);
+    cuda::check(cuda::memory(&free, &total));
 #endif
     napi_value result;
     check(env, napi_create_object(env, &result));

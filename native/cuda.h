@@ -4,6 +4,8 @@
 #include "draws.h"
 
 #include <cstddef>
+#include <stdexcept>
+#include <string>
 
 #ifndef FEWLABELS_CUDA_KERNELS
 #define FEWLABELS_CUDA_KERNELS 0
@@ -25,6 +27,11 @@ struct Gather {
   bool per_image;
   float* out;  // [rows, H, W, C]
 };
+
+// Throws what a call of those below says is wrong.
+inline void check(const char* problem) {
+  if (problem) throw std::runtime_error(std::string("CUDA: ") + problem);
+}
 
 // Each launches on `stream` and returns what CUDA says is wrong, or null.
 const char* mask(const void* in, void* out, bool bf16, int64_t n, PhiloxKey key, uint64_t first, uint32_t threshold, float scale, Rows rows, void* stream);

@@ -11,7 +11,7 @@ constexpr int kThreads = 256;
 
 const char* problem(cudaError_t error) { return error == cudaSuccess ? nullptr : cudaGetErrorString(error); }
 
-// Word w of Philox4x32-10's block (philox.h).
+// The four words of a block of Philox4x32-10 (philox.h).
 __device__ __forceinline__ void philox(PhiloxKey key, uint64_t block, uint32_t words[4]) {
   uint32_t k0 = key.k0, k1 = key.k1;
   uint32_t c0 = static_cast<uint32_t>(block), c1 = static_cast<uint32_t>(block >> 32), c2 = 0, c3 = 0;

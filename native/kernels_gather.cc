@@ -57,10 +57,9 @@ at::Tensor gather_on_cuda(const at::Tensor& images, at::IntArrayRef index, at::I
                              images.options().dtype(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast));
   const int32_t* given = there.data_ptr<int32_t>();
   const auto* factors = reinterpret_cast<const float*>(given + 4 * rows);
-  const char* problem = cuda::gather({images.data_ptr(), images.scalar_type() == at::kByte, rows, images.size(1), images.size(2), images.size(3), given,
-                                      factors, factors + numbers, per_image, out.data_ptr<float>()},
-                                     cuda::stream(images.get_device()));
-  TORCH_CHECK(problem == nullptr, "CUDA: ", problem);
+  cuda::check(cuda::gather({images.data_ptr(), images.scalar_type() == at::kByte, rows, images.size(1), images.size(2), images.size(3), given,
+                            factors, factors + numbers, per_image, out.data_ptr<float>()},
+                           cuda::stream(images.get_device())));
   return out;
 }
 #endif

@@ -125,8 +125,6 @@ at::Tensor dense(const at::Tensor& x, at::MemoryFormat format) { return x.contig
 bool made_on(at::Device device) { return device.is_cpu() || (FEWLABELS_CUDA_KERNELS && device.is_cuda()); }
 
 #if FEWLABELS_CUDA_KERNELS
-void check_cuda(const char* problem) { TORCH_CHECK(problem == nullptr, "CUDA: ", problem); }
-
 cuda::Rows rows_of(const at::Tensor& x, Spread s) {
   const int64_t rows = x.dim() > 0 ? std::max<int64_t>(1, x.size(0)) : 1;
   return {std::max<int64_t>(1, x.numel() / rows), s.rank, s.size};
@@ -144,7 +142,7 @@ at::Tensor masked(const at::Tensor& input, double p, PhiloxKey key, int64_t firs
     const c10::DeviceGuard guard(input.device());
     const at::Tensor in = fits ? dense(input, format) : at::ones_like(input, input.options().dtype(at::kFloat).memory_format(format));
     at::Tensor out = at::empty_like(in, in.options().memory_format(format));
-    check_cuda(cuda::mask(in.data_ptr(), out.data_ptr(), in.scalar_type() == at::kBFloat16, in.numel(), key, first, threshold, scale, rows_of(in, s),
+    cuda::check(cuda::mask(in.data_ptr(), out.data_ptr(), in.scalar_type() == at::kBFloat16, in.numel(), key, first, threshold, scale, rows_of(in, s),
                           cuda::stream(in.get_device())));
     return fits ? out : input.mul(out.to(input.options()));
   }
@@ -212,7 +210,7 @@ at::Tensor normal_like(at::IntArrayRef shape, at::MemoryFormat format, const flo
   const auto [m, d] = std::pair(static_cast<float>(mean), static_cast<float>(std));
 #if FEWLABELS_CUDA_KERNELS
   if (out.is_cuda()) {
-    check_cuda(cuda::normal(in, out.data_ptr<float>(), n, key, first, m, d, rows_of(out, s), cuda::stream(out.get_device())));
+    cuda::check(cuda::normal(in, out.data_ptr<float>(), n, key, first, m, d, rows_of(out, s), cuda::stream(out.get_device())));
     return out;
   }
 #endif
@@ -254,7 +252,7 @@ at::Tensor uniform(at::IntArrayRef shape, double low, double high, int64_t k0, i
   const PhiloxKey key = make_key(k0, k1);
 #if FEWLABELS_CUDA_KERNELS
   if (out.is_cuda()) {
-    check_cuda(cuda::uniform(out.data_ptr<float>(), n, key, first, static_cast<float>(low), static_cast<float>(high), rows_of(out, {rank, size}),
+    cuda::check(cuda::uniform(out.data_ptr<float>(), n, key, first, static_cast<float>(low), static_cast<float>(high), rows_of(out, {rank, size}),
                              cuda::stream(out.get_device())));
     return out;
   }

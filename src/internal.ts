@@ -3,6 +3,7 @@ export { planWeak, type WeakName } from "./augment/photo.js";
 export { createLoader } from "./batches/loader.js";
 export { storeImages } from "./batches/store.js";
 export { commandRows, commands } from "./cli/commands/index.js";
+export { freePort } from "./cli/commands/launch/processes.js";
 export { type Catalog, catalog } from "./config/catalog.js";
 export { parseConfig } from "./config/config-file.js";
 export { flatten } from "./config/given.js";

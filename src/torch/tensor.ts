@@ -252,10 +252,11 @@ export class Tensor implements Owned {
   }
   /** To a GPU nobody waits for the copy of a batch: it goes from pinned memory. */
   toDevice(device: string): Tensor {
-    const bytes = device !== "cpu" && this.device === "cpu" ? addon().bytes(this.handle) : Number.POSITIVE_INFINITY;
-    const from = bytes >= PINNED.from && bytes <= PINNED.to ? callTensor("aten::pin_memory", "", this) : this;
-    const waits = bytes > PINNED.to;
-    return callTensor("aten::to", "dtype_layout", from, undefined, undefined, device, undefined, !waits);
+    const toCard = device !== "cpu" && this.device === "cpu";
+    const bytes = toCard ? addon().bytes(this.handle) : 0;
+    const goesOn = toCard && bytes <= PINNED.to;
+    const from = goesOn && bytes >= PINNED.from ? callTensor("aten::pin_memory", "", this) : this;
+    return callTensor("aten::to", "dtype_layout", from, undefined, undefined, device, undefined, goesOn);
   }
   /** Moves this very object to another device: whoever holds it sees the moved values. Keeps its gradient flag. */
   toDevice_(device: string): this {

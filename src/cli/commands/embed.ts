@@ -1,15 +1,15 @@
 /** `fewlabels embed RUN|WEIGHTS FILES... --out FILE`: features of pictures. */
-import { deviceNames, nthCard } from "../../config/run-options.js";
 import { DataError, UsageError } from "../../errors.js";
 import { writeNpy } from "../../files/npy.js";
 import { writeSafetensors } from "../../files/safetensors.js";
 import { writeWhole } from "../../files/write-whole.js";
 import { embed as embedPictures } from "../../inference/embed.js";
 import { openPictureModel } from "../../inference/picture-model.js";
-import { boolean, choice, integer, required, text } from "../../options.js";
+import { boolean, integer, required, text } from "../../options.js";
 import { argument, defineCommand, restArguments } from "../command.js";
 import { count } from "../format.js";
 import { print, printError } from "../output.js";
+import { deviceOption } from "../predictor-options.js";
 import { allFiles } from "./predict.js";
 
 export const embed = defineCommand({
@@ -39,10 +39,7 @@ export const embed = defineCommand({
       value: "model",
       doc: "student or teacher, of a run (default: the one whose error is the method's result)",
     }),
-    device: choice(deviceNames, undefined, {
-      also: nthCard,
-      doc: "where to compute (default: the run's, or auto)",
-    }),
+    device: deviceOption("the run's, or auto"),
     threads: integer(undefined, { min: 1, doc: "CPU threads of the engine (default: the run's, or all)" }),
     json: boolean(false, { doc: "print one JSON object" }),
   },

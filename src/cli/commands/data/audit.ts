@@ -1,15 +1,15 @@
 /** `fewlabels data audit DIR`: what is probably wrong with labels and pictures. */
 
 import { resolve } from "node:path";
-import { deviceNames, nthCard } from "../../../config/run-options.js";
 import { writeWhole } from "../../../files/write-whole.js";
 import { type AuditReport, auditFolder, type Finding, PROBLEMS, type Problem } from "../../../inference/audit/audit.js";
 import { pictureSheet, type SheetPart } from "../../../inference/picture-sheet.js";
 import { spreadsheetField } from "../../../labels/write-labels.js";
-import { boolean, choice, integer, text } from "../../../options.js";
+import { boolean, integer, text } from "../../../options.js";
 import { argument, defineCommand } from "../../command.js";
 import { count, percent, table } from "../../format.js";
 import { print, printError } from "../../output.js";
+import { deviceOption } from "../../predictor-options.js";
 
 export const dataAudit = defineCommand({
   name: "data audit",
@@ -40,10 +40,7 @@ export const dataAudit = defineCommand({
       doc: "side of the pictures in pixels, of weights alone (default: their own)",
     }),
     cache: boolean(true, { doc: "keep features in the cache folder, and take what is there" }),
-    device: choice(deviceNames, undefined, {
-      also: nthCard,
-      doc: "where to compute (default: the run's, or auto)",
-    }),
+    device: deviceOption("the run's, or auto"),
     threads: integer(undefined, { min: 1, doc: "CPU threads of the engine (default: the run's, or all)" }),
     json: boolean(false, { doc: "print the whole report as one JSON line" }),
   },

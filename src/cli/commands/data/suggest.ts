@@ -1,15 +1,15 @@
 /** `fewlabels data suggest SOURCE DIR`: the pictures whose label helps most. */
 
 import { resolve } from "node:path";
-import { deviceNames, nthCard } from "../../../config/run-options.js";
 import { writeWhole } from "../../../files/write-whole.js";
 import { pictureSheet } from "../../../inference/picture-sheet.js";
 import { suggestLabels } from "../../../inference/suggest.js";
 import { csvField } from "../../../labels/write-labels.js";
-import { boolean, choice, integer, required, text } from "../../../options.js";
+import { boolean, integer, required, text } from "../../../options.js";
 import { argument, defineCommand } from "../../command.js";
 import { count } from "../../format.js";
 import { print, printError } from "../../output.js";
+import { deviceOption } from "../../predictor-options.js";
 
 export const dataSuggest = defineCommand({
   name: "data suggest",
@@ -37,10 +37,7 @@ export const dataSuggest = defineCommand({
       doc: "side of the pictures in pixels, of weights alone (default: their own)",
     }),
     cache: boolean(true, { doc: "keep features in the cache folder, and take what is there" }),
-    device: choice(deviceNames, undefined, {
-      also: nthCard,
-      doc: "where to compute (default: the run's, or auto)",
-    }),
+    device: deviceOption("the run's, or auto"),
     threads: integer(undefined, { min: 1, doc: "CPU threads of the engine (default: the run's, or all)" }),
     json: boolean(false, { doc: "print one JSON object" }),
   },
