@@ -49,8 +49,7 @@ export function nextRun(folder: string): string {
 export function pruneRuns(folder: string): void {
   const runs = runsIn(folder);
   const kept = new Set(runs.filter((name) => existsSync(join(folder, "runs", name, "result.json"))).slice(-KEPT));
-  for (const name of runs)
-    if (!kept.has(name)) rmSync(join(folder, "runs", name), { recursive: true, force: true });
+  for (const name of runs) if (!kept.has(name)) rmSync(join(folder, "runs", name), { recursive: true, force: true });
 }
 
 function runsIn(folder: string): string[] {
