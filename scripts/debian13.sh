@@ -94,15 +94,20 @@ if $cuda; then
     done
     ln -sfn usr/include "$opt/include"
     ln -sfn usr/lib/x86_64-linux-gnu "$opt/lib"
-    # libtorch_cuda asks for cuDNN by name; its functions are looked up when they are called.
-    echo 'void fewlabels_has_no_cudnn(void) {}' >"$opt/cudnn.c"
-    inside gcc -shared -fPIC -Wl,-soname,libcudnn.so.9 -o /opt/cuda/lib/libcudnn.so.9 /opt/cuda/cudnn.c
     # The driver's package keeps its library in a folder of alternatives.
     find "$opt/usr/lib" -name 'libcuda.so.1' -path '*/nvidia/*' -printf '/opt/cuda/usr/lib/%P\n' | while read -r library; do ln -sf "$library" "$opt/lib/libcuda.so.1"; done
     rm -r "$opt/packages"
     touch "$opt/complete"
   fi
-  environment=(FEWLABELS_LIBTORCH=/opt/cuda LD_LIBRARY_PATH=/opt/cuda/lib)
+  if [ ! -e "$opt/cudnn.map" ]; then
+    # libtorch_cuda is bound when it is loaded: a stub with every function of cuDNN that it asks for, each of which fails.
+    asked="$(inside readelf --dyn-syms -W /opt/cuda/lib/libtorch_cuda.so | sed -n 's/.* UND \(cudnn[A-Za-z0-9_]*\)@.*/\1/p' | sort -u)"
+    sed 's/.*/int &(void) { return 1; }/' <<<"$asked" >"$opt/cudnn.c"
+    echo 'libcudnn.so.9 { global: cudnn*; };' >"$opt/cudnn.map"
+    inside gcc -shared -fPIC -Wl,-soname,libcudnn.so.9 -Wl,--version-script=/opt/cuda/cudnn.map -o /opt/cuda/lib/libcudnn.so.9 /opt/cuda/cudnn.c
+  fi
+  # Gloo's libraries are not in the architecture's folder.
+  environment=(FEWLABELS_LIBTORCH=/opt/cuda LD_LIBRARY_PATH=/opt/cuda/lib:/opt/cuda/usr/lib)
 fi
 
 say "set-up"
