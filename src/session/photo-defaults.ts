@@ -11,6 +11,8 @@ import { median } from "../statistics.js";
 const ownPictures = ["folder", "shards"];
 /** Pictures whose size is looked at. */
 const SAMPLE = 64;
+/** How often a run from scratch shows each label: short runs end before they have learned labels that they see seldom. */
+const VIEWS_OF_A_LABEL = 500;
 
 interface Defaults {
   readonly config: RunConfig;
@@ -50,13 +52,16 @@ export async function photoDefaults(
       backboneLrFactor: 0.1,
       headStart: "means",
       batch: 32,
+      labeledBatch: asked.byDefault.includes("batch") ? Math.min(asked.labeledBatch, 8) : undefined,
       steps: device === "cpu" ? between(150, 5 * labels, 500) : between(1000, 20 * labels, 5000),
     });
     return { config: chosen.config, remarks: [...told("for these weights", chosen), ...contradictions(asked, wanted)] };
   }
   if (name !== "folder" || weights !== undefined) return unchanged;
   const facts = { ...(await lookAt(asked)), device };
-  const chosen = choose(asked, method.onFeatures === true, fromScratch(asked, facts));
+  const scratch = fromScratch(asked, facts);
+  const labeledBatch = labeledOfBatch(asked, facts.labels, scratch.steps);
+  const chosen = choose(asked, method.onFeatures === true, { ...scratch, labeledBatch });
   const what = `for pictures of about ${facts.side} pixels, ${facts.labels} labels and a ${device === "cpu" ? "CPU" : "GPU"}`;
   return { config: chosen.config, remarks: told(what, chosen) };
 }
@@ -74,6 +79,16 @@ function fromScratch({ datasetOptions, byDefault = [] }: RunConfig, { side = 32,
   return { size, ...views, width: 0.25, steps: Math.max(500, Math.round(steps / 100) * 100) };
 }
 
+/** A quarter of the batch; up to three quarters where that shows the labels too seldom. */
+function labeledOfBatch(
+  { batch, steps: asked, byDefault = [] }: RunConfig,
+  labels: number,
+  chosen: number | undefined,
+) {
+  const steps = byDefault.includes("steps") ? (chosen ?? asked) : asked;
+  return between(batch / 4, (VIEWS_OF_A_LABEL * labels) / steps, (3 * batch) / 4);
+}
+
 interface Choice {
   readonly size: number;
   readonly crop?: number;
@@ -83,6 +98,7 @@ interface Choice {
   readonly backboneLrFactor?: number;
   readonly headStart?: string;
   readonly batch?: number;
+  readonly labeledBatch?: number | undefined;
   readonly width?: number;
   readonly steps?: number;
 }
@@ -111,6 +127,11 @@ function choose(asked: RunConfig, onFeatures: boolean, choice: Choice) {
   const trains = !onFeatures;
   const steps = take("steps", "steps", choice.steps, trains && free.has("steps"));
   const batch = take("batch", "batch", choice.batch, trains && free.has("batch"));
+  const rows = choice.labeledBatch === asked.labeledBatch ? undefined : choice.labeledBatch;
+  const mayShare = trains && asked.sampler === "two-stream" && free.has("labeledBatch");
+  // Where a method reads no others, all rows have labels.
+  const labeledBatch =
+    asked.labeledBatch === asked.batch ? batch : take("labeledBatch", "labeled-batch", rows, mayShare);
   const usual = asked.model === "cnn-13" && asked.modelOptions.width === 1;
   const width = take("model.width", "model.width", choice.width, usual && free.has("model.width"));
   const factor = take(
@@ -123,20 +144,13 @@ function choose(asked: RunConfig, onFeatures: boolean, choice: Choice) {
   const evalEvery = steps && free.has("evalEvery") ? Math.min(steps, Math.max(250, Math.round(steps / 10))) : undefined;
   const config = {
     ...asked,
-    ...defined({ weak, crop, interpolation, normalize, steps, batch, evalEvery }),
-    ...(batch && labeledRows(asked, batch, free)),
+    ...defined({ weak, crop, interpolation, normalize, steps, batch, labeledBatch, evalEvery }),
     ...(evalEvery && free.has("checkpointEvery") ? { checkpointEvery: Math.min(1000, evalEvery) } : {}),
     datasetOptions: { ...asked.datasetOptions, ...defined({ size }) },
     modelOptions: { ...asked.modelOptions, ...defined({ width, headStart }) },
     optimizerOptions: { ...asked.optimizerOptions, ...defined({ backboneLrFactor: factor }) },
   } as RunConfig;
   return { config, said };
-}
-
-/** A quarter of the batch, or all of it where a method reads no others. */
-function labeledRows(asked: RunConfig, batch: number, free: ReadonlySet<string>) {
-  if (asked.labeledBatch === asked.batch) return { labeledBatch: batch };
-  return free.has("labeledBatch") ? { labeledBatch: Math.min(asked.labeledBatch, batch / 4) } : {};
 }
 
 const defined = (values: Readonly<Record<string, unknown>>) =>

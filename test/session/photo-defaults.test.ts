@@ -46,12 +46,29 @@ describe("without weights", () => {
     ]);
   });
 
+  it("a run too short to learn labels from a quarter of the batch shows more of them", async () => {
+    // 24 labels: 500 views each in 500 steps are a quarter of the batch of 100.
+    expect(await chosen(200)).toMatchObject({ labeledBatch: 25 });
+    const { remarks } = await chosen(30, { steps: 300, labels: 100 });
+    expect(remarks[0]).toContain("--labeled-batch 75");
+    expect(await chosen(30, { steps: 1000, labels: 100 })).toMatchObject({ labeledBatch: 50 });
+    expect(await chosen(30, { steps: 1000, labels: 100, labeledBatch: 10 })).toMatchObject({ labeledBatch: 10 });
+    expect(await chosen(30, { steps: 300, labels: 100, method: "supervised" })).toMatchObject({ labeledBatch: 100 });
+    expect(await chosen(30, { steps: 300, labels: 100, sampler: "mixed" })).toMatchObject({ labeledBatch: 25 });
+  });
+
   it("a GPU has larger pictures, the whole network and all steps", async () => {
     expect(await chosen(200, {}, "cuda")).toMatchObject({ size: 128, weak: "photo", width: 1, steps: 10_000 });
   });
 
   it("any option overrides its part, and what it decides follows it", async () => {
-    const found = await chosen(200, { "dataset.size": 48, steps: 7, "model.width": 0.5, weak: "translate" });
+    const found = await chosen(200, {
+      "dataset.size": 48,
+      steps: 7,
+      labeledBatch: 30,
+      "model.width": 0.5,
+      weak: "translate",
+    });
     expect(found).toMatchObject({ size: 48, weak: "translate", width: 0.5, steps: 7, remarks: [] });
     expect(await chosen(200, { "dataset.size": 32 })).toMatchObject({ size: 32, weak: undefined, steps: 1500 });
   });
