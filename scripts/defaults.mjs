@@ -1,7 +1,9 @@
 // Is `train` right when nobody chose anything? Three folders of different kind are made of CIFAR-10 and MNIST, and each is trained on
 // with no flag but the necessary ones, beside the labels alone (--method supervised): error of the result, of its own student, seconds.
-//   node scripts/defaults.mjs OUT.json DATA_ROOT [--only pairs,uneven,large] [--seeds 1,2,3] [--threads 1] [--keep FOLDER]
+//   node scripts/defaults.mjs OUT.json DATA_ROOT [--only pairs,uneven,large] [--seeds 1,2,3] [--threads 1] [--keep FOLDER] [--try="FLAGS"]...
 // OUT.json keeps what was measured, and a run that is in it is not repeated. --keep: make the folders there and leave them. Prints the table.
+// To look for better defaults: --try="FLAGS" (often) trains with them instead, and --only search-uneven,search-large are folders of the
+// same kinds with other classes or other test pictures, so that what is chosen has not seen those that are reported.
 import { execFile } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,6 +20,7 @@ const { values, positionals } = parseArgs({
     seeds: { type: "string", default: "1,2,3" },
     threads: { type: "string", default: "1" },
     keep: { type: "string" },
+    try: { type: "string", multiple: true },
   },
 });
 const [out = "", root = ""] = positionals.map((path) => resolve(path));
@@ -52,20 +55,39 @@ const folders = {
     test: same(200, 5),
   },
   large: { side: 200, classes: all, labeled: same(5, 20), unlabeled: same(100, 20), test: same(50, 20) },
+  "search-uneven": {
+    side: 64,
+    classes: ["truck", "deer", "dog", "airplane", "cat"].map(cifarClass),
+    labeled: uneven(60, 5),
+    unlabeled: uneven(1500, 5),
+    test: same(200, 5),
+  },
+  "search-large": {
+    side: 64,
+    classes: all,
+    labeled: same(5, 20),
+    unlabeled: same(100, 20),
+    test: same(50, 20),
+    skip: 50,
+  },
 };
+/** @type {Record<string, string[]>} */
+const arms = values.try
+  ? Object.fromEntries(values.try.map((flags) => [flags, flags.split(" ").filter(Boolean)]))
+  : { default: [], "labels only": ["--method", "supervised"] };
 
 /** @typedef {{ error: number, student: number, seconds: number, chosen: string }} Row */
 /** @type {Record<string, Record<string, Record<string, Row>>>} folder, method, seed */
 const kept = existsSync(out) ? JSON.parse(readFileSync(out, "utf8")) : {};
 for (const seed of values.seeds.split(",").map(Number)) {
   for (const name of /** @type {(keyof typeof folders)[]} */ (values.only.split(","))) {
-    for (const [method, flags] of Object.entries({ default: [], "labels only": ["--method", "supervised"] })) {
+    for (const [method, flags] of Object.entries(arms)) {
       kept[name] ??= {};
       kept[name][method] ??= {};
       const rows = kept[name][method];
       if (rows[seed]) continue;
       const data = await makeFolder(join(values.keep ?? work, `${name}-${seed}`), folders[name], Rng.fromSeed(seed));
-      const run = join(work, `run-${name}-${method === "default" ? "d" : "s"}-${seed}`);
+      const run = join(work, "run");
       // --threads changes no result and no default; --seed counts the repetitions.
       const given = ["train", "--dataset", "folder", "--data", data, ...flags, "--seed", String(seed), "--out", run];
       const args = [...given, "--threads", values.threads, "--json"];
@@ -88,11 +110,13 @@ for (const seed of values.seeds.split(",").map(Number)) {
   }
 }
 const text = (/** @type {number[]} */ list) => `${mean(list).toFixed(2)} ± ${spread(list).toFixed(2)}`;
-console.log("| folder | by default, error % | its student | labels only | seeds |\n| --- | --- | --- | --- | --- |");
+console.log("| folder | flags | error % | its student | seeds |\n| --- | --- | --- | --- | --- |");
 for (const [name, methods] of Object.entries(kept)) {
-  const [own = [], few = []] = ["default", "labels only"].map((method) => Object.values(methods[method] ?? {}));
-  const errors = (/** @type {Row[]} */ rows) => text(rows.map(({ error }) => error));
-  const student = text(own.map((row) => row.student));
-  console.log(`| ${name} | ${errors(own)} | ${student} | ${errors(few)} | ${own.length} |`);
+  for (const [method, bySeed] of Object.entries(methods)) {
+    const rows = Object.values(bySeed);
+    const errors = text(rows.map(({ error }) => error));
+    const student = text(rows.map((row) => row.student));
+    console.log(`| ${name} | ${method} | ${errors} | ${student} | ${rows.length} |`);
+  }
 }
 rmSync(work, { recursive: true });

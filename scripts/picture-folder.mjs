@@ -10,7 +10,7 @@ export const openSet = (name, dir) =>
 
 /** @typedef {Awaited<ReturnType<typeof openSet>>} Set */
 /** A class of a set, and what its folder is called. @typedef {{ set: Set, name: string, folder: string }} Class */
-/** How many of each class. @typedef {{ side: number, classes: Class[], labeled: number[], unlabeled: number[], test: number[] }} Plan */
+/** How many of each class; `skip`: test pictures of each that are passed over. @typedef {{ side: number, classes: Class[], labeled: number[], unlabeled: number[], test: number[], skip?: number }} Plan */
 
 /** All pictures of one class and part, in an order of `rng`. @param {Class} kind @param {"train" | "test"} part @param {Rng} rng */
 function rowsOf({ set, name }, part, rng) {
@@ -40,7 +40,7 @@ async function save({ set }, part, row, side, path) {
  * `folder` with train/CLASS, test/CLASS and a mixed unlabeled/; training pictures are drawn by `rng`, test pictures are always the same.
  * A folder that is there is left as it is. @param {string} folder @param {Plan} plan @param {Rng} rng
  */
-export async function makeFolder(folder, { side, classes, labeled, unlabeled, test }, rng) {
+export async function makeFolder(folder, { side, classes, labeled, unlabeled, test, skip = 0 }, rng) {
   if (existsSync(folder)) return folder;
   mkdirSync(join(folder, "unlabeled"), { recursive: true });
   /** @type {[Class, number][]} */
@@ -48,7 +48,7 @@ export async function makeFolder(folder, { side, classes, labeled, unlabeled, te
   for (const [i, kind] of classes.entries()) {
     const [few = 0, many = 0] = [labeled[i], unlabeled[i]];
     const train = rowsOf(kind, "train", rng);
-    const held = rowsOf(kind, "test", Rng.fromSeed(0)).slice(0, test[i]);
+    const held = rowsOf(kind, "test", Rng.fromSeed(0)).slice(skip, skip + (test[i] ?? 0));
     for (const [part, rows] of /** @type {["train" | "test", number[]][]} */ ([
       ["train", train.slice(0, few)],
       ["test", held],
