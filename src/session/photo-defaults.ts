@@ -79,14 +79,11 @@ function fromScratch({ datasetOptions, byDefault = [] }: RunConfig, { side = 32,
   return { size, ...views, width: 0.25, steps: Math.max(500, Math.round(steps / 100) * 100) };
 }
 
-/** A quarter of the batch; up to three quarters where that shows the labels too seldom. */
-function labeledOfBatch(
-  { batch, steps: asked, byDefault = [] }: RunConfig,
-  labels: number,
-  chosen: number | undefined,
-) {
-  const steps = byDefault.includes("steps") ? (chosen ?? asked) : asked;
-  return between(batch / 4, (VIEWS_OF_A_LABEL * labels) / steps, (3 * batch) / 4);
+/** A quarter of the batch; up to three quarters, and no more than there are, where that shows the labels too seldom. */
+function labeledOfBatch(asked: RunConfig, labels: number, chosen: number | undefined) {
+  const { batch, labeledBatch, byDefault = [] } = asked;
+  const steps = byDefault.includes("steps") ? (chosen ?? asked.steps) : asked.steps;
+  return between(labeledBatch, Math.min(labels, (VIEWS_OF_A_LABEL * labels) / steps), (3 * batch) / 4);
 }
 
 interface Choice {

@@ -52,6 +52,9 @@ describe("without weights", () => {
     const { remarks } = await chosen(30, { steps: 300, labels: 100 });
     expect(remarks[0]).toContain("--labeled-batch 75");
     expect(await chosen(30, { steps: 1000, labels: 100 })).toMatchObject({ labeledBatch: 50 });
+    // The rest of the batch is for unlabeled pictures where labels are fewer.
+    expect(await chosen(30, { steps: 2, labels: 40 })).toMatchObject({ labeledBatch: 40 });
+    expect(await chosen(30, { steps: 2, labels: 10 })).toMatchObject({ labeledBatch: 10 });
     expect(await chosen(30, { steps: 1000, labels: 100, labeledBatch: 10 })).toMatchObject({ labeledBatch: 10 });
     expect(await chosen(30, { steps: 300, labels: 100, method: "supervised" })).toMatchObject({ labeledBatch: 100 });
     expect(await chosen(30, { steps: 300, labels: 100, sampler: "mixed" })).toMatchObject({ labeledBatch: 25 });
