@@ -45,11 +45,16 @@ export function nextRun(folder: string): string {
   return `runs/${String(Math.max(0, ...numbers) + 1).padStart(4, "0")}`;
 }
 
-/** Removes all runs but the last few that gave a model: also those that failed or were stopped. Not while one is running. */
+/** Removes all runs but those of the last few models: also what failed, was stopped or was never rated. Not while one is running. */
 export function pruneRuns(folder: string): void {
-  const runs = runsIn(folder);
-  const kept = new Set(runs.filter((name) => existsSync(join(folder, "runs", name, "result.json"))).slice(-KEPT));
-  for (const name of runs) if (!kept.has(name)) rmSync(join(folder, "runs", name), { recursive: true, force: true });
+  const kept = new Set(
+    readModels(folder)
+      .slice(-KEPT)
+      .map(({ run }) => run),
+  );
+  for (const name of runsIn(folder)) {
+    if (!kept.has(`runs/${name}`)) rmSync(join(folder, "runs", name), { recursive: true, force: true });
+  }
 }
 
 function runsIn(folder: string): string[] {

@@ -1,5 +1,5 @@
 // The models of a sitting: what is kept of them, how they are rated, and the commands that make them.
-import { appendFileSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { commandLine, runCommand } from "../../src/studio/command.js";
@@ -24,11 +24,11 @@ describe("the list of models", () => {
     expect(() => addModel(join(folder, "none"), row("x"))).toThrow(/cannot write/);
   });
 
-  test("runs are counted on; the last three that gave a model stay, what failed or was stopped goes", () => {
+  test("runs are counted on; those of the last three models stay, what failed, was stopped or not rated goes", () => {
     expect(nextRun(folder)).toBe("runs/0001");
     for (const name of ["0001", "0002", "0009", "0010", "0011", "0012", "notes"])
       mkdirSync(join(folder, "runs", name), { recursive: true });
-    for (const name of ["0001", "0002", "0009", "0011"]) writeFileSync(join(folder, "runs", name, "result.json"), "{}");
+    for (const name of ["0009", "0011"]) addModel(folder, row(`runs/${name}`));
     expect(nextRun(folder)).toBe("runs/0013");
     pruneRuns(folder);
     expect(readdirSync(join(folder, "runs")).sort()).toEqual(["0002", "0009", "0011", "notes"]);
