@@ -22,7 +22,9 @@ export default class TestSummary {
         else {
           counts.skipped++;
           const note = result.state === "skipped" ? result.note : undefined;
-          skips.push(`  ${module.relativeModuleId} > ${test.fullName}${note ? `: ${note}` : ""}`);
+          // Suites that need data or a device say in their title what is missing.
+          const reason = note || (test.fullName.includes("(skipped: ") ? "" : "no reason given");
+          skips.push(`  ${module.relativeModuleId} > ${test.fullName}${reason && `: ${reason}`}`);
         }
       }
     }
