@@ -136,14 +136,13 @@ const fileName = (name: string) => name.replace(/[^\w.+-]+/g, "_");
 function selectArms(definition: Definition, arms: readonly Arm[], only: readonly string[]): Arm[] {
   const chosen = new Set<Arm>();
   for (const wanted of only) {
-    const [row = "", column] = wanted.split("/");
-    const found = arms.filter(
-      (arm) => (row === "*" || arm.row.name === row) && (column === undefined || arm.column.name === column),
-    );
+    const [row = "", column = "*", ...more] = wanted.split("/");
+    const named = (name: string, pattern: string) => pattern === "*" || name === pattern;
+    const found = arms.filter((arm) => more.length === 0 && named(arm.row.name, row) && named(arm.column.name, column));
     if (found.length === 0) {
       const names = `rows ${definition.rows.map(({ name }) => name).join(", ")}; columns ${definition.columns.map(({ name }) => name).join(", ")}`;
       throw new UsageError(
-        `fewlabels experiment: --only ${wanted} names no arm of ${definition.name}. Give ROW, ROW/COLUMN or '*/COLUMN'; ${names}`,
+        `fewlabels experiment: --only ${wanted} names no arm of ${definition.name}. Give ROW, ROW/COLUMN, 'ROW/*' or '*/COLUMN'; ${names}`,
       );
     }
     for (const arm of found) chosen.add(arm);

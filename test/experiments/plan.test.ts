@@ -43,3 +43,18 @@ it("a column may have fewer runs: four with all labels, as in the paper", () => 
   expect(of("4000")).toEqual([2000, 2001, 2002, 2003, 2004, 2005, 2006, 2007, 2008, 2009]);
   expect(of("all")).toEqual([2000, 2001, 2002, 2003]);
 });
+
+it("--only takes a row, a cell, or all cells of a row or a column, and nothing else", () => {
+  const keysOf = (...only: string[]) => [
+    ...new Set(
+      planExperiment(findDefinition("fewlabels/methods"), { scale: "paper", out: "nowhere", only }).runs.map(
+        ({ arm }) => arm.key,
+      ),
+    ),
+  ];
+  expect(keysOf("vat")).toEqual(["vat/digits", "vat/mnist"]);
+  expect(keysOf("vat/*")).toEqual(keysOf("vat"));
+  expect(keysOf("vat/mnist", "ict/digits")).toEqual(["vat/mnist", "ict/digits"]);
+  expect(keysOf("*/mnist")).toHaveLength(17);
+  for (const nothing of ["vat/mnist/2", "vat/", ""]) expect(() => keysOf(nothing)).toThrow("names no arm");
+});

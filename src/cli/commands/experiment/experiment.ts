@@ -29,7 +29,7 @@ const options = {
   seeds: text(undefined, {
     doc: "seeds, separated by commas (default: the experiment's); the label draw follows the seed",
   }),
-  only: text(undefined, { doc: "ROW, ROW/COLUMN or '*/COLUMN', separated by commas (default: all arms)" }),
+  only: text(undefined, { doc: "ROW, ROW/COLUMN, 'ROW/*' or '*/COLUMN', separated by commas (default: all arms)" }),
   jobs: integer(1, { min: 1, max: 1024, doc: "runs at a time; the threads are shared out" }),
   out: text(undefined, { doc: "folder of runs and results (default: runs/experiments/NAME-SCALE)" }),
   dryRun: boolean(false, { doc: "print every arm's hyper-parameters and what the whole will cost; train nothing" }),
