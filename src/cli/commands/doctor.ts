@@ -7,6 +7,7 @@ import { whyNoCard } from "../../session/device.js";
 import { median } from "../../statistics.js";
 import { canJoin, engineInfo } from "../../torch/index.js";
 import { defineCommand } from "../command.js";
+import { type Blas, loadedBlas } from "../loaded-blas.js";
 import { measure } from "../measure/measure.js";
 import { print } from "../output.js";
 
@@ -30,7 +31,7 @@ interface Report {
   readonly memory: { readonly totalMB: number; readonly availableMB: number };
   readonly load: { readonly oneMinute: number };
   readonly libtorch: { readonly version?: string; readonly source?: string; readonly path?: string } | null;
-  readonly blas: { readonly name: string; readonly path: string } | null;
+  readonly blas: Blas | null;
   /** Whether the headers are there that several processes need, and what to do where not. */
   readonly gloo: boolean;
   readonly glooTodo: readonly string[];
@@ -69,16 +70,18 @@ export const doctor = defineCommand({
 });
 
 async function doctorCommand(json: boolean): Promise<void> {
-  const report = await probeSetup();
-  const problems: Problem[] = [...report.problems];
+  const found = await probeSetup();
+  const problems: Problem[] = [...found.problems];
   let engine: Engine | undefined;
-  if (report.addon.loads) {
+  if (found.addon.loads) {
     try {
       engine = await tryEngine();
     } catch (error) {
       problems.push({ what: `training fails: ${(error as Error).message}`, todo: [setupCommand()], level: "error" });
     }
   }
+  // What was found before is about Debian's packages; the engine that has run knows of any libtorch.
+  const report: Report = { ...found, blas: found.blas ?? (engine && loadedBlas()) ?? null };
   const ok = problems.every((problem) => problem.level !== "error");
   if (json) print(JSON.stringify({ ...report, engine: engine ?? null, problems, ok }));
   else print(...doctorLines(report, engine, problems, ok));
