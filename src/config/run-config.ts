@@ -11,7 +11,10 @@ export const openOptions = [
   "checkpointEvery",
   "dataset.size",
   "model.width",
+  "model.dropout",
   "model.headStart",
+  "method.teacherDropout",
+  "method.teacherNoise",
   "optimizer.backboneLrFactor",
 ] as const;
 

@@ -31,27 +31,38 @@ afterAll(() => {
 async function chosen(side: number, given: Readonly<Record<string, unknown>> = {}, device = "cpu") {
   const asked = resolveConfig(flatten({ dataset: "folder", data: folders[side]!.dir, ...given }));
   const { config, remarks } = await photoDefaults(asked, folderSet, {}, device);
-  const { datasetOptions, modelOptions, optimizerOptions, ...run } = config;
-  return { ...run, size: datasetOptions.size, ...modelOptions, factor: optimizerOptions.backboneLrFactor, remarks };
+  const { datasetOptions, methodOptions, modelOptions, optimizerOptions, ...run } = config;
+  return {
+    ...run,
+    size: datasetOptions.size,
+    ...methodOptions,
+    ...modelOptions,
+    factor: optimizerOptions.backboneLrFactor,
+    remarks,
+  };
 }
 
 describe("without weights", () => {
   it("size, views, width and steps follow from the pictures, the labels and a CPU", async () => {
     expect(await chosen(30)).toMatchObject({ size: 32, weak: undefined, width: 0.25, steps: 1500, evalEvery: 250 });
-    expect(await chosen(60)).toMatchObject({ size: 64, weak: "photo", width: 0.25, steps: 800 });
     const large = await chosen(200);
-    expect(large).toMatchObject({ size: 96, weak: "photo", width: 0.25, steps: 500 });
+    expect(large).toMatchObject({ size: 32, weak: undefined, width: 0.25, dropout: 0.2, steps: 1500 });
+    expect(large).toMatchObject({ teacherDropout: 0, teacherNoise: 0 });
     expect(large.remarks).toEqual([
-      "chosen for pictures of about 200 pixels, 24 labels and a CPU: --dataset.size 96 --weak photo --steps 500 --model.width 0.25",
+      "chosen for pictures of about 200 pixels, 24 labels and a CPU: --dataset.size 32 --steps 1500 --model.width 0.25 --model.dropout 0.2 " +
+        "--method.teacherDropout 0 --method.teacherNoise 0",
     ]);
+    // 24 labels in every batch would be the same batch each time.
+    expect(large).toMatchObject({ labeledBatch: 25 });
+    expect(await chosen(30, { labels: 100 })).toMatchObject({ labeledBatch: 50 });
+    expect((await chosen(30, { method: "supervised" })).remarks[0]).not.toContain("teacher");
   });
 
-  it("a run too short to learn labels from a quarter of the batch shows more of them", async () => {
-    // 24 labels: 500 views each in 500 steps are a quarter of the batch of 100.
-    expect(await chosen(200)).toMatchObject({ labeledBatch: 25 });
+  it("a run too short to learn labels from half of the batch shows more of them", async () => {
     const { remarks } = await chosen(30, { steps: 300, labels: 100 });
     expect(remarks[0]).toContain("--labeled-batch 75");
-    expect(await chosen(30, { steps: 1000, labels: 100 })).toMatchObject({ labeledBatch: 50 });
+    expect(await chosen(30, { steps: 800, labels: 100 })).toMatchObject({ labeledBatch: 63 });
+    expect(await chosen(30, { steps: 800, labels: 100 }, "cuda")).toMatchObject({ labeledBatch: 63 });
     // The rest of the batch is for unlabeled pictures where labels are fewer.
     expect(await chosen(30, { steps: 2, labels: 40 })).toMatchObject({ labeledBatch: 40 });
     expect(await chosen(30, { steps: 2, labels: 10 })).toMatchObject({ labeledBatch: 10 });
@@ -61,7 +72,10 @@ describe("without weights", () => {
   });
 
   it("a GPU has larger pictures, the whole network and all steps", async () => {
-    expect(await chosen(200, {}, "cuda")).toMatchObject({ size: 128, weak: "photo", width: 1, steps: 10_000 });
+    const found = await chosen(200, { labels: 100 }, "cuda");
+    expect(found).toMatchObject({ size: 128, weak: "photo", width: 1, dropout: 0.5, steps: 10_000, labeledBatch: 25 });
+    expect(found).not.toMatchObject({ teacherNoise: 0 });
+    expect(await chosen(60, {}, "cuda")).toMatchObject({ size: 64, weak: "photo" });
   });
 
   it("any option overrides its part, and what it decides follows it", async () => {
@@ -72,8 +86,11 @@ describe("without weights", () => {
       "model.width": 0.5,
       weak: "translate",
     });
-    expect(found).toMatchObject({ size: 48, weak: "translate", width: 0.5, steps: 7, remarks: [] });
-    expect(await chosen(200, { "dataset.size": 32 })).toMatchObject({ size: 32, weak: undefined, steps: 1500 });
+    // Who chooses another width has another network, and its passes stay as published.
+    expect(found).toMatchObject({ size: 48, weak: "translate", width: 0.5, dropout: 0.5, steps: 7, remarks: [] });
+    expect(await chosen(200, { "dataset.size": 64 })).toMatchObject({ size: 64, weak: "photo", steps: 800 });
+    const noisyTeacher = await chosen(30, { "method.teacherNoise": 0.1, "model.dropout": 0.4 });
+    expect(noisyTeacher).toMatchObject({ teacherNoise: 0.1, teacherDropout: 0, dropout: 0.4, width: 0.25 });
   });
 
   it("a network that was chosen keeps its width, and a data set that is no folder of pictures stays as it is", async () => {
