@@ -98,6 +98,7 @@ const rows = [
   ["labels only, from the weights", { method: "supervised", ...tune, ...trained }],
   ["labels only, from the weights, class-mean head", { method: "supervised", ...tune, ...trained, ...means }],
   ["mean-teacher, from the weights", { method: "mean-teacher", ...tune, ...trained }],
+  ["mean-teacher, from the weights, class-mean head", { method: "mean-teacher", ...tune, ...trained, ...means }],
   ["fixmatch, from the weights", { method: "fixmatch", ...tune, ...trained }],
   ["fixmatch, from the weights, class-mean head", { method: "fixmatch", ...tune, ...trained, ...means }],
   ["labels only, from scratch", { method: "supervised", ...trained }],
