@@ -148,6 +148,36 @@ describe.skipIf(!appBuilt || !enginePresent || !chromiumPath)("the labelling stu
     }
   });
 
+  test("a key in the very moment a picture appears is for that picture", async () => {
+    await tab.goto(`${url}#/label`);
+    await tab.locator(".single .file").waitFor();
+    const shown = await tab.evaluate<string[]>(`new Promise((resolve) => {
+      const shown = [];
+      const press = () => {
+        const name = document.querySelector(".single .file")?.textContent;
+        if (!name || shown.at(-1) === name) return;
+        shown.push(name);
+        if (shown.length > 5) {
+          seen.disconnect();
+          return resolve(shown.slice(0, 5));
+        }
+        const key = name.includes("bomb") ? "ArrowRight" : name.startsWith("blue") ? "2" : "1";
+        document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+      };
+      // Called as soon as the page has changed, before anything is painted.
+      const seen = new MutationObserver(press);
+      seen.observe(document.body, { subtree: true, childList: true, characterData: true });
+      press();
+    })`);
+    const answered = () => logged().filter(({ do: what }) => what !== "add-class");
+    await expect.poll(() => answered().at(-1)?.files?.[0], { timeout: 10_000 }).toBe(shown.at(-1));
+    expect(
+      answered()
+        .slice(-5)
+        .map(({ files: [name] }) => name),
+    ).toEqual(shown);
+  }, 30_000);
+
   test("a model comes, with an error on the test set and its interval, and the next one moves it", async () => {
     const error = () => tab.locator("[data-error]").innerText();
     await expect

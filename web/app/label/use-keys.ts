@@ -1,5 +1,5 @@
 /** What the buttons of the class bar do, and the keys that do the same. */
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { commandOf } from "./keys.js";
 
 export interface Answers {
@@ -22,7 +22,8 @@ export function useKeys(classes: readonly string[], answers: Answers, skips: boo
     else if (command.do === "redo") answers.onRedo();
     else answers.onMark(command.do);
   };
-  useEffect(() => {
+  // Before the browser shows the next picture: a key that comes at once is for that one, not for the one before.
+  useLayoutEffect(() => {
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
   });
