@@ -22,7 +22,7 @@ import { type PreparedData, prepareData } from "./data.js";
 import { type Hardware, openHardware } from "./device.js";
 import { fitBatch } from "./fit-batch.js";
 import { noNoise } from "./noise.js";
-import { photoDefaults } from "./photo-defaults.js";
+import { photoDefaults } from "./photos/photo-defaults.js";
 import { createSetup, initializationRows, meanRows } from "./setup.js";
 import { viewsOf } from "./views.js";
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { blasAmong } from "../../src/cli/loaded-blas.js";
+import { blasAmong } from "../../src/cli/measure/loaded-blas.js";
 
 const line = (path: string) => `7f1c00000000-7f1c00001000 r-xp 00000000 fe:00 260131                     ${path}\n`;
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { flatten } from "../../src/config/given.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { folder as folderSet } from "../../src/data/folder.js";
-import { photoDefaults } from "../../src/session/photo-defaults.js";
+import { photoDefaults } from "../../src/session/photos/photo-defaults.js";
 import { describeEngine } from "../support/engine.js";
 import { noisy, pictureFolder } from "../support/pictures.js";
 import { removeFolder, temporaryFolder, trainToEnd } from "../support/train-run.js";

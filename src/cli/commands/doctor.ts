@@ -7,7 +7,7 @@ import { whyNoCard } from "../../session/device.js";
 import { median } from "../../statistics.js";
 import { canJoin, engineInfo } from "../../torch/index.js";
 import { defineCommand } from "../command.js";
-import { type Blas, loadedBlas } from "../loaded-blas.js";
+import { type Blas, loadedBlas } from "../measure/loaded-blas.js";
 import { measure } from "../measure/measure.js";
 import { print } from "../output.js";
 

@@ -3,7 +3,7 @@ import { type Catalog, choose } from "../../config/catalog.js";
 import { resolveConfig } from "../../config/resolve.js";
 import { withoutIdle } from "../../config/without-idle.js";
 import { resolveDevice } from "../../session/device.js";
-import { photoDefaults } from "../../session/photo-defaults.js";
+import { photoDefaults } from "../../session/photos/photo-defaults.js";
 import { estimateArms } from "../estimate.js";
 import type { Arm, Plan } from "../plan.js";
 import type { Cost } from "./budget.js";

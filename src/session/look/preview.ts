@@ -11,7 +11,7 @@ import { Rng } from "../../rng.js";
 import { scope, setThreads, type Tensor } from "../../torch/index.js";
 import { type PreparedData, prepareData } from "../data.js";
 import { resolveDevice } from "../device.js";
-import { photoDefaults } from "../photo-defaults.js";
+import { photoDefaults } from "../photos/photo-defaults.js";
 import { viewsOf } from "../views.js";
 
 export interface PreviewOptions {

@@ -1,9 +1,9 @@
 /** Right by default for photos: what nobody chose follows from the weights, or from the pictures, their labels and the machine. */
-import { flagOf } from "../config/given.js";
-import type { RunConfig } from "../config/resolve.js";
-import { wantedBy } from "../config/weights-wanted.js";
-import type { DataSetDefinition } from "../data/dataset.js";
-import type { MethodDefinition } from "../methods/index.js";
+import { flagOf } from "../../config/given.js";
+import type { RunConfig } from "../../config/resolve.js";
+import { wantedBy } from "../../config/weights-wanted.js";
+import type { DataSetDefinition } from "../../data/dataset.js";
+import type { MethodDefinition } from "../../methods/index.js";
 import { countLabels, lookAt, type PictureFacts } from "./picture-facts.js";
 
 /** Data sets of people's own pictures. */

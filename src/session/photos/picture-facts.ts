@@ -1,8 +1,8 @@
 /** What a folder of pictures tells of itself before a run reads it: how large they are, and which have labels. */
-import type { RunConfig } from "../config/resolve.js";
-import { type FolderLayout, scanFolder } from "../data/folder/layout.js";
-import { defaultMaxMegapixels, readImages } from "../images/decode.js";
-import { median } from "../statistics.js";
+import type { RunConfig } from "../../config/resolve.js";
+import { type FolderLayout, scanFolder } from "../../data/folder/layout.js";
+import { defaultMaxMegapixels, readImages } from "../../images/decode.js";
+import { median } from "../../statistics.js";
 
 /** Pictures whose size is looked at. */
 const SAMPLE = 64;
