@@ -100,8 +100,8 @@ describeWorld("two processes of the program", () => {
   });
 
   const torchrun = has("torchrun");
-  if (!torchrun) console.warn("skipping a test of torchrun: it is not here (python3-torch)");
-  describe.skipIf(!torchrun)("torchrun", () => {
+  const name = torchrun ? "torchrun" : "torchrun (skipped: it is not here; python3-torch brings it)";
+  describe.skipIf(!torchrun)(name, () => {
     it("starts all again when one is killed, and they end where the others did", { timeout: 180_000 }, async () => {
       const out = join(folder, "elastic");
       const agent = ["torchrun", "-r", "1", "-t", "1", "--nproc_per_node", "2", "--max_restarts", "2", "--no_python"];
