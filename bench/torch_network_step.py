@@ -96,13 +96,13 @@ def build(name, classes):
         return tv.resnet.ResNet(tv.resnet.Bottleneck, [3, 8, 36, 3], classes, groups=32, width_per_group=4)
     if name == "resnext-50":
         return tv.resnext50_32x4d(num_classes=classes)
-    if name in ("vit-s16", "vit-s14"):  # torchvision has no small one, and its class makes any; no layer scale
+    if name == "vit-b16":
+        return tv.vit_b_16(num_classes=classes)
+    if name == "vit-s16":  # torchvision has no small one, and its class makes any
         return tv.VisionTransformer(
-            image_size=224, patch_size=int(name[5:]), num_layers=12, num_heads=6, hidden_dim=384, mlp_dim=1536, num_classes=classes)
-    ours = {"vit-b16": "vit_b_16"}
-    with_underscores = ("efficientnet-", "mobilenet-", "convnext-")
-    plain = name.replace("-", "_") if name.startswith(with_underscores) else name.replace("-", "")
-    return getattr(tv, ours.get(name, plain))(num_classes=classes)
+            image_size=224, patch_size=16, num_layers=12, num_heads=6, hidden_dim=384, mlp_dim=1536, num_classes=classes)
+    separator = "" if name.startswith("resnet-") else "_"
+    return getattr(tv, name.replace("-", separator))(num_classes=classes)
 
 
 def main():

@@ -7,7 +7,7 @@ import { defaultThreads } from "./cores.js";
 import { checkEffects } from "./effects.js";
 import { asFields, type Describe, flatten, type Given } from "./given.js";
 import { absolutePath } from "./paths.js";
-import { type OptionValues, openOptions, type RunConfig } from "./run-config.js";
+import { type OptionValues, openOptions, type RunConfig, usualCheckpointEvery, usualEvalEvery } from "./run-config.js";
 import type { RunInput } from "./run-input.js";
 import { type Group, groups, type RunOptionValues, runOptions } from "./run-options.js";
 import { rejectUnknown } from "./unknown-key.js";
@@ -87,7 +87,7 @@ export function resolveConfig<C extends Listing = BuiltIn>(
     );
   }
   const steps = method.item.onFeatures && !all.has("steps") ? 1 : run.steps;
-  const evalEvery = run.evalEvery ?? Math.min(steps, Math.max(250, Math.round(steps / 10)));
+  const evalEvery = run.evalEvery ?? usualEvalEvery(steps);
   const config: RunConfig = {
     ...run,
     steps,
@@ -102,7 +102,7 @@ export function resolveConfig<C extends Listing = BuiltIn>(
     out: run.out ?? `runs/${dataSet.item.name}-${method.item.name}-${timestamp(now)}`,
     ...(run.out === undefined ? { nameIsFree: true } : {}),
     evalEvery,
-    checkpointEvery: run.checkpointEvery ?? Math.min(1000, evalEvery || 1000),
+    checkpointEvery: run.checkpointEvery ?? usualCheckpointEvery(evalEvery),
     datasetOptions: groupOptions("dataset"),
     methodOptions: groupOptions("method"),
     modelOptions,

@@ -46,3 +46,9 @@ export interface RunConfig extends Omit<RunOptionValues, Derived> {
   /** Keys of what was given by hand, for what only the data tell of it; gone once the run has them. */
   readonly given?: readonly string[];
 }
+
+/** How often a run of so many steps is evaluated where nobody says: ten times, but not within 250 steps. */
+export const usualEvalEvery = (steps: number): number => Math.min(steps, Math.max(250, Math.round(steps / 10)));
+
+/** How often it is saved: when it is evaluated, every 1,000 steps at the least. */
+export const usualCheckpointEvery = (evalEvery: number): number => Math.min(1000, evalEvery || 1000);

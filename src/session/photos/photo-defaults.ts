@@ -1,6 +1,7 @@
 /** Right by default for photos: what nobody chose follows from the weights, or from the pictures, their labels and the machine. */
 import { flagOf } from "../../config/given.js";
-import type { RunConfig } from "../../config/resolve.js";
+import { type RunConfig, usualCheckpointEvery, usualEvalEvery } from "../../config/run-config.js";
+import type { Group } from "../../config/run-options.js";
 import { wantedBy } from "../../config/weights-wanted.js";
 import type { DataSetDefinition } from "../../data/dataset.js";
 import type { MethodDefinition } from "../../methods/index.js";
@@ -117,10 +118,10 @@ function choose(asked: RunConfig, onFeatures: boolean, choice: Choice) {
   const taken = Object.entries(choice).filter(([key, value]) => value !== undefined && open(key));
   const said = taken.map(([key, value]) => `${flagOf(key)} ${value}`);
   const { steps, batch } = Object.fromEntries(taken) as { readonly steps?: number; readonly batch?: number };
-  const evalEvery = steps && free.has("evalEvery") ? Math.min(steps, Math.max(250, Math.round(steps / 10))) : undefined;
+  const evalEvery = steps && free.has("evalEvery") ? usualEvalEvery(steps) : undefined;
   const follows = {
     ...(evalEvery && { evalEvery }),
-    ...(evalEvery && free.has("checkpointEvery") && { checkpointEvery: Math.min(1000, evalEvery) }),
+    ...(evalEvery && free.has("checkpointEvery") && { checkpointEvery: usualCheckpointEvery(evalEvery) }),
     ...(batch && asked.labeledBatch === asked.batch && { labeledBatch: batch }),
   };
   const config = taken.reduce((config, [key, value]) => withOption(config, key, value), { ...asked, ...follows });
@@ -130,7 +131,7 @@ function choose(asked: RunConfig, onFeatures: boolean, choice: Choice) {
 function withOption(config: RunConfig, key: string, value: unknown): RunConfig {
   const [group, name] = key.split(".");
   if (name === undefined) return { ...config, [key]: value };
-  const options = `${group as "dataset" | "method" | "model" | "optimizer"}Options` as const;
+  const options = `${group as Group}Options` as const;
   return { ...config, [options]: { ...config[options], [name]: value } };
 }
 
