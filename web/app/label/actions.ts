@@ -16,11 +16,21 @@ export interface Actions {
 /** Names this page among those that label together. */
 const tab = Math.random().toString(36).slice(2);
 
+/** The call that this page sent last. */
+let last: Promise<unknown> = Promise.resolve();
+
+/** A call after the one before has ended: of two on the wire at once the second may arrive first, and undo takes back what came last. */
+function inTurn<T>(call: () => Promise<T>): Promise<T> {
+  const done = last.then(call);
+  last = done.catch(() => undefined);
+  return done;
+}
+
 /** `said`: what happened, for the eyes and for screen readers; `failed`: what did not. */
 export function actionsOf(by: string, said: (text: string) => void, failed: (text: string) => void): Actions {
   const send = async <T>(path: string, content: object): Promise<T | undefined> => {
     try {
-      return await sendJson<T>("POST", path, { by, ...content });
+      return await inTurn(() => sendJson<T>("POST", path, { by, ...content }));
     } catch (error) {
       failed(error instanceof Error ? error.message : String(error));
       return undefined;
