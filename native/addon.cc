@@ -80,6 +80,9 @@ napi_value set_cuda(napi_env env, napi_callback_info info) {
     const auto index = static_cast<c10::DeviceIndex>(to_double(env, args[0]));
     const bool tf32 = to_bool(env, args[1]), deterministic = to_bool(env, args[2]);
     c10::impl::VirtualGuardImpl(at::kCUDA).setDevice(at::Device(at::kCUDA, index));
+#if FEWLABELS_CUDA_KERNELS
+    cuda::leave_default_stream(index);
+#endif
     auto& context = at::globalContext();
     context.setBenchmarkCuDNN(!deterministic);
     context.setDeterministicCuDNN(deterministic);
@@ -127,6 +130,7 @@ NAPI_MODULE_INIT() {
   fewlabels::export_autograd(properties);
   fewlabels::export_runtime(properties);
   fewlabels::export_distributed(properties);
+  fewlabels::export_graph(properties);
   napi_define_properties(env, exports, properties.size(), properties.data());
   return exports;
 }

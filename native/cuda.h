@@ -34,14 +34,26 @@ inline void check(const char* problem) {
 }
 
 // Each launches on `stream` and returns what CUDA says is wrong, or null.
-const char* mask(const void* in, void* out, bool bf16, int64_t n, PhiloxKey key, uint64_t first, uint32_t threshold, float scale, Rows rows, void* stream);
-const char* normal(const float* in, float* out, int64_t n, PhiloxKey key, uint64_t first, float mean, float std, Rows rows, void* stream);
-const char* uniform(float* out, int64_t n, PhiloxKey key, uint64_t first, float low, float high, Rows rows, void* stream);
+const char* mask(const void* in, void* out, bool bf16, int64_t n, Draw draw, uint32_t threshold, float scale, Rows rows, void* stream);
+const char* normal(const float* in, float* out, int64_t n, Draw draw, float mean, float std, Rows rows, void* stream);
+const char* uniform(float* out, int64_t n, Draw draw, float low, float high, Rows rows, void* stream);
 const char* gather(const Gather& task, void* stream);
+
+// Of many tensors at once, with the number s on the device: a *= s; a += s; a += s b; a += s b c; a += s b / c.
+enum class Multi { scale, shift, add, addcmul, addcdiv };
+struct MultiRow {
+  float* a;
+  const float *b, *c;
+  int64_t n;
+};
+const char* multi(Multi what, const MultiRow* rows, int count, const float* s, void* stream);
+
 // Bytes of the calling thread's device.
 const char* memory(size_t* free, size_t* total);
 
 // The stream that libtorch works on, on this device (cuda_stream.cc); its current one for -1.
 void* stream(int device);
+// Gives the calling thread a stream other than the default one: what it is told can be captured.
+void leave_default_stream(int device);
 
 }  // namespace fewlabels::cuda

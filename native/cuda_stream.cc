@@ -8,5 +8,11 @@ namespace fewlabels::cuda {
 
 void* stream(int device) { return c10::cuda::getCurrentCUDAStream(static_cast<c10::DeviceIndex>(device)).stream(); }
 
+void leave_default_stream(int device) {
+  const auto index = static_cast<c10::DeviceIndex>(device);
+  if (c10::cuda::getCurrentCUDAStream(index) == c10::cuda::getDefaultCUDAStream(index))
+    c10::cuda::setCurrentCUDAStream(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, index));
+}
+
 }  // namespace fewlabels::cuda
 #endif

@@ -15,6 +15,13 @@ struct PhiloxKey {
   uint32_t k0, k1;
 };
 
+// What a draw begins with: the generator's key and its first block; or (`at`) where those three lie on the device that draws.
+struct Draw {
+  PhiloxKey key;
+  uint64_t first;
+  const int64_t* at = nullptr;
+};
+
 // Natural logarithm of a float in (0, 1]: exponent and the atanh series of the mantissa, error under 1e-7.
 FEWLABELS_SHARED float log_unit(float u) {
   uint32_t bits;

@@ -10,6 +10,7 @@ void export_dispatch(std::vector<napi_property_descriptor>& out);
 void export_autograd(std::vector<napi_property_descriptor>& out);
 void export_runtime(std::vector<napi_property_descriptor>& out);
 void export_distributed(std::vector<napi_property_descriptor>& out);
+void export_graph(std::vector<napi_property_descriptor>& out);
 
 inline napi_property_descriptor method(const char* name, napi_callback callback) {
   return {name, nullptr, callback, nullptr, nullptr, nullptr, napi_enumerable, nullptr};

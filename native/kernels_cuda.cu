@@ -42,8 +42,14 @@ __device__ __forceinline__ int64_t place_of(int64_t e, Rows r) {
 // What the number j of a block's draws decides, as `put(element, words, j)`: one thread a block where all rows are here, so that
 // a block is computed once; one thread an element otherwise. `draws`: how many elements a block serves, kLanes apart.
 template <int draws, typename Put>
-__global__ void over_draws(int64_t n, PhiloxKey key, uint64_t first, Rows rows, Put put) {
+__global__ void over_draws(int64_t n, Draw draw, Rows rows, Put put) {
   constexpr int64_t group = draws * kLanes;
+  PhiloxKey key = draw.key;
+  uint64_t first = draw.first;
+  if (draw.at) {
+    key = {static_cast<uint32_t>(draw.at[0]), static_cast<uint32_t>(draw.at[1])};
+    first = static_cast<uint64_t>(draw.at[2]);
+  }
   uint32_t words[4];
   if (rows.size == 1) {
     const int64_t block = thread_index();
@@ -66,11 +72,11 @@ __global__ void over_draws(int64_t n, PhiloxKey key, uint64_t first, Rows rows, 
 }
 
 template <int draws, typename Put>
-const char* launch(int64_t n, PhiloxKey key, uint64_t first, Rows rows, void* stream, Put put) {
+const char* launch(int64_t n, Draw draw, Rows rows, void* stream, Put put) {
   if (n == 0) return nullptr;
   constexpr int64_t group = draws * kLanes;
   const int64_t threads = rows.size == 1 ? (n + group - 1) / group * kLanes : n;
-  over_draws<draws><<<(threads + kThreads - 1) / kThreads, kThreads, 0, static_cast<cudaStream_t>(stream)>>>(n, key, first, rows, put);
+  over_draws<draws><<<(threads + kThreads - 1) / kThreads, kThreads, 0, static_cast<cudaStream_t>(stream)>>>(n, draw, rows, put);
   return problem(cudaGetLastError());
 }
 
@@ -121,19 +127,64 @@ __global__ void gather_pixels(Gather g) {
   }
 }
 
+// Tensors of one launch: the table travels with it.
+constexpr int kTable = 96;
+struct Table {
+  MultiRow rows[kTable];
+};
+
+// One row of blocks a tensor. With fused multiply-add, as libtorch's own.
+template <Multi what>
+__global__ void over_many(Table table, const float* number) {
+  const MultiRow& row = table.rows[blockIdx.y];
+  const float s = *number;
+  for (int64_t i = thread_index(); i < row.n; i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
+    const float a = row.a[i];
+    if (what == Multi::scale) row.a[i] = a * s;
+    if (what == Multi::shift) row.a[i] = a + s;
+    if (what == Multi::add) row.a[i] = __fmaf_rn(s, row.b[i], a);
+    if (what == Multi::addcmul) row.a[i] = __fmaf_rn(s, row.b[i] * row.c[i], a);
+    if (what == Multi::addcdiv) row.a[i] = __fmaf_rn(s, row.b[i] / row.c[i], a);
+  }
+}
+
 }  // namespace
 
-const char* mask(const void* in, void* out, bool bf16, int64_t n, PhiloxKey key, uint64_t first, uint32_t threshold, float scale, Rows rows, void* stream) {
-  if (bf16) return launch<8>(n, key, first, rows, stream, Mask<uint16_t>{static_cast<const uint16_t*>(in), static_cast<uint16_t*>(out), threshold, scale});
-  return launch<8>(n, key, first, rows, stream, Mask<float>{static_cast<const float*>(in), static_cast<float*>(out), threshold, scale});
+const char* multi(Multi what, const MultiRow* rows, int count, const float* s, void* stream) {
+  for (int from = 0; from < count; from += kTable) {
+    Table table;
+    const int some = count - from < kTable ? count - from : kTable;
+    int64_t longest = 0;
+    for (int i = 0; i < some; i++) {
+      table.rows[i] = rows[from + i];
+      if (table.rows[i].n > longest) longest = table.rows[i].n;
+    }
+    const int64_t wanted = (longest + kThreads - 1) / kThreads;
+    const dim3 blocks(static_cast<unsigned>(wanted < 1 ? 1 : wanted > 64 ? 64 : wanted), static_cast<unsigned>(some));
+    const auto on = static_cast<cudaStream_t>(stream);
+    switch (what) {
+      case Multi::scale: over_many<Multi::scale><<<blocks, kThreads, 0, on>>>(table, s); break;
+      case Multi::shift: over_many<Multi::shift><<<blocks, kThreads, 0, on>>>(table, s); break;
+      case Multi::add: over_many<Multi::add><<<blocks, kThreads, 0, on>>>(table, s); break;
+      case Multi::addcmul: over_many<Multi::addcmul><<<blocks, kThreads, 0, on>>>(table, s); break;
+      case Multi::addcdiv: over_many<Multi::addcdiv><<<blocks, kThreads, 0, on>>>(table, s); break;
+    }
+    if (const char* wrong = problem(cudaGetLastError())) return wrong;
+  }
+  return nullptr;
 }
 
-const char* normal(const float* in, float* out, int64_t n, PhiloxKey key, uint64_t first, float mean, float std, Rows rows, void* stream) {
-  return launch<4>(n, key, first, rows, stream, Normal{in, out, mean, std});
+const char* mask(const void* in, void* out, bool bf16, int64_t n, Draw draw, uint32_t threshold, float scale, Rows rows, void* stream) {
+  if (bf16) return launch<8>(n, draw, rows, stream, Mask<uint16_t>{static_cast<const uint16_t*>(in), static_cast<uint16_t*>(out), threshold, scale});
+  return launch<8>(n, draw, rows, stream, Mask<float>{static_cast<const float*>(in), static_cast<float*>(out), threshold, scale});
 }
 
-const char* uniform(float* out, int64_t n, PhiloxKey key, uint64_t first, float low, float high, Rows rows, void* stream) {
-  return launch<4>(n, key, first, rows, stream, Uniform{out, low, high});
+const char* normal(const float* in, float* out, int64_t n, Draw draw, float mean, float std, Rows rows, void* stream) {
+  return launch<4>(n, draw, rows, stream, Normal{in, out, mean, std});
+}
+
+const char* uniform(float* out, int64_t n, Draw draw, float low, float high, Rows rows, void* stream) {
+  return launch<4>(n, draw, rows, stream, Uniform{out, low, high});
 }
 
 const char* gather(const Gather& task, void* stream) {

@@ -117,7 +117,18 @@ void over_rows(const T* in, T* out, int64_t rows, int64_t n, int64_t group, int6
   });
 }
 
-PhiloxKey make_key(int64_t k0, int64_t k1) { return {static_cast<uint32_t>(k0), static_cast<uint32_t>(k1)}; }
+Draw draw_of(int64_t k0, int64_t k1, int64_t first) {
+  return {{static_cast<uint32_t>(k0), static_cast<uint32_t>(k1)}, static_cast<uint64_t>(first)};
+}
+
+// The three numbers of a draw in memory: a captured step finds others there each time.
+Draw draw_at(const at::Tensor& place) {
+  TORCH_CHECK(place.scalar_type() == at::kLong && place.numel() == 3 && place.is_contiguous(), "expected [3] int64: key and first block");
+  const auto* numbers = place.data_ptr<int64_t>();
+  if (place.is_cpu()) return draw_of(numbers[0], numbers[1], numbers[2]);
+  TORCH_CHECK(FEWLABELS_CUDA_KERNELS, "draws from numbers on a GPU need the engine's CUDA kernels");
+  return {{0, 0}, 0, numbers};
+}
 
 at::Tensor dense(const at::Tensor& x, at::MemoryFormat format) { return x.contiguous(format); }
 
@@ -132,7 +143,7 @@ cuda::Rows rows_of(const at::Tensor& x, Spread s) {
 #endif
 
 // The mask applied to any tensor: forward to the input, backward to the gradient.
-at::Tensor masked(const at::Tensor& input, double p, PhiloxKey key, int64_t first, at::MemoryFormat format, Spread s) {
+at::Tensor masked(const at::Tensor& input, double p, Draw draw, at::MemoryFormat format, Spread s) {
   TORCH_CHECK(p >= 0 && p <= 1, "expected a probability in 0..1, got ", p);
   const auto threshold = static_cast<uint32_t>(std::lround(p * 65536));
   const float scale = p < 1 ? static_cast<float>(1 / (1 - p)) : 0.0f;
@@ -142,11 +153,12 @@ at::Tensor masked(const at::Tensor& input, double p, PhiloxKey key, int64_t firs
     const c10::DeviceGuard guard(input.device());
     const at::Tensor in = fits ? dense(input, format) : at::ones_like(input, input.options().dtype(at::kFloat).memory_format(format));
     at::Tensor out = at::empty_like(in, in.options().memory_format(format));
-    cuda::check(cuda::mask(in.data_ptr(), out.data_ptr(), in.scalar_type() == at::kBFloat16, in.numel(), key, first, threshold, scale, rows_of(in, s),
+    cuda::check(cuda::mask(in.data_ptr(), out.data_ptr(), in.scalar_type() == at::kBFloat16, in.numel(), draw, threshold, scale, rows_of(in, s),
                           cuda::stream(in.get_device())));
     return fits ? out : input.mul(out.to(input.options()));
   }
 #endif
+  const auto [key, first] = std::pair(draw.key, draw.first);
   const bool native = input.is_cpu() && fits;
   // Elsewhere (CUDA without its compiler, other types) the same draws are made on the CPU and carried over: slower, equal bits.
   const at::Tensor x = native ? dense(input, format) : at::empty(input.sizes(), at::TensorOptions().dtype(at::kFloat).memory_format(format)).fill_(1);
@@ -154,10 +166,10 @@ at::Tensor masked(const at::Tensor& input, double p, PhiloxKey key, int64_t firs
   const int64_t n = x.numel();
   const auto apply = [&](const auto* in, auto* result, auto mask) {
     if (s.size == 1) {
-      over_groups(n, kMaskGroup, [&](int64_t from, int64_t to) { mask(in, result, from, to, n, key, first, threshold, scale); });
+      over_groups(n, kMaskGroup, [&, key = key, first = first](int64_t from, int64_t to) { mask(in, result, from, to, n, key, first, threshold, scale); });
       return;
     }
-    over_rows(in, result, x.size(0), n, kMaskGroup, first, s, [&](int64_t block, int64_t groups, int64_t count, const auto* row, auto* made) {
+    over_rows(in, result, x.size(0), n, kMaskGroup, first, s, [&, key = key](int64_t block, int64_t groups, int64_t count, const auto* row, auto* made) {
       mask(row, made, 0, groups, count, key, block, threshold, scale);
     });
   };
@@ -166,43 +178,53 @@ at::Tensor masked(const at::Tensor& input, double p, PhiloxKey key, int64_t firs
   return native ? out : input.mul(out.to(input.options()));
 }
 
+// at: where the draw lies, or nothing where it was told.
 struct Dropout : torch::autograd::Function<Dropout> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, double p, int64_t k0, int64_t k1, int64_t first,
-                            int64_t rank, int64_t size) {
+                            const c10::optional<at::Tensor>& at, int64_t rank, int64_t size) {
     const auto format = x.suggest_memory_format();
     context->saved_data["p"] = p;
     context->saved_data["k0"] = k0;
     context->saved_data["k1"] = k1;
     context->saved_data["first"] = first;
+    context->saved_data["at"] = at;
     context->saved_data["format"] = static_cast<int64_t>(format);
     context->saved_data["rank"] = rank;
     context->saved_data["size"] = size;
     at::AutoDispatchBelowADInplaceOrView guard;
-    return masked(x, p, make_key(k0, k1), first, format, {rank, size});
+    return masked(x, p, at ? draw_at(*at) : draw_of(k0, k1, first), format, {rank, size});
   }
   using variable_list = torch::autograd::variable_list;
   static variable_list backward(torch::autograd::AutogradContext* context, variable_list grads) {
     auto& saved = context->saved_data;
     const auto format = static_cast<at::MemoryFormat>(saved["format"].toInt());
-    at::Tensor grad = masked(grads[0], saved["p"].toDouble(), make_key(saved["k0"].toInt(), saved["k1"].toInt()), saved["first"].toInt(), format,
-                             {saved["rank"].toInt(), saved["size"].toInt()});
-    variable_list all(7);  // what it was told has none
+    const Draw draw = saved["at"].isTensor() ? draw_at(saved["at"].toTensor()) : draw_of(saved["k0"].toInt(), saved["k1"].toInt(), saved["first"].toInt());
+    at::Tensor grad = masked(grads[0], saved["p"].toDouble(), draw, format, {saved["rank"].toInt(), saved["size"].toInt()});
+    variable_list all(8);  // what it was told has none
     all[0] = grad;
     return all;
   }
 };
 
 at::Tensor dropout_plain(const at::Tensor& x, double p, int64_t k0, int64_t k1, int64_t first, int64_t rank, int64_t size) {
-  return masked(x, p, make_key(k0, k1), first, x.suggest_memory_format(), {rank, size});
+  return masked(x, p, draw_of(k0, k1, first), x.suggest_memory_format(), {rank, size});
 }
 
 at::Tensor dropout_autograd(const at::Tensor& x, double p, int64_t k0, int64_t k1, int64_t first, int64_t rank, int64_t size) {
-  return Dropout::apply(x, p, k0, k1, first, rank, size);
+  return Dropout::apply(x, p, k0, k1, first, c10::nullopt, rank, size);
+}
+
+at::Tensor dropout_at_plain(const at::Tensor& x, double p, const at::Tensor& at, int64_t rank, int64_t size) {
+  return masked(x, p, draw_at(at), x.suggest_memory_format(), {rank, size});
+}
+
+at::Tensor dropout_at_autograd(const at::Tensor& x, double p, const at::Tensor& at, int64_t rank, int64_t size) {
+  return Dropout::apply(x, p, 0, 0, 0, c10::optional<at::Tensor>(at), rank, size);
 }
 
 // in: null, or what is added to, on the device of the result.
-at::Tensor normal_like(at::IntArrayRef shape, at::MemoryFormat format, const float* in, double mean, double std, PhiloxKey key, int64_t first,
-                       Spread s, at::Device device = at::kCPU) {
+at::Tensor normal_like(at::IntArrayRef shape, at::MemoryFormat format, const float* in, double mean, double std, Draw draw, Spread s,
+                       at::Device device = at::kCPU) {
   const c10::DeviceGuard guard(device);
   const bool here = made_on(device);
   at::Tensor out = at::empty(shape, at::TensorOptions().dtype(at::kFloat).memory_format(format).device(here ? device : at::Device(at::kCPU)));
@@ -210,17 +232,18 @@ at::Tensor normal_like(at::IntArrayRef shape, at::MemoryFormat format, const flo
   const auto [m, d] = std::pair(static_cast<float>(mean), static_cast<float>(std));
 #if FEWLABELS_CUDA_KERNELS
   if (out.is_cuda()) {
-    cuda::check(cuda::normal(in, out.data_ptr<float>(), n, key, first, m, d, rows_of(out, s), cuda::stream(out.get_device())));
+    cuda::check(cuda::normal(in, out.data_ptr<float>(), n, draw, m, d, rows_of(out, s), cuda::stream(out.get_device())));
     return out;
   }
 #endif
+  const auto [key, first] = std::pair(draw.key, draw.first);
   if (s.size > 1) {
     over_rows(in, out.data_ptr<float>(), shape[0], n, kNumberGroup, first, s,
-              [&, m = m, d = d](int64_t block, int64_t groups, int64_t count, const float* row, float* made) {
+              [&, m = m, d = d, key = key](int64_t block, int64_t groups, int64_t count, const float* row, float* made) {
                 normal_float(row, made, 0, groups, count, key, block, m, d);
               });
   } else {
-    over_groups(n, kNumberGroup, [&, m = m, d = d](int64_t from, int64_t to) {
+    over_groups(n, kNumberGroup, [&, m = m, d = d, key = key, first = first](int64_t from, int64_t to) {
       normal_float(in, out.data_ptr<float>(), from, to, n, key, first, m, d);
     });
   }
@@ -228,35 +251,47 @@ at::Tensor normal_like(at::IntArrayRef shape, at::MemoryFormat format, const flo
 }
 
 // No graph node of its own: with a gradient to carry it is a plain addition.
-at::Tensor add_gaussian_noise(const at::Tensor& x, double sigma, int64_t k0, int64_t k1, int64_t first, int64_t rank, int64_t size) {
+at::Tensor noisy(const at::Tensor& x, double sigma, Draw draw, Spread s) {
   const auto format = x.suggest_memory_format();
   if (made_on(x.device()) && x.scalar_type() == at::kFloat && !x.requires_grad()) {
     const at::Tensor in = dense(x, format);
-    return normal_like(x.sizes(), format, in.data_ptr<float>(), 0, sigma, make_key(k0, k1), first, {rank, size}, x.device());
+    return normal_like(x.sizes(), format, in.data_ptr<float>(), 0, sigma, draw, s, x.device());
   }
-  return x.add(normal_like(x.sizes(), format, nullptr, 0, sigma, make_key(k0, k1), first, {rank, size}, x.device()).to(x.options()));
+  return x.add(normal_like(x.sizes(), format, nullptr, 0, sigma, draw, s, x.device()).to(x.options()));
+}
+
+at::Tensor add_gaussian_noise(const at::Tensor& x, double sigma, int64_t k0, int64_t k1, int64_t first, int64_t rank, int64_t size) {
+  return noisy(x, sigma, draw_of(k0, k1, first), {rank, size});
+}
+
+at::Tensor add_gaussian_noise_at(const at::Tensor& x, double sigma, const at::Tensor& at, int64_t rank, int64_t size) {
+  return noisy(x, sigma, draw_at(at), {rank, size});
 }
 
 at::Tensor normal(at::IntArrayRef shape, double mean, double std, int64_t k0, int64_t k1, int64_t first, int64_t rank, int64_t size,
                   c10::optional<at::Device> device) {
-  return normal_like(shape, at::MemoryFormat::Contiguous, nullptr, mean, std, make_key(k0, k1), first, {rank, size}, device.value_or(at::kCPU));
+  return normal_like(shape, at::MemoryFormat::Contiguous, nullptr, mean, std, draw_of(k0, k1, first), {rank, size}, device.value_or(at::kCPU));
 }
 
-at::Tensor uniform(at::IntArrayRef shape, double low, double high, int64_t k0, int64_t k1, int64_t first, int64_t rank, int64_t size,
-                   c10::optional<at::Device> wanted) {
-  const at::Device device = wanted.value_or(at::kCPU);
+at::Tensor normal_at(at::IntArrayRef shape, double mean, double std, const at::Tensor& at, int64_t rank, int64_t size, c10::optional<at::Device> device) {
+  return normal_like(shape, at::MemoryFormat::Contiguous, nullptr, mean, std, draw_at(at), {rank, size}, device.value_or(at::kCPU));
+}
+
+at::Tensor spread_evenly(at::IntArrayRef shape, double low, double high, Draw draw, Spread s, at::Device device) {
+  const auto [rank, size] = s;
   const c10::DeviceGuard guard(device);
   const bool here = made_on(device);
   at::Tensor out = at::empty(shape, at::TensorOptions().dtype(at::kFloat).device(here ? device : at::Device(at::kCPU)));
   const int64_t n = out.numel();
-  const PhiloxKey key = make_key(k0, k1);
 #if FEWLABELS_CUDA_KERNELS
   if (out.is_cuda()) {
-    cuda::check(cuda::uniform(out.data_ptr<float>(), n, key, first, static_cast<float>(low), static_cast<float>(high), rows_of(out, {rank, size}),
+    cuda::check(cuda::uniform(out.data_ptr<float>(), n, draw, static_cast<float>(low), static_cast<float>(high), rows_of(out, s),
                              cuda::stream(out.get_device())));
     return out;
   }
 #endif
+  const PhiloxKey key = draw.key;
+  const auto first = static_cast<int64_t>(draw.first);
   const auto fill = [&](float* into, int64_t from, int64_t to, int64_t count, int64_t block) {
     uniform_float(into, from, to, count, key, block, static_cast<float>(low), static_cast<float>(high));
   };
@@ -269,6 +304,15 @@ at::Tensor uniform(at::IntArrayRef shape, double low, double high, int64_t k0, i
   return here ? out : out.to(device);
 }
 
+at::Tensor uniform(at::IntArrayRef shape, double low, double high, int64_t k0, int64_t k1, int64_t first, int64_t rank, int64_t size,
+                   c10::optional<at::Device> device) {
+  return spread_evenly(shape, low, high, draw_of(k0, k1, first), {rank, size}, device.value_or(at::kCPU));
+}
+
+at::Tensor uniform_at(at::IntArrayRef shape, double low, double high, const at::Tensor& at, int64_t rank, int64_t size, c10::optional<at::Device> device) {
+  return spread_evenly(shape, low, high, draw_at(at), {rank, size}, device.value_or(at::kCPU));
+}
+
 }  // namespace
 }  // namespace fewlabels
 
@@ -277,6 +321,17 @@ TORCH_LIBRARY_FRAGMENT(fewlabels, library) {
   library.def("add_gaussian_noise(Tensor x, float sigma, int key0, int key1, int first, int rank=0, int size=1) -> Tensor", fewlabels::add_gaussian_noise);
   library.def("normal(int[] shape, float mean, float std, int key0, int key1, int first, int rank=0, int size=1, Device? device=None) -> Tensor", fewlabels::normal);
   library.def("uniform(int[] shape, float low, float high, int key0, int key1, int first, int rank=0, int size=1, Device? device=None) -> Tensor", fewlabels::uniform);
+  // The same, told where the key and the first block lie, [3] int64.
+  library.def("dropout_at(Tensor x, float p, Tensor at, int rank=0, int size=1) -> Tensor");
+  library.def("add_gaussian_noise_at(Tensor x, float sigma, Tensor at, int rank=0, int size=1) -> Tensor", fewlabels::add_gaussian_noise_at);
+  library.def("normal_at(int[] shape, float mean, float std, Tensor at, int rank=0, int size=1, Device? device=None) -> Tensor", fewlabels::normal_at);
+  library.def("uniform_at(int[] shape, float low, float high, Tensor at, int rank=0, int size=1, Device? device=None) -> Tensor", fewlabels::uniform_at);
 }
-TORCH_LIBRARY_IMPL(fewlabels, CompositeExplicitAutograd, library) { library.impl("dropout", fewlabels::dropout_plain); }
-TORCH_LIBRARY_IMPL(fewlabels, Autograd, library) { library.impl("dropout", fewlabels::dropout_autograd); }
+TORCH_LIBRARY_IMPL(fewlabels, CompositeExplicitAutograd, library) {
+  library.impl("dropout", fewlabels::dropout_plain);
+  library.impl("dropout_at", fewlabels::dropout_at_plain);
+}
+TORCH_LIBRARY_IMPL(fewlabels, Autograd, library) {
+  library.impl("dropout", fewlabels::dropout_autograd);
+  library.impl("dropout_at", fewlabels::dropout_at_autograd);
+}

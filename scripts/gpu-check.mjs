@@ -37,9 +37,10 @@ function lastLine(command, args) {
   return undefined;
 }
 
-/** Milliseconds of a step. @param {string} width */
-function ours(width) {
+/** Milliseconds of a step. @param {string} width @param {boolean} graphs */
+function ours(width, graphs) {
   const given = ["bench", "--device", "cuda", "--steps", values.steps, "--warmup", "50", "--model.width", width];
+  if (!graphs) given.push("--cuda-graphs", "false");
   const seconds = lastLine(process.execPath, [here("bin/fewlabels.js"), ...given, "--json"])?.stepSecondsMedian;
   return seconds === undefined ? undefined : 1000 * seconds;
 }
@@ -67,11 +68,11 @@ for (const width of values.widths.split(",")) {
   for (let round = 0; round < Number(values.rounds); round++) {
     // Compiling takes a minute: once is enough.
     const peers = values.modes.split(",").filter((mode) => mode === "eager" || round === 0);
-    for (const who of ["ours", ...peers]) {
-      const ms = who === "ours" ? ours(width) : theirs(width, who);
+    for (const who of ["ours", "ours, call by call", ...peers]) {
+      const ms = who.startsWith("ours") ? ours(width, who === "ours") : theirs(width, who);
       if (ms === undefined) continue;
       times.set(who, [...(times.get(who) ?? []), ms]);
-      console.log(`width ${width}, round ${round + 1}: ${who.padEnd(7)} ${ms.toFixed(2)} ms`);
+      console.log(`width ${width}, round ${round + 1}: ${who.padEnd(18)} ${ms.toFixed(2)} ms`);
     }
   }
   const own = median(times.get("ours") ?? []);
@@ -83,7 +84,7 @@ for (const width of values.widths.split(",")) {
 }
 for (const { width, who, median: ms, ratio } of record.rows) {
   console.log(
-    `width ${width.padEnd(5)} ${who.padEnd(7)} ${ms.toFixed(2)} ms${ratio ? `, ${ratio.toFixed(2)} times ours` : ""}`,
+    `width ${width.padEnd(5)} ${who.padEnd(18)} ${ms.toFixed(2)} ms${ratio ? `, ${ratio.toFixed(2)} times ours` : ""}`,
   );
 }
 if (!values["no-tests"]) {

@@ -125,6 +125,7 @@ export function planBuild(
   const ownFlags = {
     "distributed.cc": hasGloo(libtorch) ? ["-DFEWLABELS_WITH_GLOO=1"] : [],
     "cuda_stream.cc": nvcc ? ["-isystem", nvcc.include] : [],
+    "cuda_graph.cc": nvcc ? ["-isystem", nvcc.include] : [],
   };
   const units = sources.map((name) => {
     const source = join(nativeDir, name);

@@ -47,6 +47,9 @@ export const runOptions = {
   deterministic: boolean(false, {
     doc: "on CUDA: only algorithms that give the same bits every time, which are slower (the CPU's always do)",
   }),
+  cudaGraphs: boolean(true, {
+    doc: "on CUDA: the GPU is told a step at once (a CUDA graph) where the steps are alike; false: call by call, as with --deterministic and several processes",
+  }),
   accumulate: integer(1, {
     min: 1,
     doc: "memory: run every network pass in this many groups of rows, one at a time, each computed twice; the same step as the whole batch, but batch norm sees a group",

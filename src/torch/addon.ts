@@ -9,7 +9,8 @@ import { cacheFolder, packagePath, packageVersion, setupCommand } from "../packa
 /** What `native/` exports. Tensors cross as handles: numbers that name a slot and its generation. */
 export interface Addon {
   find(name: string, overload: string): number;
-  call(op: number, args: readonly unknown[]): unknown;
+  /** `given`: the arguments before tensors became handles, for who stands in; the engine does not look at it. */
+  call(op: number, args: readonly unknown[], given?: readonly unknown[]): unknown;
   release(handles: readonly number[]): void;
   liveTensors(): number;
   adjustExternalMemory(bytes: number): void;
@@ -49,6 +50,14 @@ export interface Addon {
   info(): Engine;
   setCuda(index: number, tf32: boolean, deterministic: boolean): void;
   cudaMemory(): { free: number; total: number };
+  /** What is called until `graphEnd` is not carried out but remembered by the GPU; there where the engine was built for one. */
+  graphBegin?: () => void;
+  /** Its number. */
+  graphEnd?: () => number;
+  /** Forgets what was begun. */
+  graphAbort?: () => void;
+  graphReplay?: (graph: number) => void;
+  graphDrop?: (graph: number) => void;
 }
 
 export interface Engine {
@@ -69,6 +78,13 @@ let loaded: Addon | undefined;
 export function addon(): Addon {
   loaded ??= load();
   return loaded;
+}
+
+/** Puts what `make` gives in the addon's place for this thread; returns the addon. */
+export function standIn(make: (native: Addon) => Addon): Addon {
+  const native = addon();
+  loaded = make(native);
+  return native;
 }
 
 /** The addon throws plain errors; these become EngineErrors that name the function. `call` is worded by its only caller. */

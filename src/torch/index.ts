@@ -21,6 +21,7 @@ export {
 export { type Environment, launchedAs, type Place } from "./launched.js";
 export * from "./ops.js";
 export { recompute } from "./recompute.js";
+export { type ReplayReport, replaySteps, type StepReplay } from "./replay/step-replay.js";
 export { cudaMemory, engineInfo, setThreads, threads, useCuda } from "./runtime.js";
 export { scope } from "./scope.js";
 export { ownRows, placeInBatch, type Spread, whole } from "./spread.js";

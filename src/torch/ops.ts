@@ -30,11 +30,13 @@ export function oneHot(index: Tensor, numClasses: number): Tensor {
 }
 
 /**
- * How often 0, 1, ... n - 1 occur in `index` `[N]` int64 (all below n), or the sum of their weights `[N]`: `[n]` float32. A
- * synchronization point on CUDA.
+ * How often 0, 1, ... n - 1 occur in `index` `[N]` int64 (all below n), or the sum of their weights `[N]`: `[n]` float32. Does not wait
+ * for the device.
  */
 export function countsOf(index: Tensor, n: number, weights?: Tensor): Tensor {
-  return callTensor("aten::bincount", "", index, weights, n).float();
+  if (index.device === "cpu") return callTensor("aten::bincount", "", index, weights, n).float();
+  const rows = oneHot(index, n);
+  return (weights ? rows.mul(weights.float().unsqueeze(1)) : rows).sum([0]);
 }
 
 export function cat(tensors: readonly Tensor[], axis = 0): Tensor {

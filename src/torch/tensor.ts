@@ -335,6 +335,12 @@ export class Tensor implements Owned {
 export type Result = Tensor | number | boolean | undefined | Result[];
 
 const opIds = new Map<string, number>();
+const opKeys = new Map<number, string>();
+
+/** The operator that the engine has by that number: "aten::add.Tensor". */
+export function operatorKey(op: number): string {
+  return opKeys.get(op)!;
+}
 
 /** Sees every operator after it ran: its name, overload, arguments as given, and result. */
 export type CallWatcher = (name: string, overload: string, args: readonly unknown[], result: Result) => void;
@@ -363,8 +369,9 @@ export function call(name: string, overload: string, ...args: readonly unknown[]
     if (op === undefined) {
       op = addon().find(name, overload);
       opIds.set(key, op);
+      opKeys.set(op, key);
     }
-    const result = wrap(addon().call(op, args.map(unwrap)));
+    const result = wrap(addon().call(op, args.map(unwrap), args));
     watcher?.(name, overload, args, result);
     return result;
   } catch (error) {

@@ -6,12 +6,16 @@ import { TrainingError } from "../errors.js";
 import type { Metrics } from "../methods/index.js";
 import { cat, noGrad, scope, Tensor } from "../torch/index.js";
 
-interface Pending {
+/** What a step returned, its tensors in one. */
+export interface PackedMetrics {
+  readonly metrics: readonly (readonly [name: string, number: number | undefined])[];
+  /** The tensors among them, in order, `[M]`, kept; undefined without any. */
+  readonly packed: Tensor | undefined;
+}
+
+interface Pending extends PackedMetrics {
   /** Steps done, from 1. */
   readonly step: number;
-  readonly metrics: readonly (readonly [name: string, number: number | undefined])[];
-  /** The tensors among them, in order, `[M]`; undefined without any. */
-  readonly packed: Tensor | undefined;
   /** Positions of the batch's images, labeled ones first; undefined where nobody said. */
   readonly images: Tensor | undefined;
 }
@@ -38,15 +42,10 @@ export class MetricReader {
     this.#learningRate = learningRate;
   }
 
-  /** Takes the metrics of the step numbered `step` from 1; call it in the step's scope. Does not wait for the device. */
-  keep(step: number, metrics: Metrics, batch?: BatchRows): void {
-    const entries = Object.entries(metrics);
-    const tensors = entries.flatMap(([, value]) => (value instanceof Tensor ? [value] : []));
-    // Without the graph, which would hold on to the step's activations.
-    const packed = tensors.length > 0 ? noGrad(() => scope(() => pack(tensors))).keep() : undefined;
-    const named = entries.map(([name, value]) => [name, value instanceof Tensor ? undefined : value] as const);
+  /** Takes the metrics of the step numbered `step` from 1. Does not wait for the device. */
+  keep(step: number, metrics: PackedMetrics, batch?: BatchRows): void {
     const images = batch && scope(() => cat([batch.labeled.index, batch.unlabeled.index])).keep();
-    this.#pending.push({ step, metrics: named, packed, images });
+    this.#pending.push({ step, ...metrics, images });
     if (this.#pending.length >= MOST_PENDING) this.read();
   }
 
@@ -101,6 +100,18 @@ function shown(images: Tensor | undefined): string {
   const all = images.toNumbers();
   const rest = all.length > SHOWN ? ` and ${all.length - SHOWN} more` : "";
   return `. Its batch: training images ${all.slice(0, SHOWN).join(", ")}${rest}`;
+}
+
+/** Makes one vector of a step's tensors, in the step's scope and without waiting for the device. `MetricReader` releases it. */
+export function packMetrics(metrics: Metrics): PackedMetrics {
+  const entries = Object.entries(metrics);
+  const tensors = entries.flatMap(([, value]) => (value instanceof Tensor ? [value] : []));
+  // Without the graph, which would hold on to the step's activations.
+  const packed = tensors.length > 0 ? noGrad(() => scope(() => pack(tensors))).keep() : undefined;
+  return {
+    metrics: entries.map(([name, value]) => [name, value instanceof Tensor ? undefined : value] as const),
+    packed,
+  };
 }
 
 /** One vector of several one-element tensors, in the widest of their types, so that the numbers read are the numbers kept. */

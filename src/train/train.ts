@@ -2,6 +2,7 @@
  * The training loop, an async generator: events come out, everything else (screen, worker, tests) consumes them. It keeps the
  * run folder itself, so a library call leaves the same record as the command line.
  */
+import type { Batch, Views } from "../batch.js";
 import type { Catalog } from "../config/catalog.js";
 import type { RunConfig } from "../config/resolve.js";
 import { runOptions } from "../config/run-options.js";
@@ -13,11 +14,20 @@ import { saveCheckpoint } from "../session/checkpoint.js";
 import { openSeen } from "../session/look/seen.js";
 import { openSession, type Session } from "../session/session.js";
 import { EmaTeacher } from "../targets/index.js";
-import { closeWorld, noGrad, openWorld, scope, type World } from "../torch/index.js";
+import {
+  closeWorld,
+  engineInfo,
+  noGrad,
+  openWorld,
+  replaySteps,
+  type StepReplay,
+  scope,
+  type World,
+} from "../torch/index.js";
 import { classResults, type Split } from "./evaluate.js";
 import { evaluation } from "./evaluation.js";
 import { EvaluationHistory } from "./evaluation-history.js";
-import { MetricReader } from "./metric-reader.js";
+import { MetricReader, packMetrics } from "./metric-reader.js";
 import { openFolder, startEvent } from "./record.js";
 import { bestResult, runResult } from "./result.js";
 import { StepClock } from "./step-clock.js";
@@ -71,6 +81,7 @@ async function* trainHere(
   );
   const clock = new StepClock(spentSeconds, medianBefore);
   const metrics = new MetricReader((step) => learningRate(session, step));
+  const replay = replayOf(session, world);
   const history = new EvaluationHistory(method.predictor, config.val > 0 ? "val" : "test");
   history.recall(evaluations, startStep);
   /** After the last step a full disk keeps no result from its reader: what could not be written is told at the end. */
@@ -124,13 +135,16 @@ async function* trainHere(
       scope(() => {
         const batch = batches.batch(step);
         clock.mark("data");
-        metrics.keep(done, method.step(batch, progress), batch);
+        const train = () => packMetrics(method.step(batch, progress));
+        metrics.keep(done, replay ? replay.run(train, shapeOf(batch)) : train(), batch);
         averageStatistics(session);
         judgeProbe(session, world);
         clock.mark("step");
       });
       clock.stop();
       hold?.release();
+      const failure = replay?.failure();
+      if (failure) yield warning(`the GPU cannot take a step at once, so it is told call by call: ${failure}`, done);
 
       const last = done === config.steps;
       const due = (every: number) => every > 0 && done % every === 0;
@@ -196,6 +210,7 @@ async function* trainHere(
     if (error instanceof DiskError && !trained && done > saved) tryTo(() => checkpoint(done));
     throw error;
   } finally {
+    replay?.close();
     metrics.close();
     board?.close();
     folder?.close();
@@ -209,6 +224,17 @@ function tryTo(work: () => unknown): void {
   } catch {
     // The error that led here is the one to tell.
   }
+}
+
+/** Where steps are taken at once: on a GPU that one process has for itself. Equal bits are asked of single calls alone. */
+function replayOf({ config, hardware }: Session, world: World): StepReplay | undefined {
+  const wanted = config.cudaGraphs && !config.deterministic && world.size === 1;
+  return wanted && hardware.device !== "cpu" && engineInfo().cudaKernels ? replaySteps(hardware.device) : undefined;
+}
+
+/** Rows with and without a label: how many differs from batch to batch where labels are drawn with the rest. */
+function shapeOf({ labeled, unlabeled }: Batch<Views, Views>): string {
+  return `${labeled.index.shape}/${unlabeled.index.shape}`;
 }
 
 /** Teaches strong views that learn what the result's model makes of their probe. */

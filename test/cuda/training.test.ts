@@ -72,8 +72,9 @@ describeCuda("runs on the GPU", () => {
     );
     expect(result!.device).toBe("cuda");
     const steps = events.flatMap((event) => (event.type === "step" ? [event.metrics.classification!] : []));
-    expect(Math.max(...steps.slice(0, 5))).toBeGreaterThan(2);
-    expect(steps.at(-1)).toBeLessThan(1); // the CPU in float32: 0.375
+    // A quarter of the rows has a label, and the cost is the mean over all: ln 10 / 4 = 0.576 by chance. The CPU in float32 ends at 0.375.
+    expect(Math.max(...steps.slice(0, 5))).toBeGreaterThan(0.5);
+    expect(steps.at(-1)).toBeLessThan(0.45);
   });
 
   it("a run of the GPU is used on the CPU", async () => {

@@ -4,7 +4,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { TrainingError } from "../../src/errors.js";
 import { readEvents } from "../../src/run/index.js";
 import { liveTensors, scope, Tensor, tensor } from "../../src/torch/index.js";
-import { MetricReader } from "../../src/train/metric-reader.js";
+import { MetricReader, packMetrics } from "../../src/train/metric-reader.js";
 import { describeEngine } from "../support/engine.js";
 import { configure, folderOfThisFile, trainToEnd } from "../support/train-run.js";
 
@@ -17,8 +17,8 @@ describeEngine("MetricReader", () => {
   test("returns the latest step's numbers, exactly, in one read, whatever their kind", () => {
     const reader = new MetricReader(() => 0.1);
     const live = liveTensors();
-    scope(() => reader.keep(1, { loss: one(0.1), weight: 3 }));
-    scope(() => reader.keep(2, { kept: 4, loss: one(1 / 3), count: tensor([7], [1], "int64") }));
+    scope(() => reader.keep(1, packMetrics({ loss: one(0.1), weight: 3 })));
+    scope(() => reader.keep(2, packMetrics({ kept: 4, loss: one(1 / 3), count: tensor([7], [1], "int64") })));
     const reads = vi.spyOn(Tensor.prototype, "toArray");
     expect(reader.read()).toEqual({ kept: 4, loss: Math.fround(1 / 3), count: 7 });
     expect(reads).toHaveBeenCalledTimes(1);
@@ -30,9 +30,9 @@ describeEngine("MetricReader", () => {
   test("names the first bad step of those that waited, with its terms and its rate", () => {
     const reader = new MetricReader((step) => step / 10);
     for (const [i, value] of [1, 2, Number.NaN, 4, Number.POSITIVE_INFINITY].entries())
-      scope(() => reader.keep(i + 1, { loss: one(value), weight: i }));
+      scope(() => reader.keep(i + 1, packMetrics({ loss: one(value), weight: i })));
     expect(() => reader.read()).toThrow(TrainingError);
-    scope(() => reader.keep(6, { weight: Number.NaN }));
+    scope(() => reader.keep(6, packMetrics({ weight: Number.NaN })));
     expect(() => reader.read()).toThrow(/^step 6: the loss is not finite \(weight NaN; learning rate 0.5\)/);
   });
 });
@@ -47,8 +47,8 @@ describeEngine("a loss that is finite and absurd", () => {
     const reader = new MetricReader(() => 0.1);
     const live = liveTensors();
     const many = Array.from({ length: 20 }, (_, i) => 10 + i);
-    scope(() => reader.keep(1, { loss: tensor([3], []) }, batch([1], [2])));
-    scope(() => reader.keep(2, { loss: tensor([2e5], []), stage: 1 }, batch([7, 8], many)));
+    scope(() => reader.keep(1, packMetrics({ loss: tensor([3], []) }), batch([1], [2])));
+    scope(() => reader.keep(2, packMetrics({ loss: tensor([2e5], []), stage: 1 }), batch([7, 8], many)));
     expect(() => reader.read()).toThrow(
       /^step 2: the loss is more than 100000 \(loss 200000, stage 1; learning rate 0.1\). Its batch: training images 7, 8, 10, 11, 12, 13, 14, 15 and 14 more/,
     );
@@ -57,7 +57,7 @@ describeEngine("a loss that is finite and absurd", () => {
 
   test("a count that a method reports is no loss", () => {
     const reader = new MetricReader(() => 0.1);
-    scope(() => reader.keep(1, { loss: tensor([3], []), images: 1_200_000 }));
+    scope(() => reader.keep(1, packMetrics({ loss: tensor([3], []), images: 1_200_000 })));
     expect(reader.read()).toEqual({ loss: 3, images: 1_200_000 });
   });
 });

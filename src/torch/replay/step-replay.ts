@@ -1,0 +1,326 @@
+/**
+ * The same step again and again, carried out without asking the engine call by call: the calls of a step are noted, those of the next are
+ * compared with them instead of being made, and once they agree the device is told the whole step at once (a CUDA graph). Methods,
+ * networks and optimizers know nothing of it: this stands in for the addon. Where a step asks for something else it is carried
+ * out call by call, as far as it had come and to its end.
+ *
+ * @see docs/decisions/0036-a-step-at-once.md
+ */
+import { type Addon, standIn } from "../addon.js";
+import { scope } from "../scope.js";
+import { Captured } from "./captured.js";
+import { execute, invokerOf } from "./execute.js";
+import { type Argument, Given, Made, Plan, Ref } from "./plan.js";
+import { standInOf } from "./stand-in.js";
+import { mayMove } from "./twins.js";
+
+/** Steps that must have agreed before one is captured: libraries try their algorithms in the first. */
+const REPEATS = 3;
+/** So often the plan of a shape may turn out to be another one in a run; then steps are carried out call by call. */
+const MOST_PLANS = 20;
+/** Shapes that are remembered, each with memory of its own; steps of others are carried out call by call. */
+const MOST_SHAPES = 24;
+
+export interface ReplayReport {
+  /** Steps carried out call by call and steps carried out at once. */
+  readonly alone: number;
+  readonly atOnce: number;
+  /** Why steps are carried out call by call. */
+  readonly obstacle: string | undefined;
+}
+
+/** Nothing but to be known: such steps must wait for the device. */
+const READS = "it reads values from the device";
+
+export interface StepReplay {
+  /**
+   * Carries `body` out, a step: tensors that it returns or keeps are left. Steps with the same `shape` are expected to ask for the same: the
+   * numbers of rows, where they differ from batch to batch.
+   */
+  run<T>(body: () => T, shape?: string): T;
+  report(): ReplayReport;
+  /** What the device or its library said to a step that should have been captured; told once. */
+  failure(): string | undefined;
+  /** Forgets what it knows of the steps; tensors that are left stay. */
+  close(): void;
+}
+
+/** Steps on `device`. `rehearsal`: captured steps are carried out call by call, without CUDA: for tests. */
+export function replaySteps(device: string, { rehearsal = false } = {}): StepReplay {
+  standing ??= new Standing();
+  return standing.open(device, rehearsal);
+}
+
+/** One a thread: handles that it gave out may outlive the run. */
+let standing: Standing | undefined;
+
+type Mode = "through" | "noting" | "comparing";
+
+/** What is known of the steps of one shape. */
+interface Known {
+  plan: Plan | undefined;
+  captured: Captured | undefined;
+  /** How often the plan was another one. */
+  plans: number;
+}
+
+class Standing {
+  readonly #native: Addon;
+  readonly #invoke;
+  #device = "cpu";
+  #rehearsal = false;
+  #mode: Mode = "through";
+  readonly #shapes = new Map<string, Known>();
+  /** Of the step under way. */
+  #known: Known = { plan: undefined, captured: undefined, plans: 0 };
+  #alone = 0;
+  #atOnce = 0;
+  #obstacle: string | undefined;
+  #failure: string | undefined;
+  /** While noting: places of the tensors made, by handle. */
+  #noted = new Map<number, number>();
+  /** While comparing: the next action; handles given out are -(base + place + 1). */
+  #at = 0;
+  #base = 0;
+  /** What handles given out while comparing stand for, where they outlived their step. */
+  readonly #aliases = new Map<number, number>();
+  /** Handles that are released when the step has been carried out. */
+  #late: number[] = [];
+
+  constructor() {
+    this.#native = standIn((native) =>
+      standInOf(native, {
+        indexOf: this.#indexOf,
+        real: (handle) => this.#real(handle),
+        ask: (method, key, op, args) => this.#ask(method, key, op, args),
+        release: (handles) => this.#release(handles),
+        read: () => this.#read(),
+        isIdle: () => this.#mode === "through" && this.#aliases.size === 0,
+        // On the CPU nothing is the host's own.
+        isHost: (handle) => !this.#rehearsal && native.device(handle) === "cpu",
+      }),
+    );
+    this.#invoke = invokerOf(this.#native);
+  }
+
+  open(device: string, rehearsal: boolean): StepReplay {
+    this.#device = device;
+    this.#rehearsal = rehearsal;
+    [this.#alone, this.#atOnce] = [0, 0];
+    [this.#obstacle, this.#failure] = [undefined, undefined];
+    return {
+      run: (body, shape = "") => this.#run(body, shape),
+      failure: () => {
+        const failure = this.#failure;
+        this.#failure = undefined;
+        return failure;
+      },
+      report: () => ({ alone: this.#alone, atOnce: this.#atOnce, obstacle: this.#obstacle }),
+      close: () => this.#forget(),
+    };
+  }
+
+  #run<T>(body: () => T, shape: string): T {
+    const full = this.#shapes.size >= MOST_SHAPES && !this.#shapes.has(shape);
+    if (this.#obstacle !== undefined || full) {
+      this.#alone++;
+      return scope(body);
+    }
+    this.#known = this.#shapes.get(shape) ?? { plan: undefined, captured: undefined, plans: 0 };
+    this.#shapes.set(shape, this.#known);
+    this.#mode = this.#plan ? "comparing" : "noting";
+    this.#known.plan ??= new Plan(mayMove);
+    [this.#at, this.#noted] = [0, new Map()];
+    this.#known.plan.changed = false;
+    try {
+      const result = scope(body);
+      this.#finish();
+      return result;
+    } catch (error) {
+      if (this.#mode === "comparing") this.#leave();
+      this.#forget();
+      throw error;
+    } finally {
+      this.#mode = "through";
+    }
+  }
+
+  #finish(): void {
+    const plan = this.#plan;
+    if (this.#mode === "comparing" && this.#at < plan!.actions.length) this.#leave();
+    if (this.#mode === "through" || !plan) return void this.#alone++;
+    if (this.#mode === "noting") {
+      this.#alone++;
+      if (++this.#known.plans > MOST_PLANS) this.#giveUp("its calls are others again and again");
+      else if (plan.obstacle) this.#giveUp(plan.obstacle);
+      return;
+    }
+    plan.repeats++;
+    this.#hand(this.#carryOut(plan), plan.left());
+    this.#settled(plan.made);
+  }
+
+  /** Carries the compared step out: at once where that is possible. */
+  #carryOut(plan: Plan): number[] {
+    const known = this.#known;
+    if (plan.changed) this.#dropCaptured();
+    else {
+      try {
+        if (known.captured && !known.captured.isCaptured && !this.#rehearsal) known.captured.capture();
+        else if (plan.repeats >= REPEATS)
+          known.captured ??= new Captured(this.#native, this.#invoke, plan, this.#device);
+      } catch (error) {
+        this.#failure = (error as Error).message;
+        this.#giveUp(this.#failure);
+      }
+    }
+    if (this.#known.captured && !this.#known.captured.fill()) this.#dropCaptured();
+    const { captured } = this.#known;
+    if (captured?.isCaptured) {
+      this.#atOnce++;
+      return captured.replay();
+    }
+    this.#alone++;
+    if (captured && this.#rehearsal) this.#atOnce++;
+    return captured?.rehearse() ?? execute(this.#native, this.#invoke, plan, plan.actions.length);
+  }
+
+  /** The step goes another way than the plan: what it has asked for so far is done, and the rest as it comes. */
+  #leave(): void {
+    const plan = this.#plan!;
+    const made = execute(this.#native, this.#invoke, plan, this.#at);
+    this.#hand(made, plan.upTo(this.#at).left());
+    this.#mode = "through";
+    this.#settled(plan.made);
+    this.#known.plan = undefined;
+    this.#dropCaptured();
+  }
+
+  /** Handles that were given out and not taken back stand for these. */
+  #hand(made: readonly number[], left: readonly number[]): void {
+    for (const index of left) this.#aliases.set(-(this.#base + index + 1), made[index]!);
+  }
+
+  #settled(made: number): void {
+    this.#base += made;
+    this.#native.release(this.#late);
+    this.#late = [];
+  }
+
+  #giveUp(why: string): void {
+    this.#obstacle = why;
+    this.#forget();
+  }
+
+  #forget(): void {
+    for (const { captured } of this.#shapes.values()) captured?.drop();
+    this.#shapes.clear();
+    this.#known = { plan: undefined, captured: undefined, plans: 0 };
+  }
+
+  get #plan(): Plan | undefined {
+    return this.#known.plan;
+  }
+
+  #dropCaptured(): void {
+    this.#known.captured?.drop();
+    this.#known.captured = undefined;
+  }
+
+  /** Place of a tensor that this step made. */
+  #indexOf = (handle: number): number | undefined => {
+    if (this.#mode === "noting") return this.#noted.get(handle);
+    const index = -handle - this.#base - 1;
+    return this.#mode === "comparing" && handle < 0 && index >= 0 ? index : undefined;
+  };
+
+  /** The engine's own handle. */
+  #real(handle: number): number {
+    return handle < 0 ? (this.#aliases.get(handle) ?? 0) : handle;
+  }
+
+  #realArgs(args: readonly Argument[]): unknown[] {
+    return args.map((arg) =>
+      arg instanceof Ref ? this.#real(arg.handle) : Array.isArray(arg) ? this.#realArgs(arg) : arg,
+    );
+  }
+
+  /** One call of the engine, in whatever mode. */
+  #ask(method: string, key: string, op: number, args: Argument[]): unknown {
+    if (this.#mode === "comparing") {
+      const given = this.#withRealGiven(args) as Argument[];
+      if (this.#plan!.matches(this.#at, key, given, this.#indexOf))
+        return this.#answer(this.#plan!.actions[this.#at++]!.result);
+      this.#leave();
+    }
+    const real = this.#realArgs(args);
+    const answer =
+      method === "call"
+        ? this.#native.call(op, real)
+        : (this.#native[method as keyof Addon] as (...a: unknown[]) => unknown)(...real);
+    if (this.#mode === "noting") {
+      const planned = args.map((arg) => this.#planned(arg));
+      this.#plan!.actions.push({
+        method,
+        key,
+        op,
+        args: planned,
+        result: this.#note(method, answer),
+        moving: new Set(),
+      });
+    }
+    return answer;
+  }
+
+  /** Handles from before this step as the engine knows them. */
+  #withRealGiven(arg: Argument): Argument {
+    if (arg instanceof Ref) return this.#indexOf(arg.handle) === undefined ? new Ref(this.#real(arg.handle)) : arg;
+    return Array.isArray(arg) ? arg.map((one: Argument) => this.#withRealGiven(one)) : arg;
+  }
+
+  #planned(arg: Argument): Argument {
+    if (arg instanceof Ref) {
+      const index = this.#noted.get(arg.handle);
+      return index === undefined ? new Given(this.#real(arg.handle)) : new Made(index);
+    }
+    return Array.isArray(arg) ? arg.map((one: Argument) => this.#planned(one)) : arg;
+  }
+
+  /** The engine's answer as a plan has it. */
+  #note(method: string, answer: unknown): unknown {
+    if (Array.isArray(answer) && method !== "shape") return answer.map((one) => this.#note(method, one));
+    if (typeof answer === "number" && (method === "call" || method === "grad")) {
+      if (!this.#rehearsal && this.#native.device(answer) === "cpu")
+        this.#plan!.obstacle ??= "it moves data to the CPU";
+      this.#noted.set(answer, this.#plan!.made);
+      return new Made(this.#plan!.made++);
+    }
+    if (method === "call" && answer !== undefined) this.#plan!.obstacle ??= READS;
+    return answer;
+  }
+
+  /** What a plan has, as an answer in this step. */
+  #answer(planned: unknown): unknown {
+    if (planned instanceof Made) return -(this.#base + planned.index + 1);
+    return Array.isArray(planned) ? planned.map((one) => this.#answer(one)) : planned;
+  }
+
+  #release(handles: readonly number[]): void {
+    const mine = handles.filter((handle) => this.#indexOf(handle) !== undefined);
+    const others = handles.filter((handle) => this.#indexOf(handle) === undefined);
+    const real = others.map((handle) => this.#real(handle));
+    for (const handle of others) this.#aliases.delete(handle);
+    if (this.#mode === "comparing") this.#late.push(...real);
+    else this.#native.release(real);
+    if (mine.length === 0) return;
+    const before = this.#mode;
+    this.#ask("release", "release", 0, [mine.map((handle) => new Ref(handle))]);
+    if (before === "noting") for (const handle of mine) this.#noted.delete(handle);
+  }
+
+  /** Somebody reads values of this step, so the step cannot wait. */
+  #read(): void {
+    if (this.#mode === "comparing") this.#leave();
+    else if (this.#plan) this.#plan.obstacle ??= READS;
+  }
+}

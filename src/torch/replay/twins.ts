@@ -1,0 +1,75 @@
+/**
+ * Operators that are told a number, and their twins that read it from memory on the device: what was captured once can then be told
+ * another number in each step. The results have the same bits on the CPU.
+ */
+import type { Addon } from "../addon.js";
+import type { Argument } from "./plan.js";
+
+/** Calls an operator on handles: its key, its arguments; gives what the engine gives. */
+export type Invoke = (key: string, args: readonly unknown[]) => unknown;
+
+export interface Twin {
+  /** Places of the numbers, all of which go to the device together. */
+  readonly places: readonly number[];
+  /** `[places]` int64, or one float32 without axes. */
+  readonly type: "int64" | "float32";
+  /** What the call is with its numbers in `at`; the arguments are those of the call, tensors as handles. */
+  readonly run: (invoke: Invoke, args: readonly unknown[], at: number, native: Addon) => unknown;
+}
+
+/** The draw of a kernel: the generator's key and its count, which move with every step. */
+const drawing = (name: string, first: number): [string, Twin] => [
+  `fewlabels::${name}`,
+  {
+    places: [first, first + 1, first + 2],
+    type: "int64",
+    run: (invoke, args, at) => invoke(`fewlabels::${name}_at`, [...args.slice(0, first), at, ...args.slice(first + 3)]),
+  },
+];
+
+const number = (place: number, run: Twin["run"]): Twin => ({ places: [place], type: "float32", run });
+
+/** `x op number`: the same operator knows a tensor there; of whole numbers that would be another one. */
+const scalar = (name: string): [string, Twin] => [
+  `${name}.Scalar`,
+  number(1, (invoke, [x, , ...rest], at, native) => {
+    if (!/float/.test(native.dtype(x as number)))
+      throw new Error(`${name} of ${native.dtype(x as number)} and a number that moves`);
+    return invoke(`${name}.Tensor`, [x, at, ...rest]);
+  }),
+];
+
+const operators = ["add", "sub", "mul", "div", "add_", "sub_", "mul_", "div_", "eq", "ne", "gt", "ge", "lt", "le"];
+
+const twins: ReadonlyMap<string, Twin> = new Map([
+  drawing("dropout", 2),
+  drawing("add_gaussian_noise", 2),
+  drawing("normal", 3),
+  drawing("uniform", 3),
+  ...operators.map((name) => scalar(`aten::${name}`)),
+  ["aten::add.Tensor", number(2, (invoke, [a, b], at) => invoke("aten::addcmul", [a, b, at]))],
+  ["aten::_foreach_mul_.Scalar", number(1, (invoke, [a], at) => invoke("fewlabels::multi_scale_", [a, at]))],
+  ["aten::_foreach_add_.Scalar", number(1, (invoke, [a], at) => invoke("fewlabels::multi_shift_", [a, at]))],
+  ["aten::_foreach_add_.List", number(2, (invoke, [a, b], at) => invoke("fewlabels::multi_add_", [a, b, at]))],
+  [
+    "aten::_foreach_addcmul_.Scalar",
+    number(3, (invoke, [a, b, c], at) => invoke("fewlabels::multi_addcmul_", [a, b, c, at])),
+  ],
+  [
+    "aten::_foreach_addcdiv_.Scalar",
+    number(3, (invoke, [a, b, c], at) => invoke("fewlabels::multi_addcdiv_", [a, b, c, at])),
+  ],
+]);
+
+export function twinOf(key: string): Twin | undefined {
+  return twins.get(key);
+}
+
+export function mayMove(key: string, place: number): boolean {
+  return twins.get(key)?.places.includes(place) ?? false;
+}
+
+/** The numbers of a call that its twin reads. */
+export function numbersOf({ places }: Twin, args: readonly Argument[]): number[] {
+  return places.map((place) => args[place] as number);
+}

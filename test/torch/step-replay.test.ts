@@ -1,0 +1,84 @@
+/** Steps that are compared with the step before, prepared and carried out at once: the same bits as call by call. */
+import { afterEach, describe, expect, it } from "vitest";
+import { methods } from "../../src/methods/index.js";
+import { replaySteps, type StepReplay, scope, tensor } from "../../src/torch/index.js";
+import { numbers, type TinyRun, type TinyRunOptions, tinyRun } from "../support/method-run.js";
+
+const STEPS = 16;
+/** They look at values in their step, so it cannot be taken at once. */
+const reading = ["reduced-meta-pseudo-labels", "prototypes", "knn", "linear-probe", "label-propagation"];
+
+let open: StepReplay | undefined;
+afterEach(() => open?.close());
+
+/** Metrics of all steps and the weights after them. */
+function trained(name: string, options: TinyRunOptions, replay: boolean) {
+  const run = tinyRun(name, options);
+  open = replay ? replaySteps("cpu", { rehearsal: true }) : undefined;
+  const metrics = Array.from({ length: STEPS }, (_, step) =>
+    scope(() => {
+      const batch = run.batch(step);
+      const body = () => run.method.step(batch, { step, epoch: step / 5, totalSteps: STEPS });
+      return numbers(open ? open.run(body) : body());
+    }),
+  );
+  const weights = weightsOf(run);
+  const report = open?.report();
+  run.release();
+  return { metrics, weights, report };
+}
+
+function weightsOf({ method }: TinyRun): Record<string, number[]> {
+  const all: Record<string, number[]> = {};
+  for (const [role, model] of Object.entries(method.models))
+    for (const { name, tensor } of [...model.parameters, ...model.buffers]) all[`${role}.${name}`] = tensor.toNumbers();
+  return all;
+}
+
+const settings = {
+  sgd: { optimizer: { name: "sgd", schedule: "linear-cosine", lr: 0.02 } },
+  adam: { optimizer: { name: "adam", schedule: "linear-cosine", lr: 0.002, weightDecay: 0.01 } },
+};
+
+describe.each(Object.entries(settings))("steps at once, %s", (_, options) => {
+  it.each(methods.map(({ name }) => name))("%s: the same bits as call by call", (name) => {
+    const [eager, atOnce] = [trained(name, options, false), trained(name, options, true)];
+    expect(atOnce.metrics).toEqual(eager.metrics);
+    expect(atOnce.weights).toEqual(eager.weights);
+    // On the CPU nothing is the host's own: a table that is read there stops the step.
+    if (reading.includes(name)) expect(atOnce.report).toMatchObject({ alone: STEPS, atOnce: 0 });
+    else expect(atOnce.report!.atOnce).toBeGreaterThan(3);
+  });
+});
+
+it("batches of other shapes have plans of their own, and one that changes is told anew", () => {
+  const weight = tensor([1, 2, 3], [3]).keep();
+  open = replaySteps("cpu", { rehearsal: true });
+  const step = (rows: number, extra: boolean, factor: number) =>
+    scope(() => {
+      const x = tensor(
+        Array.from({ length: 3 * rows }, (_, i) => i),
+        [rows, 3],
+      );
+      const body = () => {
+        const y = x.mul(weight).sum([1]).mul(factor);
+        weight.add_(0.5);
+        return extra ? y.add(1) : y;
+      };
+      return open!.run(body, String(rows)).toNumbers();
+    });
+  let now = [1, 2, 3];
+  for (let i = 0; i < 40; i++) {
+    const [rows, extra, factor] = [1 + (i % 3), i >= 24, 1 + i / 10];
+    const expected = Array.from({ length: rows }, (_, row) => {
+      const sum = now.reduce((all, w, k) => all + Math.fround(w * (3 * row + k)), 0);
+      return Math.fround(sum * Math.fround(factor)) + (extra ? 1 : 0);
+    });
+    const got = step(rows, extra, factor);
+    for (const [k, value] of got.entries()) expect(value).toBeCloseTo(expected[k]!, 3);
+    now = now.map((w) => w + 0.5);
+  }
+  // Each shape: a step noted, three compared, then at once; once more after the change.
+  expect(open.report()).toEqual({ alone: 40, atOnce: 40 - 3 * (3 + 1 + 3), obstacle: undefined });
+  weight.release();
+});
