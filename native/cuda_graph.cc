@@ -1,5 +1,5 @@
 // A step as a CUDA graph: what is called between begin and end is remembered by the GPU, and carried out as often as it is asked for. Tensors
-// made meanwhile keep their memory as long as the graph is there.
+// made meanwhile keep their memory as long as the graph is there and no other one is carried out.
 #include "cuda.h"
 #include "exports.h"
 #include "values.h"
@@ -30,8 +30,15 @@ at::cuda::CUDAGraph& graph_argument(napi_env env, napi_value value) {
 
 napi_value begin(napi_env env, napi_callback_info) {
   return guard(env, [&] {
-    graphs().begun = std::make_unique<at::cuda::CUDAGraph>();
-    graphs().begun->capture_begin();
+    auto& [begun, ended] = graphs();
+    begun = std::make_unique<at::cuda::CUDAGraph>();
+    // One graph runs at a time and nobody reads what another left, so they share their memory.
+    for (const auto& other : ended) {
+      if (!other) continue;
+      begun->capture_begin(other->pool());
+      return undefined(env);
+    }
+    begun->capture_begin();
     return undefined(env);
   });
 }

@@ -18,7 +18,9 @@ import { mayMove } from "./twins.js";
 const REPEATS = 3;
 /** So often the plan of a shape may turn out to be another one in a run; then steps are carried out call by call. */
 const MOST_PLANS = 20;
-/** Shapes that are remembered, each with memory of its own; steps of others are carried out call by call. */
+/** So many steps that look at values make a method that always does; one at the start of a phase may. */
+const MOST_STOPPED = 3;
+/** Shapes that are remembered; steps of others are carried out call by call. */
 const MOST_SHAPES = 24;
 
 export interface ReplayReport {
@@ -62,7 +64,11 @@ interface Known {
   captured: Captured | undefined;
   /** How often the plan was another one. */
   plans: number;
+  /** How often a step could not be planned. */
+  stopped: number;
 }
+
+const nothingKnown = (): Known => ({ plan: undefined, captured: undefined, plans: 0, stopped: 0 });
 
 class Standing {
   readonly #native: Addon;
@@ -72,7 +78,7 @@ class Standing {
   #mode: Mode = "through";
   readonly #shapes = new Map<string, Known>();
   /** Of the step under way. */
-  #known: Known = { plan: undefined, captured: undefined, plans: 0 };
+  #known = nothingKnown();
   #alone = 0;
   #atOnce = 0;
   #obstacle: string | undefined;
@@ -126,7 +132,7 @@ class Standing {
       this.#alone++;
       return scope(body);
     }
-    this.#known = this.#shapes.get(shape) ?? { plan: undefined, captured: undefined, plans: 0 };
+    this.#known = this.#shapes.get(shape) ?? nothingKnown();
     this.#shapes.set(shape, this.#known);
     this.#mode = this.#plan ? "comparing" : "noting";
     this.#known.plan ??= new Plan(mayMove);
@@ -152,7 +158,10 @@ class Standing {
     if (this.#mode === "noting") {
       this.#alone++;
       if (++this.#known.plans > MOST_PLANS) this.#giveUp("its calls are others again and again");
-      else if (plan.obstacle) this.#giveUp(plan.obstacle);
+      else if (plan.obstacle) {
+        this.#known.plan = undefined;
+        if (++this.#known.stopped >= MOST_STOPPED) this.#giveUp(plan.obstacle);
+      }
       return;
     }
     plan.repeats++;
@@ -215,7 +224,7 @@ class Standing {
   #forget(): void {
     for (const { captured } of this.#shapes.values()) captured?.drop();
     this.#shapes.clear();
-    this.#known = { plan: undefined, captured: undefined, plans: 0 };
+    this.#known = nothingKnown();
   }
 
   get #plan(): Plan | undefined {
