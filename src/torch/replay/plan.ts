@@ -129,6 +129,11 @@ export class Plan {
     return found;
   }
 
+  /** Whether there is nothing to carry out. */
+  get isEmpty(): boolean {
+    return !this.actions.some(({ method }) => method === "call");
+  }
+
   /** The first calls of the step. */
   upTo(count: number): Plan {
     const part = new Plan(this.#mayMove);

@@ -173,7 +173,7 @@ class Standing {
   #carryOut(plan: Plan): number[] {
     const known = this.#known;
     if (plan.changed) this.#dropCaptured();
-    else {
+    else if (!plan.isEmpty) {
       try {
         if (known.captured && !known.captured.isCaptured && !this.#rehearsal) known.captured.capture();
         else if (plan.repeats >= REPEATS)
