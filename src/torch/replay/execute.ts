@@ -1,7 +1,7 @@
 /** Carries the calls of a plan out, on the latest step's tensors or on those that a capture reads. */
 import { EngineError } from "../../errors.js";
 import type { Addon } from "../addon.js";
-import { type Action, type Argument, Given, Made, type Plan, Ref } from "./plan.js";
+import { type Action, type Argument, Given, Made, mapTensors, type Plan } from "./plan.js";
 import { type Invoke, twinOf } from "./twins.js";
 
 /** Where calls of a capture find what varies. */
@@ -32,12 +32,11 @@ export function invokerOf(native: Addon): Invoke {
  */
 export function execute(native: Addon, invoke: Invoke, { actions }: Plan, count: number, places?: Places): number[] {
   const made: number[] = [];
-  const real = (arg: Argument): unknown => {
-    if (arg instanceof Made) return made[arg.index];
-    if (arg instanceof Given) return places?.tensors.get(arg) ?? arg.handle;
-    if (arg instanceof Ref) return arg.handle;
-    return Array.isArray(arg) ? arg.map(real) : arg;
-  };
+  const real = (arg: Argument) =>
+    mapTensors(arg, (tensor) => {
+      if (tensor instanceof Made) return made[tensor.index];
+      return (tensor instanceof Given ? places?.tensors.get(tensor) : undefined) ?? tensor.handle;
+    });
   const before = native.setGradMode(true);
   native.setGradMode(before);
   const autocasts: string[] = [];
@@ -57,16 +56,19 @@ export function execute(native: Addon, invoke: Invoke, { actions }: Plan, count:
   return made;
 }
 
-function perform(
+function perform(native: Addon, invoke: Invoke, action: Action, args: unknown[], numbers?: number): unknown {
+  const twin = numbers === undefined ? undefined : twinOf(action.key);
+  return twin ? twin.run(invoke, args, numbers!, native) : callEngine(native, action, args);
+}
+
+/** One call of the engine, on its own handles. */
+export function callEngine(
   native: Addon,
-  invoke: Invoke,
-  { method, key, op }: Action,
-  args: unknown[],
-  numbers?: number,
+  { method, op }: Pick<Action, "method" | "op">,
+  args: readonly unknown[],
 ): unknown {
-  if (method !== "call") return (native[method as keyof Addon] as (...args: unknown[]) => unknown)(...args);
-  const twin = numbers === undefined ? undefined : twinOf(key);
-  return twin ? twin.run(invoke, args, numbers!, native) : native.call(op, args);
+  if (method === "call") return native.call(op, args);
+  return (native[method as keyof Addon] as (...args: unknown[]) => unknown)(...args);
 }
 
 /** Puts the tensors among what the engine answered where the plan says. */

@@ -42,6 +42,12 @@ export type Argument =
   | object
   | undefined;
 
+/** `arg` with each of its tensors as `to` has it. */
+export function mapTensors(arg: Argument, to: (tensor: Ref | Made | Given) => unknown): unknown {
+  if (arg instanceof Ref || arg instanceof Made || arg instanceof Given) return to(arg);
+  return Array.isArray(arg) ? arg.map((one) => mapTensors(one, to)) : arg;
+}
+
 export interface Action {
   /** Of the engine (`Addon`). */
   readonly method: string;

@@ -8,6 +8,8 @@ export interface Desk {
   indexOf(handle: number): number | undefined;
   /** The engine's own handle. */
   real(handle: number): number;
+  /** An argument on the engine's own handles. */
+  realArg(arg: Argument): unknown;
   /** One call of the engine, in whatever way steps are carried out now. */
   ask(method: string, key: string, op: number, args: Argument[]): unknown;
   release(handles: readonly number[]): void;
@@ -31,8 +33,6 @@ export function standInOf(native: Addon, desk: Desk): Addon {
   const fact = (name: string) => (handle: unknown) =>
     desk.indexOf(handle as number) === undefined ? now(name, handle) : ask(name, handle, []);
   const real = (handles: readonly number[]) => handles.map((handle) => desk.real(handle));
-  const realArg = (arg: Argument): unknown =>
-    arg instanceof Ref ? desk.real(arg.handle) : Array.isArray(arg) ? arg.map(realArg) : arg;
   /** A call on the host's own tensors is made at once: batches are put together that way. */
   const isOfHost = (args: readonly Argument[]) => {
     const tensors = (args.flat() as Argument[]).filter((arg) => arg instanceof Ref);
@@ -64,7 +64,7 @@ export function standInOf(native: Addon, desk: Desk): Addon {
     call(op, raw, given = raw) {
       if (desk.isIdle()) return native.call(op, raw);
       const args = raw.map((value, i) => refs(value, given[i]));
-      return isOfHost(args) ? native.call(op, args.map(realArg)) : desk.ask("call", operatorKey(op), op, args);
+      return isOfHost(args) ? native.call(op, args.map(desk.realArg)) : desk.ask("call", operatorKey(op), op, args);
     },
     allReduce: (handles, ...rest) => native.allReduce(real(handles), ...rest),
     broadcast: (handles, from) => native.broadcast(real(handles), from),

@@ -9,8 +9,8 @@
 import { type Addon, standIn } from "../addon.js";
 import { scope } from "../scope.js";
 import { Captured } from "./captured.js";
-import { execute, invokerOf } from "./execute.js";
-import { type Argument, Given, Made, Plan, Ref } from "./plan.js";
+import { callEngine, execute, invokerOf } from "./execute.js";
+import { type Argument, Given, Made, mapTensors, Plan, Ref } from "./plan.js";
 import { standInOf } from "./stand-in.js";
 import { mayMove } from "./twins.js";
 
@@ -98,6 +98,7 @@ class Standing {
       standInOf(native, {
         indexOf: this.#indexOf,
         real: (handle) => this.#real(handle),
+        realArg: this.#realArg,
         ask: (method, key, op, args) => this.#ask(method, key, op, args),
         release: (handles) => this.#release(handles),
         read: () => this.#read(),
@@ -248,27 +249,27 @@ class Standing {
     return handle < 0 ? (this.#aliases.get(handle) ?? 0) : handle;
   }
 
-  #realArgs(args: readonly Argument[]): unknown[] {
-    return args.map((arg) =>
-      arg instanceof Ref ? this.#real(arg.handle) : Array.isArray(arg) ? this.#realArgs(arg) : arg,
-    );
-  }
+  #realArg = (arg: Argument): unknown =>
+    mapTensors(arg, (tensor) => (tensor instanceof Ref ? this.#real(tensor.handle) : tensor));
 
   /** One call of the engine, in whatever mode. */
   #ask(method: string, key: string, op: number, args: Argument[]): unknown {
     if (this.#mode === "comparing") {
-      const given = this.#withRealGiven(args) as Argument[];
+      // Handles from before this step as the engine knows them.
+      const given = args.map((arg) => this.#map(arg, (handle) => new Ref(this.#real(handle))));
       if (this.#plan!.matches(this.#at, key, given, this.#indexOf))
         return this.#answer(this.#plan!.actions[this.#at++]!.result);
       this.#leave();
     }
-    const real = this.#realArgs(args);
-    const answer =
-      method === "call"
-        ? this.#native.call(op, real)
-        : (this.#native[method as keyof Addon] as (...a: unknown[]) => unknown)(...real);
+    const answer = callEngine(this.#native, { method, op }, args.map(this.#realArg));
     if (this.#mode === "noting") {
-      const planned = args.map((arg) => this.#planned(arg));
+      const planned = args.map((arg) =>
+        this.#map(
+          arg,
+          (handle) => new Given(this.#real(handle)),
+          (index) => new Made(index),
+        ),
+      );
       this.#plan!.actions.push({
         method,
         key,
@@ -281,18 +282,13 @@ class Standing {
     return answer;
   }
 
-  /** Handles from before this step as the engine knows them. */
-  #withRealGiven(arg: Argument): Argument {
-    if (arg instanceof Ref) return this.#indexOf(arg.handle) === undefined ? new Ref(this.#real(arg.handle)) : arg;
-    return Array.isArray(arg) ? arg.map((one: Argument) => this.#withRealGiven(one)) : arg;
-  }
-
-  #planned(arg: Argument): Argument {
-    if (arg instanceof Ref) {
-      const index = this.#noted.get(arg.handle);
-      return index === undefined ? new Given(this.#real(arg.handle)) : new Made(index);
-    }
-    return Array.isArray(arg) ? arg.map((one: Argument) => this.#planned(one)) : arg;
+  /** `arg` with tensors from before the step as `given` has them, and those that it made as `made` does. */
+  #map(arg: Argument, given: (handle: number) => Argument, made?: (index: number) => Argument): Argument {
+    return mapTensors(arg, (tensor) => {
+      if (!(tensor instanceof Ref)) return tensor;
+      const index = this.#indexOf(tensor.handle);
+      return index === undefined ? given(tensor.handle) : (made?.(index) ?? tensor);
+    }) as Argument;
   }
 
   /** The engine's answer as a plan has it. */
