@@ -182,6 +182,12 @@ void world_sum(double* values, size_t count) {
   });
 }
 
+void world_sum(at::Tensor& sums) {
+  const at::Tensor here = sums.cpu();
+  world_sum(here.data_ptr<double>(), here.numel());
+  sums.copy_(here);
+}
+
 void export_distributed(std::vector<napi_property_descriptor>& out) {
   out.push_back(method("openGroup", open_group));
   out.push_back(method("closeGroup", close_group));
@@ -192,6 +198,7 @@ void export_distributed(std::vector<napi_property_descriptor>& out) {
 #else
 int world_size() { return 1; }
 void world_sum(double*, size_t) {}
+void world_sum(at::Tensor&) {}
 void export_distributed(std::vector<napi_property_descriptor>&) {}
 #endif
 

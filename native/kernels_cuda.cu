@@ -1,15 +1,10 @@
 // The kernels of kernels_random.cc and kernels_gather.cc on a GPU, to the bit: the same draws for the same elements, the same order of
 // operations, no fused multiply-add (scripts/setup/cuda.mjs compiles with -fmad=false).
 #include "cuda.h"
-
-#include <cuda_runtime.h>
+#include "launch.h"
 
 namespace fewlabels::cuda {
 namespace {
-
-constexpr int kThreads = 256;
-
-const char* problem(cudaError_t error) { return error == cudaSuccess ? nullptr : cudaGetErrorString(error); }
 
 // The four words of a block of Philox4x32-10 (philox.h).
 __device__ __forceinline__ void philox(PhiloxKey key, uint64_t block, uint32_t words[4]) {
@@ -31,8 +26,6 @@ __device__ __forceinline__ void philox(PhiloxKey key, uint64_t block, uint32_t w
   words[2] = c2;
   words[3] = c3;
 }
-
-__device__ __forceinline__ int64_t thread_index() { return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; }
 
 // Where element e of the rows here lies among the elements of all rows.
 __device__ __forceinline__ int64_t place_of(int64_t e, Rows r) {

@@ -1,24 +1,18 @@
-// Batch norm followed by a leaky ReLU, in one pass less each way than the two operators. The fast path wants the channel
-// axis contiguous ([N, C], or [N, C, H, W] in channels_last), on the CPU, float32 or bfloat16; all else goes to libtorch.
+// Batch norm followed by a leaky ReLU on the CPU, in one pass less each way than the two operators.
 // Sums are taken over fixed chunks of rows and joined in order: the bits do not depend on the number of threads.
-// With `everywhere` the statistics are those of the rows of all processes: one message of sums forward, one backward.
 #include "bfloat16.h"
-#include "compat.h"
+#include "norm.h"
 #include "world.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/ops/batch_norm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/leaky_relu.h>
-#include <torch/csrc/autograd/custom_function.h>
-#include <torch/library.h>
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
-namespace fewlabels {
+namespace fewlabels::norm {
 namespace {
 
 constexpr int64_t kChunkElements = 32768;  // 64 KB of bfloat16: stays in the second-level cache
@@ -224,32 +218,9 @@ Moments moments(const at::Tensor& x) {
   return m;
 }
 
-using Optional = c10::optional<at::Tensor>;
-
-bool is_float_vector(const at::Tensor& t) { return t.is_cpu() && t.scalar_type() == at::kFloat && t.is_contiguous(); }
-bool is_float_vector(const Optional& t) { return !t || !t->defined() || is_float_vector(*t); }
-
-bool channels_inside(const at::Tensor& x) {
-  if (x.dim() == 2) return x.is_contiguous();
-  return x.dim() == 4 && x.is_contiguous(at::MemoryFormat::ChannelsLast);
-}
-
-bool is_native(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Optional& mean, const Optional& var) {
-  return x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) && channels_inside(x) &&
-         is_float_vector(weight) && is_float_vector(bias) && is_float_vector(mean) && is_float_vector(var);
-}
-
-struct Settings {
-  bool training;
-  double momentum, eps, slope;
-  bool everywhere;
-};
-
-// Returns y, and what the gradient needs: mean and 1 / standard deviation.
-std::tuple<at::Tensor, at::Tensor, at::Tensor> forward_native(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                                                              const Optional& running_mean, const Optional& running_var, const Settings& s) {
+Normalized forward(const Input& in, const Settings& s) {
+  const at::Tensor &x = in.x, &weight = in.weight, &bias = in.bias;
   const Rows rows(x);
-  const bool running = running_mean && running_mean->defined();
   at::Tensor mean = floats(rows.channels), inverse = floats(rows.channels), scale = floats(rows.channels);
   float *m = mean.data_ptr<float>(), *v = inverse.data_ptr<float>(), *a = scale.data_ptr<float>();
   if (s.training) {
@@ -258,15 +229,15 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> forward_native(const at::Tensor& 
     for (int64_t c = 0; c < rows.channels; c++) {
       m[c] = static_cast<float>(batch.mean[c]);
       v[c] = static_cast<float>(1 / std::sqrt(batch.variance[c] + s.eps));
-      if (!running) continue;
-      float &old_mean = running_mean->data_ptr<float>()[c], &old_var = running_var->data_ptr<float>()[c];
+      if (!in.running()) continue;
+      float &old_mean = in.running_mean->data_ptr<float>()[c], &old_var = in.running_var->data_ptr<float>()[c];
       old_mean = static_cast<float>((1 - s.momentum) * old_mean + s.momentum * batch.mean[c]);
       old_var = static_cast<float>((1 - s.momentum) * old_var + s.momentum * batch.variance[c] * unbias);
     }
   } else {
     for (int64_t c = 0; c < rows.channels; c++) {
-      m[c] = running_mean->data_ptr<float>()[c];
-      v[c] = static_cast<float>(1 / std::sqrt(running_var->data_ptr<float>()[c] + s.eps));
+      m[c] = in.running_mean->data_ptr<float>()[c];
+      v[c] = static_cast<float>(1 / std::sqrt(in.running_var->data_ptr<float>()[c] + s.eps));
     }
   }
   for (int64_t c = 0; c < rows.channels; c++) a[c] = v[c] * weight.data_ptr<float>()[c];
@@ -274,16 +245,15 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> forward_native(const at::Tensor& 
   const Channels k{rows.channels, m, a, bias.data_ptr<float>(), static_cast<float>(s.slope)};
   with_elements(x, [&](auto* type) {
     using Pointer = decltype(type);
-    const auto* in = static_cast<const Pointer>(x.data_ptr());
-    auto* out = static_cast<Pointer>(y.data_ptr());
-    rows.each_again([&](int64_t start, int64_t n) { normalize(in + start, out + start, n, k); });
+    const auto* from = static_cast<const Pointer>(x.data_ptr());
+    auto* to = static_cast<Pointer>(y.data_ptr());
+    rows.each_again([&](int64_t start, int64_t n) { normalize(from + start, to + start, n, k); });
   });
   return {y, mean, inverse};
 }
 
-// Gradients of x, weight and bias.
-torch::autograd::variable_list backward_native(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                                               const at::Tensor& mean, const at::Tensor& inverse, const Settings& s) {
+Gradients backward(const at::Tensor& grad, const Input& input, const at::Tensor& mean, const at::Tensor& inverse, const Settings& s) {
+  const at::Tensor &x = input.x, &weight = input.weight, &bias = input.bias;
   const Rows rows(x);
   const int64_t channels = rows.channels;
   const at::Tensor g = grad.contiguous(x.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
@@ -333,107 +303,8 @@ torch::autograd::variable_list backward_native(const at::Tensor& grad, const at:
   return {dx, dweight, dbias};
 }
 
-struct BatchNormLeakyRelu : torch::autograd::Function<BatchNormLeakyRelu> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                            const Optional& running_mean, const Optional& running_var, const Settings& s) {
-    at::AutoDispatchBelowADInplaceOrView guard;
-    auto [y, mean, inverse] = forward_native(x, weight, bias, running_mean, running_var, s);
-    context->save_for_backward({x, weight, bias, mean, inverse});
-    context->saved_data["training"] = s.training;
-    context->saved_data["slope"] = s.slope;
-    context->saved_data["everywhere"] = s.everywhere;
-    return y;
-  }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list grads) {
-    TORCH_CHECK(!at::GradMode::is_enabled(), "batch_norm_leaky_relu has no second derivative");
-    const auto saved = context->get_saved_variables();
-    const Settings s{context->saved_data["training"].toBool(), 0, 0, context->saved_data["slope"].toDouble(),
-                     context->saved_data["everywhere"].toBool()};
-    auto list = backward_native(grads[0], saved[0], saved[1], saved[2], saved[3], saved[4], s);
-    list.resize(6);  // running statistics and settings have none
-    return list;
-  }
-};
-
-void check_arguments(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Optional& running_mean,
-                     const Optional& running_var, bool training, bool shared) {
-  TORCH_CHECK(x.dim() >= 2, "expected [N, C, ...], got ", x.sizes());
-  const int64_t channels = x.size(1);
-  const auto fits = [&](const at::Tensor& t) { return t.dim() == 1 && t.size(0) == channels; };
-  const auto optional_fits = [&](const Optional& t) { return !t || !t->defined() || fits(*t); };
-  TORCH_CHECK(fits(weight) && fits(bias) && optional_fits(running_mean) && optional_fits(running_var), "expected weight, bias and statistics of ",
-              channels, " channels");
-  const bool mean = running_mean && running_mean->defined(), var = running_var && running_var->defined();
-  TORCH_CHECK(mean == var, "expected both running statistics or none");
-  TORCH_CHECK(training || mean, "expected running statistics outside training");
-  TORCH_CHECK(!training || shared || x.numel() > channels, "training needs more than one value per channel, got ", x.sizes());
-}
-
-at::Tensor composed(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Optional& running_mean,
-                    const Optional& running_var, const Settings& s) {
-  at::Tensor y = at::batch_norm(x, weight, bias, running_mean, running_var, s.training, s.momentum, s.eps, false);
-  return at::leaky_relu_(y, s.slope);
-}
-
-Settings settings(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Optional& running_mean, const Optional& running_var,
-                  bool training, double momentum, double eps, double slope, bool everywhere) {
-  const bool shared = everywhere && world_size() > 1;
-  check_arguments(x, weight, bias, running_mean, running_var, training, shared);
-  TORCH_CHECK(!shared || is_native(x, weight, bias, running_mean, running_var),
-              "statistics of all processes need [N, C] or [N, C, H, W] channels_last on the CPU, float32 or bfloat16");
-  return {training, momentum, eps, slope, shared};
-}
-
-at::Tensor plain(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Optional& running_mean, const Optional& running_var,
-                 bool training, double momentum, double eps, double slope, bool everywhere) {
-  const Settings s = settings(x, weight, bias, running_mean, running_var, training, momentum, eps, slope, everywhere);
-  if (!is_native(x, weight, bias, running_mean, running_var)) return composed(x, weight, bias, running_mean, running_var, s);
-  return std::get<0>(forward_native(x, weight, bias, running_mean, running_var, s));
-}
-
-at::Tensor recorded(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Optional& running_mean, const Optional& running_var,
-                    bool training, double momentum, double eps, double slope, bool everywhere) {
-  const Settings s = settings(x, weight, bias, running_mean, running_var, training, momentum, eps, slope, everywhere);
-  if (!is_native(x, weight, bias, running_mean, running_var)) return composed(x, weight, bias, running_mean, running_var, s);
-  return BatchNormLeakyRelu::apply(x, weight, bias, running_mean, running_var, s);
-}
-
-// The mean of a float vector over all processes, and of its gradient on the way back.
-at::Tensor mean_of_all(const at::Tensor& x) {
-  TORCH_CHECK(is_float_vector(x), "expected a float vector in memory, got ", x.sizes());
-  std::vector<double> sums(x.data_ptr<float>(), x.data_ptr<float>() + x.numel());
-  world_sum(sums.data(), sums.size());
-  at::Tensor mean = at::empty_like(x);
-  for (size_t i = 0; i < sums.size(); i++) mean.data_ptr<float>()[i] = static_cast<float>(sums[i] / world_size());
-  return mean;
-}
-
-struct WorldMean : torch::autograd::Function<WorldMean> {
-  static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& x) {
-    at::AutoDispatchBelowADInplaceOrView guard;
-    return mean_of_all(x);
-  }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*, torch::autograd::variable_list grads) {
-    return {mean_of_all(grads[0].contiguous())};
-  }
-};
-
-at::Tensor world_mean(const at::Tensor& x) { return WorldMean::apply(x); }
-
 }  // namespace
-}  // namespace fewlabels
 
-TORCH_LIBRARY_FRAGMENT(fewlabels, library) {
-  library.def(
-      "batch_norm_leaky_relu(Tensor x, Tensor weight, Tensor bias, Tensor(a!)? running_mean, Tensor(b!)? running_var, "
-      "bool training, float momentum, float eps, float slope, bool everywhere=False) -> Tensor");
-  library.def("world_mean(Tensor x) -> Tensor");
-}
-TORCH_LIBRARY_IMPL(fewlabels, CompositeExplicitAutograd, library) { 
-  library.impl("batch_norm_leaky_relu", fewlabels::plain);
-  library.impl("world_mean", fewlabels::mean_of_all);
-}
-TORCH_LIBRARY_IMPL(fewlabels, Autograd, library) { 
-  library.impl("batch_norm_leaky_relu", fewlabels::recorded);
-  library.impl("world_mean", fewlabels::world_mean);
-}
+const Place on_cpu{forward, backward};
+
+}  // namespace fewlabels::norm

@@ -1,11 +1,14 @@
-// Max pooling of 2 x 2 windows, stride 2, of channels_last tensors on the CPU. One byte per output says where the largest
+// Max pooling of 2 x 2 windows, stride 2, of channels_last tensors on the CPU and on a GPU. One byte per output says where the largest
 // element was (libtorch keeps 8 bytes and scatters serially); windows that the image cuts off are left out, as there.
-#include "bfloat16.h"
+#include "choose.h"
 #include "compat.h"
+#include "cuda.h"
+#include "cuda_images.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/max_pool2d.h>
+#include <c10/core/DeviceGuard.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
@@ -19,13 +22,6 @@ struct Shape {
   int64_t rows() const { return height / 2; }     // of windows in one image
   int64_t columns() const { return width / 2; }
 };
-
-// The first of the largest wins, and a NaN over all.
-FEWLABELS_INLINE void choose(float value, uint32_t position, float& best, uint32_t& where) {
-  const bool better = (value > best) | (value != value);
-  best = better ? value : best;
-  where = better ? position : where;
-}
 
 // Row `row` of windows, counted through the batch. `where` may be null.
 template <typename T>
@@ -98,16 +94,27 @@ void over_rows(const at::Tensor& pooled, const Body& body) {
   at::parallel_for(0, pooled.size(0) * pooled.size(2), std::max<int64_t>(1, 8192 / line), body);
 }
 
-at::Tensor empty_image(int64_t n, const Shape& s, at::ScalarType type) {
-  return at::empty({n, s.channels, s.height, s.width}, at::TensorOptions().dtype(type).memory_format(at::MemoryFormat::ChannelsLast));
+at::Tensor empty_image(int64_t n, const Shape& s, at::TensorOptions options) {
+  return at::empty({n, s.channels, s.height, s.width}, options.memory_format(at::MemoryFormat::ChannelsLast));
 }
+
+#if FEWLABELS_CUDA_KERNELS
+cuda::Pool on_card(const at::Tensor& x, const Shape& s) { return {x.size(0), s.height, s.width, s.channels, x.scalar_type() == at::kBFloat16}; }
+#endif
 
 at::Tensor forward_native(const at::Tensor& x, at::Tensor* where) {
   const Shape s{x.size(2), x.size(3), x.size(1)};
   const Shape pooled{s.rows(), s.columns(), s.channels};
-  at::Tensor y = empty_image(x.size(0), pooled, x.scalar_type());
-  if (where) *where = empty_image(x.size(0), pooled, at::kByte);
+  at::Tensor y = empty_image(x.size(0), pooled, x.options());
+  if (where) *where = empty_image(x.size(0), pooled, x.options().dtype(at::kByte));
   uint8_t* index = where ? where->data_ptr<uint8_t>() : nullptr;
+#if FEWLABELS_CUDA_KERNELS
+  if (x.is_cuda()) {
+    const c10::DeviceGuard guard(x.device());
+    cuda::check(cuda::pool(on_card(x, s), x.data_ptr(), y.data_ptr(), index, cuda::stream(x.get_device())));
+    return y;
+  }
+#endif
   over_rows(y, [&](int64_t from, int64_t to) {
     if (x.scalar_type() == at::kFloat) pool(x.data_ptr<float>(), y.data_ptr<float>(), index, from, to, s);
     else pool(static_cast<const uint16_t*>(x.data_ptr()), static_cast<uint16_t*>(y.data_ptr()), index, from, to, s);
@@ -130,7 +137,14 @@ struct MaxPool : torch::autograd::Function<MaxPool> {
     const auto where = context->get_saved_variables()[0];
     const at::Tensor grad = grads[0].contiguous(at::MemoryFormat::ChannelsLast);
     const Shape s{context->saved_data["height"].toInt(), context->saved_data["width"].toInt(), grad.size(1)};
-    at::Tensor out = empty_image(grad.size(0), s, grad.scalar_type());
+    at::Tensor out = empty_image(grad.size(0), s, grad.options());
+#if FEWLABELS_CUDA_KERNELS
+    if (grad.is_cuda()) {
+      const c10::DeviceGuard guard(grad.device());
+      cuda::check(cuda::unpool(on_card(grad, s), grad.data_ptr(), where.data_ptr<uint8_t>(), out.data_ptr(), cuda::stream(grad.get_device())));
+      return {out};
+    }
+#endif
     over_rows(grad, [&](int64_t from, int64_t to) {
       const uint8_t* index = where.data_ptr<uint8_t>();
       if (grad.scalar_type() == at::kFloat) spread(grad.data_ptr<float>(), index, out.data_ptr<float>(), from, to, s);
@@ -141,7 +155,7 @@ struct MaxPool : torch::autograd::Function<MaxPool> {
 };
 
 bool is_native(const at::Tensor& x) {
-  return x.is_cpu() && x.dim() == 4 && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) && x.numel() > 0 &&
+  return (x.is_cpu() || (FEWLABELS_CUDA_KERNELS && x.is_cuda())) && x.dim() == 4 && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) && x.numel() > 0 &&
          x.size(2) >= 2 && x.size(3) >= 2 && x.is_contiguous(at::MemoryFormat::ChannelsLast);
 }
 

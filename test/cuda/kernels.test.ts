@@ -1,12 +1,14 @@
-/** The GPU's kernels against the CPU's: the same bits. */
+/** The GPU's kernels against the CPU's: the same bits, but for sums over rows, which are taken in another order. */
 import { beforeAll, expect, test } from "vitest";
 import { Rng } from "../../src/rng.js";
 import {
   addGaussianNoise,
+  batchNormLeakyRelu,
   cudaMemory,
   type DType,
   dropout,
   gatherImages,
+  maxPool2d,
   normal,
   type Scaling,
   type Spread,
@@ -18,6 +20,7 @@ import {
   whole,
 } from "../../src/torch/index.js";
 import { describeCudaKernels } from "../support/cuda.js";
+import "../support/matchers.js";
 
 const rng = () => Rng.fromSeed(5);
 const spreads: Spread[] = [whole, { rank: 1, size: 3 }];
@@ -98,6 +101,65 @@ describeCudaKernels("kernels of the GPU", () => {
       for (const dtype of ["uint8", "float32"] as const) {
         expectEqual((device) => gatherImages(place(tensor(bytes, [9, 3, 7, 5], dtype), device), index, view, scaling));
       }
+    }
+  });
+
+  const norms: [number[], DType, boolean][] = [
+    [[100, 128, 32, 32], "bfloat16", true],
+    [[100, 128, 32, 32], "float32", true],
+    [[9, 20, 7, 5], "bfloat16", true],
+    [[9, 20, 7, 5], "float32", false],
+    [[33, 7, 3, 3], "bfloat16", true],
+    [[64, 300], "float32", true],
+    [[2, 2048, 1, 1], "bfloat16", false],
+  ];
+  test.each(norms)("batch norm with leaky ReLU and its gradient: %j %s, training %s", (shape, dtype, training) => {
+    const channels = shape[1]!;
+    const [there, here] = ["cuda", "cpu"].map((device) =>
+      scope(() => {
+        const source = rng();
+        const image = (mean: number, std: number) => {
+          const t = place(normal(shape, mean, std, source), device).to(dtype);
+          return shape.length === 4 ? t.contiguous("channelsLast") : t;
+        };
+        const vector = (low: number) => place(uniform([channels], low, low + 1, source), device);
+        const [x, grad] = [image(0.5, 2).requiresGrad_(), image(0, 1)];
+        const [weight, bias] = [vector(0.5).requiresGrad_(), vector(-0.5).requiresGrad_()];
+        const [runningMean, runningVar] = [vector(0), vector(0.5)];
+        const settings = { runningMean, runningVar, training, momentum: 0.1, eps: 1e-5 };
+        const y = batchNormLeakyRelu(x, { weight, bias, ...settings }, 0.1);
+        y.mul(grad).float().sum().backward();
+        return [y, x.grad!, weight.grad!, bias.grad!, runningMean, runningVar].map((t) => t.float().toNumbers());
+      }),
+    );
+    const count = shape.reduce((a, b) => a * b) / channels;
+    const image = dtype === "bfloat16" ? { rtol: 2 ** -7, atol: 2 ** -7 } : { rtol: 5e-5, atol: 5e-5 };
+    const sums = { rtol: 1e-4, atol: (dtype === "bfloat16" ? 2e-2 : 1e-4) * Math.sqrt(count) };
+    for (const [i, tolerance] of [image, image, sums, sums].entries()) {
+      expect(there![i]).toBeCloseToTensor(here![i]!, tolerance);
+    }
+    for (const i of [4, 5]) expect(there![i]).toBeCloseToTensor(here![i]!, { rtol: 1e-5, atol: 1e-5 });
+  });
+
+  test.each(["float32", "bfloat16"] as const)("2 x 2 pooling and its gradient, %s", (dtype) => {
+    for (const shape of [
+      [100, 128, 32, 32],
+      [3, 12, 7, 9],
+      [2, 5, 6, 3],
+    ]) {
+      expectEqual((device) => {
+        const source = rng();
+        const x = place(normal(shape, 0, 1, source), device)
+          .to(dtype)
+          .contiguous("channelsLast")
+          .requiresGrad_();
+        const y = maxPool2d(x, 2);
+        y.mul(place(normal(y.shape, 0, 1, source), device).to(dtype))
+          .float()
+          .sum()
+          .backward();
+        return x.grad!;
+      });
     }
   });
 

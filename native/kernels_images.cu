@@ -1,0 +1,498 @@
+// Batch norm with leaky ReLU, and 2 x 2 pooling, on a GPU: the arithmetic of kernels_norm.cc and kernels_pool.cc. All of it waits for memory,
+// so a thread takes 16 bytes at a time: V elements of one row, the same channels in each of its rows.
+#include "choose.h"
+#include "cuda_images.h"
+#include "launch.h"
+
+#include <cuda_bf16.h>
+
+#include <type_traits>
+
+namespace fewlabels::cuda {
+namespace {
+
+constexpr int kShiftRows = 8;
+constexpr int kPartBlocks = 528, kPassBlocks = 2112;  // 4 and 16 for each of 132 multiprocessors
+constexpr int kJoinChannels = 8, kJoinParts = 64;
+
+template <typename T, int V>
+struct alignas(sizeof(T) * V) Pack {
+  T at[V];
+};
+
+template <typename T, int V>
+__device__ __forceinline__ void read(const T* from, float (&to)[V]) {
+  const auto pack = *reinterpret_cast<const Pack<T, V>*>(from);
+#pragma unroll
+  for (int k = 0; k < V; k++) to[k] = load(pack.at[k]);
+}
+__device__ __forceinline__ void read(const uint16_t* from, float (&to)[8]) {
+  const auto pack = *reinterpret_cast<const Pack<uint32_t, 4>*>(from);
+#pragma unroll
+  for (int k = 0; k < 4; k++) {
+    to[2 * k] = __uint_as_float(pack.at[k] << 16);
+    to[2 * k + 1] = __uint_as_float(pack.at[k] & 0xFFFF0000u);
+  }
+}
+
+template <typename T, int V>
+__device__ __forceinline__ void write(T* to, const float (&from)[V]) {
+  Pack<T, V> pack;
+#pragma unroll
+  for (int k = 0; k < V; k++) store(&pack.at[k], from[k]);
+  *reinterpret_cast<Pack<T, V>*>(to) = pack;
+}
+__device__ __forceinline__ void write(uint16_t* to, const float (&from)[8]) {  // the processor's own rounding, to the nearest as ours
+  Pack<__nv_bfloat162, 4> pack;
+#pragma unroll
+  for (int k = 0; k < 4; k++) pack.at[k] = __floats2bfloat162_rn(from[2 * k], from[2 * k + 1]);
+  *reinterpret_cast<Pack<__nv_bfloat162, 4>*>(to) = pack;
+}
+
+// Which threads take what: blocks of `x` times `y` threads, x of them side by side in a row, `columns` blocks to a row.
+struct Plan {
+  int vector, x, y, columns;
+  int64_t rows;
+  dim3 threads() const { return dim3(x, y); }
+  // Blocks of which each thread takes at least four rows, `most` of them at most.
+  dim3 blocks(int most) const {
+    const int64_t wanted = (rows + 4 * y - 1) / (4 * y), allowed = most / columns > 1 ? most / columns : 1;
+    return dim3(columns, static_cast<unsigned>(wanted < 1 ? 1 : wanted < allowed ? wanted : allowed));
+  }
+};
+
+Plan plan(NormShape shape, const void* a, const void* b) {
+  const int wide = shape.bf16 ? 8 : 4;
+  const bool fits = shape.channels % wide == 0 && (reinterpret_cast<uintptr_t>(a) | reinterpret_cast<uintptr_t>(b)) % 16 == 0;
+  const int vector = fits ? wide : 1;
+  const int64_t groups = shape.channels / vector;
+  int x = 1;
+  while (x < groups && x < 32) x *= 2;
+  return {vector, x, kThreads / x, static_cast<int>((groups + x - 1) / x), shape.rows};
+}
+
+// The rows and channels of this thread.
+template <int V>
+struct Lane {
+  int64_t channel, row, step;
+  bool active;
+  __device__ explicit Lane(int64_t channels)
+      : channel((static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * V),
+        row(static_cast<int64_t>(blockIdx.y) * blockDim.y + threadIdx.y),
+        step(static_cast<int64_t>(gridDim.y) * blockDim.y),
+        active(channel < channels) {}
+};
+
+template <typename T, int V>
+__device__ __forceinline__ void shift_of(const T* x, int64_t rows, int64_t channels, int64_t channel, float (&shift)[V]) {
+  const int first = rows < kShiftRows ? static_cast<int>(rows) : kShiftRows;
+#pragma unroll
+  for (int k = 0; k < V; k++) shift[k] = 0;
+  for (int r = 0; r < first; r++) {
+    float a[V];
+    read(x + r * channels + channel, a);
+#pragma unroll
+    for (int k = 0; k < V; k++) shift[k] += a[k];
+  }
+#pragma unroll
+  for (int k = 0; k < V; k++) shift[k] /= static_cast<float>(first);
+}
+
+// Sums of the threads of a block that share channels, into this block's part.
+template <int V>
+__device__ __forceinline__ void join_rows(const Lane<V>& lane, int64_t channels, const float (&first)[V], const float (&second)[V], float* parts) {
+  __shared__ float sums[2 * V * kThreads];
+  const int here = threadIdx.y * blockDim.x + threadIdx.x;
+#pragma unroll
+  for (int k = 0; k < V; k++) {
+    sums[k * kThreads + here] = first[k];
+    sums[(V + k) * kThreads + here] = second[k];
+  }
+  for (unsigned half = blockDim.y / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (threadIdx.y >= half) continue;
+#pragma unroll
+    for (int k = 0; k < 2 * V; k++) sums[k * kThreads + here] += sums[k * kThreads + here + half * blockDim.x];
+  }
+  if (threadIdx.y != 0 || !lane.active) return;
+  float* part = parts + blockIdx.y * 2 * channels + lane.channel;
+#pragma unroll
+  for (int k = 0; k < V; k++) {
+    part[k] = sums[k * kThreads + here];
+    part[channels + k] = sums[(V + k) * kThreads + here];
+  }
+}
+
+template <typename T, int V>
+__global__ void sum_rows(const T* x, int64_t rows, int64_t channels, float* parts) {
+  const Lane<V> lane(channels);
+  float shift[V], sum[V] = {}, square[V] = {};
+  if (lane.active) {
+    shift_of(x, rows, channels, lane.channel, shift);
+#pragma unroll 4
+    for (int64_t r = lane.row; r < rows; r += lane.step) {
+      float a[V];
+      read(x + r * channels + lane.channel, a);
+#pragma unroll
+      for (int k = 0; k < V; k++) {
+        const float d = a[k] - shift[k];
+        sum[k] += d;
+        square[k] += d * d;
+      }
+    }
+  }
+  join_rows(lane, channels, sum, square, parts);
+}
+
+// What a thread needs of its channels.
+template <int V>
+struct Own {
+  float mean[V], scale[V], bias[V];
+  float slope;
+  __device__ Own(const NormChannels& all, int64_t channel) : slope(all.slope) {
+#pragma unroll
+    for (int k = 0; k < V; k++) {
+      mean[k] = all.mean[channel + k];
+      scale[k] = all.inverse[channel + k] * all.weight[channel + k];
+      bias[k] = all.bias[channel + k];
+    }
+  }
+  // The gradient before the leaky ReLU; `centered` = x - mean.
+  __device__ __forceinline__ float through_relu(float grad, float centered, int k) const {
+    return centered * scale[k] + bias[k] > 0 ? grad : grad * slope;
+  }
+};
+
+template <typename T, int V>
+__global__ void sum_gradients(const T* x, const T* grad, int64_t rows, int64_t channels, NormChannels all, float* parts) {
+  const Lane<V> lane(channels);
+  float sum[V] = {}, product[V] = {};
+  if (lane.active) {
+    const Own<V> own(all, lane.channel);
+#pragma unroll 2
+    for (int64_t r = lane.row; r < rows; r += lane.step) {
+      float a[V], g[V];
+      read(x + r * channels + lane.channel, a);
+      read(grad + r * channels + lane.channel, g);
+#pragma unroll
+      for (int k = 0; k < V; k++) {
+        const float centered = a[k] - own.mean[k];
+        const float passed = own.through_relu(g[k], centered, k);
+        sum[k] += passed;
+        product[k] += passed * centered;
+      }
+    }
+  }
+  join_rows(lane, channels, sum, product, parts);
+}
+
+// Both passes below begin with the last rows: the first pass has left them in the cache.
+template <typename T, int V>
+__global__ void normalize_rows(const T* x, T* y, int64_t rows, int64_t channels, NormChannels all) {
+  const Lane<V> lane(channels);
+  if (!lane.active) return;
+  const Own<V> own(all, lane.channel);
+#pragma unroll 4
+  for (int64_t r = rows - 1 - lane.row; r >= 0; r -= lane.step) {
+    float a[V];
+    read(x + r * channels + lane.channel, a);
+#pragma unroll
+    for (int k = 0; k < V; k++) {
+      const float z = (a[k] - own.mean[k]) * own.scale[k] + own.bias[k];
+      a[k] = z > 0 ? z : z * own.slope;
+    }
+    write(y + r * channels + lane.channel, a);
+  }
+}
+
+template <typename T, int V>
+__global__ void gradient_rows(const T* x, const T* grad, T* out, int64_t rows, int64_t channels, NormChannels all, const float* level, const float* tilt) {
+  const Lane<V> lane(channels);
+  if (!lane.active) return;
+  const Own<V> own(all, lane.channel);
+  float low[V], lean[V];
+#pragma unroll
+  for (int k = 0; k < V; k++) {
+    low[k] = level[lane.channel + k];
+    lean[k] = tilt[lane.channel + k];
+  }
+#pragma unroll 2
+  for (int64_t r = rows - 1 - lane.row; r >= 0; r -= lane.step) {
+    float a[V], g[V];
+    read(x + r * channels + lane.channel, a);
+    read(grad + r * channels + lane.channel, g);
+#pragma unroll
+    for (int k = 0; k < V; k++) {
+      const float centered = a[k] - own.mean[k];
+      g[k] = own.through_relu(g[k], centered, k) * own.scale[k] - low[k] - centered * lean[k];
+    }
+    write(out + r * channels + lane.channel, g);
+  }
+}
+
+// The two sums of a channel over all parts; true in the one thread of the channel that goes on with them.
+__device__ bool join_parts(const float* parts, int count, int64_t channels, int64_t channel, double& first, double& second) {
+  __shared__ double sums[2][kJoinParts][kJoinChannels];
+  double a = 0, b = 0;
+  if (channel < channels) {
+    for (int p = threadIdx.y; p < count; p += kJoinParts) {
+      a += parts[2 * p * channels + channel];
+      b += parts[(2 * p + 1) * channels + channel];
+    }
+  }
+  sums[0][threadIdx.y][threadIdx.x] = a;
+  sums[1][threadIdx.y][threadIdx.x] = b;
+  for (unsigned half = kJoinParts / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (threadIdx.y >= half) continue;
+    sums[0][threadIdx.y][threadIdx.x] += sums[0][threadIdx.y + half][threadIdx.x];
+    sums[1][threadIdx.y][threadIdx.x] += sums[1][threadIdx.y + half][threadIdx.x];
+  }
+  first = sums[0][0][threadIdx.x];
+  second = sums[1][0][threadIdx.x];
+  return threadIdx.y == 0 && channel < channels;
+}
+
+template <typename T>
+__global__ void find_statistics(NormStatistics task, int count) {
+  const int64_t channels = task.shape.channels, c = blockIdx.x * kJoinChannels + threadIdx.x;
+  double n = static_cast<double>(task.shape.rows), mean, variance;
+  if (task.given) {
+    if (threadIdx.y != 0 || c >= channels) return;
+    n = task.sums[2 * channels];
+    mean = task.sums[c] / n;
+    variance = task.sums[channels + c] / n - mean * mean;
+  } else {
+    double sum, square;
+    if (!join_parts(task.parts, count, channels, c, sum, square)) return;
+    float shift[1];
+    shift_of(static_cast<const T*>(task.x), task.shape.rows, channels, c, shift);
+    const double off = sum / n;
+    mean = shift[0] + off;
+    variance = square / n - off * off;
+    if (task.sums) {
+      task.sums[c] = n * mean;
+      task.sums[channels + c] = n * (variance + mean * mean);
+      if (c == 0) task.sums[2 * channels] = n;
+      return;
+    }
+  }
+  variance = variance > 0 ? variance : 0;
+  task.mean[c] = static_cast<float>(mean);
+  task.inverse[c] = static_cast<float>(1 / sqrt(variance + task.eps));
+  if (!task.running_mean) return;
+  const double m = task.momentum;
+  task.running_mean[c] = static_cast<float>((1 - m) * task.running_mean[c] + m * mean);
+  task.running_var[c] = static_cast<float>((1 - m) * task.running_var[c] + m * variance * n / (n - 1));
+}
+
+__global__ void take_running(int64_t channels, const float* running_mean, const float* running_var, double eps, float* mean, float* inverse) {
+  const int64_t c = thread_index();
+  if (c >= channels) return;
+  mean[c] = running_mean[c];
+  inverse[c] = static_cast<float>(1 / sqrt(running_var[c] + eps));
+}
+
+__global__ void find_gradient_statistics(NormGradients task, int count) {
+  const int64_t channels = task.shape.channels, c = blockIdx.x * kJoinChannels + threadIdx.x;
+  double sum = 0, product = 0, n = static_cast<double>(task.shape.rows);
+  if (task.given) {
+    if (threadIdx.y != 0 || c >= channels) return;
+    n = task.sums[2 * channels];
+    sum = task.sums[c];
+    product = task.sums[channels + c];
+  } else {
+    if (!join_parts(task.parts, count, channels, c, sum, product)) return;
+    task.weight[c] = static_cast<float>(product * task.channels.inverse[c]);
+    task.bias[c] = static_cast<float>(sum);
+    if (task.sums) {
+      task.sums[c] = sum;
+      task.sums[channels + c] = product;
+      if (c == 0) task.sums[2 * channels] = n;
+      return;
+    }
+  }
+  const double inverse = task.channels.inverse[c];
+  const double share = task.fixed ? 0 : task.channels.inverse[c] * task.channels.weight[c] / n;
+  task.level[c] = static_cast<float>(share * sum);
+  task.tilt[c] = static_cast<float>(share * product * inverse * inverse);
+}
+
+// One block a row of windows, counted through the batch.
+struct Windows {
+  int64_t line;           // elements of a row of pixels
+  int64_t top, target;    // first elements of the upper row of pixels and of the row of windows
+  bool last;              // of its image
+  __device__ explicit Windows(const Pool& s) : line(s.width * s.channels) {
+    const int64_t row = blockIdx.x, rows = s.height / 2;
+    top = (row / rows * s.height + row % rows * 2) * line;
+    target = row * (s.width / 2) * s.channels;
+    last = row % rows == rows - 1;
+  }
+};
+
+template <typename T, int V>
+__global__ void pool_rows(Pool s, const T* in, T* out, uint8_t* where) {
+  const Windows w(s);
+  const int groups = static_cast<int>(s.channels / V), count = static_cast<int>(s.width / 2) * groups;
+  for (int i = threadIdx.x; i < count; i += kThreads) {
+    const int64_t x = i / groups, c = static_cast<int64_t>(i % groups) * V;
+    const T* corner = in + w.top + 2 * x * s.channels + c;
+    float best[V], other[V];
+    uint32_t place[V] = {};
+    read(corner, best);
+#pragma unroll
+    for (int k = 1; k < 4; k++) {
+      read(corner + (k & 1) * s.channels + (k >> 1) * w.line, other);
+#pragma unroll
+      for (int v = 0; v < V; v++) choose(other[v], k, best[v], place[v]);
+    }
+    const int64_t to = w.target + x * s.channels + c;
+    write(out + to, best);
+    if (!where) continue;
+    Pack<uint8_t, V> bytes;
+#pragma unroll
+    for (int v = 0; v < V; v++) bytes.at[v] = static_cast<uint8_t>(place[v]);
+    *reinterpret_cast<Pack<uint8_t, V>*>(where + to) = bytes;
+  }
+}
+
+template <typename T, int V>
+__global__ void spread_rows(Pool s, const T* grad, const uint8_t* where, T* out) {
+  const Windows w(s);
+  const int columns = static_cast<int>(s.width / 2), groups = static_cast<int>(s.channels / V);
+  const bool right = s.width % 2, below = s.height % 2 && w.last;
+  for (int i = threadIdx.x; i < columns * groups; i += kThreads) {
+    const int64_t x = i / groups, c = static_cast<int64_t>(i % groups) * V;
+    const int64_t from = w.target + x * s.channels + c;
+    T* corner = out + w.top + 2 * x * s.channels + c;
+    const auto bytes = *reinterpret_cast<const Pack<uint8_t, V>*>(where + from);
+    float g[V], part[V];
+    read(grad + from, g);
+    const float none[V] = {};
+    // The column and the row that no window covers get 0.
+    const int across = right && x == columns - 1 ? 3 : 2, down = below ? 3 : 2;
+    for (int dy = 0; dy < down; dy++) {
+      for (int dx = 0; dx < across; dx++) {
+        T* to = corner + dx * s.channels + dy * w.line;
+        if (dx == 2 || dy == 2) {
+          write(to, none);
+          continue;
+        }
+#pragma unroll
+        for (int v = 0; v < V; v++) part[v] = bytes.at[v] == 2 * dy + dx ? g[v] : 0;
+        write(to, part);
+      }
+    }
+  }
+}
+
+// Calls body(null of the element's type, Width of V).
+template <int V>
+struct Width {
+  static constexpr int value = V;
+};
+template <typename Body>
+void with_type(bool bf16, int vector, const Body& body) {
+  if (bf16 && vector == 8) body(static_cast<uint16_t*>(nullptr), Width<8>());
+  else if (bf16) body(static_cast<uint16_t*>(nullptr), Width<1>());
+  else if (vector == 4) body(static_cast<float*>(nullptr), Width<4>());
+  else body(static_cast<float*>(nullptr), Width<1>());
+}
+
+template <typename T>
+const T* as(const void* p, const T*) {
+  return static_cast<const T*>(p);
+}
+template <typename T>
+T* as(void* p, T*) {
+  return static_cast<T*>(p);
+}
+
+int join_blocks(int64_t channels) { return static_cast<int>((channels + kJoinChannels - 1) / kJoinChannels); }
+
+int pool_vector(const Pool& s, const void* a, const void* b) { return plan({1, s.channels, s.bf16}, a, b).vector; }
+
+}  // namespace
+
+int norm_parts(NormShape shape, const void* x, const void* other) { return static_cast<int>(plan(shape, x, other).blocks(kPartBlocks).y); }
+
+const char* norm_sums(NormShape shape, const void* x, float* parts, void* stream) {
+  const Plan p = plan(shape, x, x);
+  with_type(shape.bf16, p.vector, [&](auto* type, auto v) {
+    sum_rows<std::remove_pointer_t<decltype(type)>, decltype(v)::value>
+        <<<p.blocks(kPartBlocks), p.threads(), 0, static_cast<cudaStream_t>(stream)>>>(as(x, type), shape.rows, shape.channels, parts);
+  });
+  return problem(cudaGetLastError());
+}
+
+const char* norm_statistics(const NormStatistics& task, void* stream) {
+  const int count = norm_parts(task.shape, task.x, task.x), blocks = join_blocks(task.shape.channels);
+  const dim3 threads(kJoinChannels, kJoinParts);
+  const auto on = static_cast<cudaStream_t>(stream);
+  if (task.shape.bf16) find_statistics<uint16_t><<<blocks, threads, 0, on>>>(task, count);
+  else find_statistics<float><<<blocks, threads, 0, on>>>(task, count);
+  return problem(cudaGetLastError());
+}
+
+const char* norm_running(int64_t channels, const float* running_mean, const float* running_var, double eps, float* mean, float* inverse, void* stream) {
+  const auto blocks = static_cast<unsigned>((channels + kThreads - 1) / kThreads);
+  take_running<<<blocks, kThreads, 0, static_cast<cudaStream_t>(stream)>>>(channels, running_mean, running_var, eps, mean, inverse);
+  return problem(cudaGetLastError());
+}
+
+const char* normalize(NormShape shape, const void* x, void* y, NormChannels channels, void* stream) {
+  const Plan p = plan(shape, x, y);
+  with_type(shape.bf16, p.vector, [&](auto* type, auto v) {
+    normalize_rows<std::remove_pointer_t<decltype(type)>, decltype(v)::value>
+        <<<p.blocks(kPassBlocks), p.threads(), 0, static_cast<cudaStream_t>(stream)>>>(as(x, type), as(y, type), shape.rows, shape.channels, channels);
+  });
+  return problem(cudaGetLastError());
+}
+
+const char* norm_gradient_sums(NormShape shape, const void* x, const void* grad, NormChannels channels, float* parts, void* stream) {
+  const Plan p = plan(shape, x, grad);
+  with_type(shape.bf16, p.vector, [&](auto* type, auto v) {
+    sum_gradients<std::remove_pointer_t<decltype(type)>, decltype(v)::value>
+        <<<p.blocks(kPartBlocks), p.threads(), 0, static_cast<cudaStream_t>(stream)>>>(as(x, type), as(grad, type), shape.rows, shape.channels, channels,
+                                                                                      parts);
+  });
+  return problem(cudaGetLastError());
+}
+
+const char* norm_gradient_statistics(const NormGradients& task, void* stream) {
+  const int count = norm_parts(task.shape, task.x, task.grad);
+  const dim3 threads(kJoinChannels, kJoinParts);
+  find_gradient_statistics<<<join_blocks(task.shape.channels), threads, 0, static_cast<cudaStream_t>(stream)>>>(task, count);
+  return problem(cudaGetLastError());
+}
+
+const char* norm_gradients(NormShape shape, const void* x, const void* grad, void* out, NormChannels channels, const float* level, const float* tilt,
+                           void* stream) {
+  const Plan p = plan(shape, x, grad);
+  with_type(shape.bf16, p.vector, [&](auto* type, auto v) {
+    gradient_rows<std::remove_pointer_t<decltype(type)>, decltype(v)::value><<<p.blocks(kPassBlocks), p.threads(), 0, static_cast<cudaStream_t>(stream)>>>(
+        as(x, type), as(grad, type), as(out, type), shape.rows, shape.channels, channels, level, tilt);
+  });
+  return problem(cudaGetLastError());
+}
+
+const char* pool(const Pool& shape, const void* in, void* out, uint8_t* where, void* stream) {
+  with_type(shape.bf16, pool_vector(shape, in, out), [&](auto* type, auto v) {
+    pool_rows<std::remove_pointer_t<decltype(type)>, decltype(v)::value>
+        <<<static_cast<unsigned>(shape.images * (shape.height / 2)), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(shape, as(in, type), as(out, type),
+                                                                                                                   where);
+  });
+  return problem(cudaGetLastError());
+}
+
+const char* unpool(const Pool& shape, const void* grad, const uint8_t* where, void* out, void* stream) {
+  with_type(shape.bf16, pool_vector(shape, grad, out), [&](auto* type, auto v) {
+    spread_rows<std::remove_pointer_t<decltype(type)>, decltype(v)::value>
+        <<<static_cast<unsigned>(shape.images * (shape.height / 2)), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(shape, as(grad, type), where,
+                                                                                                                   as(out, type));
+  });
+  return problem(cudaGetLastError());
+}
+
+}  // namespace fewlabels::cuda

@@ -1,0 +1,141 @@
+// Batch norm followed by a leaky ReLU, as an operator with its gradient: kernels of our own where the channel axis is contiguous and elements are
+// float32 or bfloat16, on the CPU or a GPU; all else goes to libtorch.
+// With `everywhere` the statistics are those of the rows of all processes: one message of sums forward, one backward.
+#include "cuda.h"
+#include "norm.h"
+#include "world.h"
+
+#include <ATen/ops/batch_norm.h>
+#include <ATen/ops/leaky_relu.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+namespace fewlabels::norm {
+namespace {
+
+bool fits(const at::Tensor& vector, const at::Tensor& x) {
+  return vector.device() == x.device() && vector.scalar_type() == at::kFloat && vector.is_contiguous();
+}
+bool fits(const Optional& vector, const at::Tensor& x) { return !vector || !vector->defined() || fits(*vector, x); }
+
+bool channels_inside(const at::Tensor& x) {
+  if (x.dim() == 2) return x.is_contiguous();
+  return x.dim() == 4 && x.is_contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+// Whose kernels serve this input; null: libtorch's.
+const Place* place_of(const Input& in) {
+  const at::Tensor& x = in.x;
+  const bool native = (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) && channels_inside(x) && fits(in.weight, x) &&
+                      fits(in.bias, x) && fits(in.running_mean, x) && fits(in.running_var, x);
+  if (!native) return nullptr;
+  if (x.is_cpu()) return &on_cpu;
+#if FEWLABELS_CUDA_KERNELS
+  if (x.is_cuda() && x.numel() > 0) return &on_cuda;
+#endif
+  return nullptr;
+}
+
+void check_arguments(const Input& in, const Settings& s) {
+  const at::Tensor& x = in.x;
+  TORCH_CHECK(x.dim() >= 2, "expected [N, C, ...], got ", x.sizes());
+  const int64_t channels = x.size(1);
+  const auto counts = [&](const at::Tensor& t) { return t.dim() == 1 && t.size(0) == channels; };
+  const auto given = [](const Optional& t) { return t && t->defined(); };
+  const bool mean = given(in.running_mean), var = given(in.running_var);
+  TORCH_CHECK(counts(in.weight) && counts(in.bias) && (!mean || counts(*in.running_mean)) && (!var || counts(*in.running_var)),
+              "expected weight, bias and statistics of ", channels, " channels");
+  TORCH_CHECK(mean == var, "expected both running statistics or none");
+  TORCH_CHECK(s.training || mean, "expected running statistics outside training");
+  TORCH_CHECK(!s.training || s.everywhere || x.numel() > channels, "training needs more than one value per channel, got ", x.sizes());
+}
+
+struct BatchNormLeakyRelu : torch::autograd::Function<BatchNormLeakyRelu> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                            const Optional& running_mean, const Optional& running_var, const Settings& s) {
+    at::AutoDispatchBelowADInplaceOrView guard;
+    const Input in{x, weight, bias, running_mean, running_var};
+    const auto [y, mean, inverse] = place_of(in)->forward(in, s);
+    context->save_for_backward({x, weight, bias, mean, inverse});
+    context->saved_data["training"] = s.training;
+    context->saved_data["slope"] = s.slope;
+    context->saved_data["everywhere"] = s.everywhere;
+    return y;
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list grads) {
+    TORCH_CHECK(!at::GradMode::is_enabled(), "batch_norm_leaky_relu has no second derivative");
+    const auto saved = context->get_saved_variables();
+    auto& data = context->saved_data;
+    const Settings s{data["training"].toBool(), 0, 0, data["slope"].toDouble(), data["everywhere"].toBool()};
+    const Input in{saved[0], saved[1], saved[2], {}, {}};
+    const auto [x, weight, bias] = place_of(in)->backward(grads[0], in, saved[3], saved[4], s);
+    return {x, weight, bias, {}, {}, {}};  // running statistics and settings have none
+  }
+};
+
+at::Tensor composed(const Input& in, const Settings& s) {
+  at::Tensor y = at::batch_norm(in.x, in.weight, in.bias, in.running_mean, in.running_var, s.training, s.momentum, s.eps, false);
+  return at::leaky_relu_(y, s.slope);
+}
+
+Settings settings(const Input& in, bool training, double momentum, double eps, double slope, bool everywhere) {
+  const Settings s{training, momentum, eps, slope, everywhere && world_size() > 1};
+  check_arguments(in, s);
+  TORCH_CHECK(!s.everywhere || place_of(in),
+              "statistics of all processes need [N, C] or [N, C, H, W] channels_last, float32 or bfloat16, on the CPU or a GPU for which the engine "
+              "has its kernels");
+  return s;
+}
+
+at::Tensor plain(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Optional& running_mean, const Optional& running_var,
+                 bool training, double momentum, double eps, double slope, bool everywhere) {
+  const Input in{x, weight, bias, running_mean, running_var};
+  const Settings s = settings(in, training, momentum, eps, slope, everywhere);
+  const Place* place = place_of(in);
+  return place ? place->forward(in, s).y : composed(in, s);
+}
+
+at::Tensor recorded(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Optional& running_mean, const Optional& running_var,
+                    bool training, double momentum, double eps, double slope, bool everywhere) {
+  const Input in{x, weight, bias, running_mean, running_var};
+  const Settings s = settings(in, training, momentum, eps, slope, everywhere);
+  return place_of(in) ? BatchNormLeakyRelu::apply(x, weight, bias, running_mean, running_var, s) : composed(in, s);
+}
+
+// The mean of a float vector over all processes, and of its gradient on the way back.
+at::Tensor mean_of_all(const at::Tensor& x) {
+  TORCH_CHECK(fits(x, x), "expected a float vector, got ", x.sizes());
+  at::Tensor sums = x.to(at::kDouble);
+  world_sum(sums);
+  return sums.div_(world_size()).to(at::kFloat);
+}
+
+struct WorldMean : torch::autograd::Function<WorldMean> {
+  static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& x) {
+    at::AutoDispatchBelowADInplaceOrView guard;
+    return mean_of_all(x);
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*, torch::autograd::variable_list grads) {
+    return {mean_of_all(grads[0].contiguous())};
+  }
+};
+
+at::Tensor world_mean(const at::Tensor& x) { return WorldMean::apply(x); }
+
+}  // namespace
+}  // namespace fewlabels::norm
+
+TORCH_LIBRARY_FRAGMENT(fewlabels, library) {
+  library.def(
+      "batch_norm_leaky_relu(Tensor x, Tensor weight, Tensor bias, Tensor(a!)? running_mean, Tensor(b!)? running_var, "
+      "bool training, float momentum, float eps, float slope, bool everywhere=False) -> Tensor");
+  library.def("world_mean(Tensor x) -> Tensor");
+}
+TORCH_LIBRARY_IMPL(fewlabels, CompositeExplicitAutograd, library) {
+  library.impl("batch_norm_leaky_relu", fewlabels::norm::plain);
+  library.impl("world_mean", fewlabels::norm::mean_of_all);
+}
+TORCH_LIBRARY_IMPL(fewlabels, Autograd, library) {
+  library.impl("batch_norm_leaky_relu", fewlabels::norm::recorded);
+  library.impl("world_mean", fewlabels::norm::world_mean);
+}
