@@ -120,24 +120,51 @@ __global__ void gather_pixels(Gather g) {
   }
 }
 
-// Tensors of one launch: the table travels with it.
+// Tensors of one launch: the table travels with it. Each has blocks of its own, kPiece elements to one: those from `first` on.
 constexpr int kTable = 96;
+constexpr int kPiece = 16 * kThreads;
 struct Table {
   MultiRow rows[kTable];
+  int first[kTable + 1];
 };
 
-// One row of blocks a tensor. With fused multiply-add, as libtorch's own.
+struct alignas(16) Four {
+  float at[4];
+};
+
+// With fused multiply-add, as libtorch's own.
+template <Multi what>
+__device__ __forceinline__ float updated(float a, float b, float c, float s) {
+  switch (what) {
+    case Multi::scale: return a * s;
+    case Multi::shift: return a + s;
+    case Multi::add: return __fmaf_rn(s, b, a);
+    case Multi::addcmul: return __fmaf_rn(s, b * c, a);
+    default: return __fmaf_rn(s, b / c, a);
+  }
+}
+
 template <Multi what>
 __global__ void over_many(Table table, const float* number) {
-  const MultiRow& row = table.rows[blockIdx.y];
+  int t = 0;
+  while (static_cast<int>(blockIdx.x) >= table.first[t + 1]) t++;
+  const MultiRow& row = table.rows[t];
   const float s = *number;
-  for (int64_t i = thread_index(); i < row.n; i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
-    const float a = row.a[i];
-    if (what == Multi::scale) row.a[i] = a * s;
-    if (what == Multi::shift) row.a[i] = a + s;
-    if (what == Multi::add) row.a[i] = __fmaf_rn(s, row.b[i], a);
-    if (what == Multi::addcmul) row.a[i] = __fmaf_rn(s, row.b[i] * row.c[i], a);
-    if (what == Multi::addcdiv) row.a[i] = __fmaf_rn(s, row.b[i] / row.c[i], a);
+  constexpr bool second = what == Multi::add || what == Multi::addcmul || what == Multi::addcdiv, third = what == Multi::addcmul || what == Multi::addcdiv;
+  const bool wide = (reinterpret_cast<uintptr_t>(row.a) | (second ? reinterpret_cast<uintptr_t>(row.b) : 0) | (third ? reinterpret_cast<uintptr_t>(row.c) : 0)) % 16 == 0;
+  const int64_t start = static_cast<int64_t>(blockIdx.x - table.first[t]) * kPiece;
+#pragma unroll
+  for (int64_t i = start + 4 * threadIdx.x; i < start + kPiece; i += 4 * kThreads) {
+    if (wide && i + 4 <= row.n) {
+      Four a = *reinterpret_cast<const Four*>(row.a + i), b{}, c{};
+      if (second) b = *reinterpret_cast<const Four*>(row.b + i);
+      if (third) c = *reinterpret_cast<const Four*>(row.c + i);
+#pragma unroll
+      for (int k = 0; k < 4; k++) a.at[k] = updated<what>(a.at[k], b.at[k], c.at[k], s);
+      *reinterpret_cast<Four*>(row.a + i) = a;
+      continue;
+    }
+    for (int64_t k = i; k < i + 4 && k < row.n; k++) row.a[k] = updated<what>(row.a[k], second ? row.b[k] : 0, third ? row.c[k] : 0, s);
   }
 }
 
@@ -147,13 +174,13 @@ const char* multi(Multi what, const MultiRow* rows, int count, const float* s, v
   for (int from = 0; from < count; from += kTable) {
     Table table;
     const int some = count - from < kTable ? count - from : kTable;
-    int64_t longest = 0;
+    table.first[0] = 0;
     for (int i = 0; i < some; i++) {
       table.rows[i] = rows[from + i];
-      if (table.rows[i].n > longest) longest = table.rows[i].n;
+      table.first[i + 1] = table.first[i] + static_cast<int>((table.rows[i].n + kPiece - 1) / kPiece);
     }
-    const int64_t wanted = (longest + kThreads - 1) / kThreads;
-    const dim3 blocks(static_cast<unsigned>(wanted < 1 ? 1 : wanted > 64 ? 64 : wanted), static_cast<unsigned>(some));
+    const int blocks = table.first[some];
+    if (blocks == 0) continue;
     const auto on = static_cast<cudaStream_t>(stream);
     switch (what) {
       case Multi::scale: over_many<Multi::scale><<<blocks, kThreads, 0, on>>>(table, s); break;

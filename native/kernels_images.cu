@@ -12,7 +12,9 @@ namespace fewlabels::cuda {
 namespace {
 
 constexpr int kShiftRows = 8;
-constexpr int kPartBlocks = 528, kPassBlocks = 2112;  // 4 and 16 for each of 132 multiprocessors
+constexpr int kPartBlocks = 264, kPassBlocks = 528;  // 2 and 4 for each of 132 multiprocessors
+constexpr int kAhead = 4;   // rows that a thread has asked for before it needs the first
+constexpr int kBlocks = 2;  // of a multiprocessor at once, at least: told so, the compiler spends the registers that takes
 constexpr int kJoinChannels = 8, kJoinParts = 64;
 
 template <typename T, int V>
@@ -21,18 +23,28 @@ struct alignas(sizeof(T) * V) Pack {
 };
 
 template <typename T, int V>
-__device__ __forceinline__ void read(const T* from, float (&to)[V]) {
-  const auto pack = *reinterpret_cast<const Pack<T, V>*>(from);
+__device__ __forceinline__ Pack<T, V> fetch(const T* from) {
+  return *reinterpret_cast<const Pack<T, V>*>(from);
+}
+
+template <typename T, int V>
+__device__ __forceinline__ void unpack(const Pack<T, V>& pack, float (&to)[V]) {
 #pragma unroll
   for (int k = 0; k < V; k++) to[k] = load(pack.at[k]);
 }
-__device__ __forceinline__ void read(const uint16_t* from, float (&to)[8]) {
-  const auto pack = *reinterpret_cast<const Pack<uint32_t, 4>*>(from);
+__device__ __forceinline__ void unpack(const Pack<uint16_t, 8>& pack, float (&to)[8]) {
+  uint32_t pairs[4];
+  std::memcpy(pairs, &pack, sizeof pairs);
 #pragma unroll
   for (int k = 0; k < 4; k++) {
-    to[2 * k] = __uint_as_float(pack.at[k] << 16);
-    to[2 * k + 1] = __uint_as_float(pack.at[k] & 0xFFFF0000u);
+    to[2 * k] = __uint_as_float(pairs[k] << 16);
+    to[2 * k + 1] = __uint_as_float(pairs[k] & 0xFFFF0000u);
   }
+}
+
+template <typename T, int V>
+__device__ __forceinline__ void read(const T* from, float (&to)[V]) {
+  unpack(fetch<T, V>(from), to);
 }
 
 template <typename T, int V>
@@ -43,10 +55,25 @@ __device__ __forceinline__ void write(T* to, const float (&from)[V]) {
   *reinterpret_cast<Pack<T, V>*>(to) = pack;
 }
 __device__ __forceinline__ void write(uint16_t* to, const float (&from)[8]) {  // the processor's own rounding, to the nearest as ours
-  Pack<__nv_bfloat162, 4> pack;
+  Pack<uint32_t, 4> pack;
 #pragma unroll
-  for (int k = 0; k < 4; k++) pack.at[k] = __floats2bfloat162_rn(from[2 * k], from[2 * k + 1]);
-  *reinterpret_cast<Pack<__nv_bfloat162, 4>*>(to) = pack;
+  for (int k = 0; k < 4; k++) {
+    const auto pair = __floats2bfloat162_rn(from[2 * k], from[2 * k + 1]);
+    std::memcpy(&pack.at[k], &pair, sizeof pair);
+  }
+  *reinterpret_cast<Pack<uint32_t, 4>*>(to) = pack;
+}
+
+// Numbers of channels, which are there in fours where elements are.
+template <int V>
+__device__ __forceinline__ void read_channels(const float* from, float (&to)[V]) {
+  constexpr int four = V % 4 == 0 ? 4 : 1;
+#pragma unroll
+  for (int k = 0; k < V; k += four) {
+    const auto some = fetch<float, four>(from + k);
+#pragma unroll
+    for (int j = 0; j < four; j++) to[k + j] = some.at[j];
+  }
 }
 
 // Which threads take what: blocks of `x` times `y` threads, x of them side by side in a row, `columns` blocks to a row.
@@ -82,6 +109,31 @@ struct Lane {
         step(static_cast<int64_t>(gridDim.y) * blockDim.y),
         active(channel < channels) {}
 };
+
+// Calls use(offset, packs of all inputs at that offset) for each row of this thread, kAhead of which it fetches at once. The first pass goes
+// forward, the second backward: the first has left the last rows in the cache.
+enum class Pass { first, second };
+template <Pass pass, typename T, int V, int count, typename Use>
+__device__ __forceinline__ void over_rows(const Lane<V>& lane, int64_t rows, int64_t channels, const T* const (&inputs)[count], const Use& use) {
+  const int64_t first = pass == Pass::first ? lane.row : rows - 1 - lane.row;
+  const int64_t stride = (pass == Pass::first ? lane.step : -lane.step) * channels;
+  int64_t at = first * channels + lane.channel, left = lane.row < rows ? (rows - lane.row + lane.step - 1) / lane.step : 0;
+  for (; left >= kAhead; left -= kAhead, at += kAhead * stride) {
+    Pack<T, V> ahead[kAhead][count];
+#pragma unroll
+    for (int j = 0; j < kAhead; j++)
+#pragma unroll
+      for (int i = 0; i < count; i++) ahead[j][i] = fetch<T, V>(inputs[i] + at + j * stride);
+#pragma unroll
+    for (int j = 0; j < kAhead; j++) use(at + j * stride, ahead[j]);
+  }
+  for (; left > 0; left--, at += stride) {
+    Pack<T, V> here[count];
+#pragma unroll
+    for (int i = 0; i < count; i++) here[i] = fetch<T, V>(inputs[i] + at);
+    use(at, here);
+  }
+}
 
 template <typename T, int V>
 __device__ __forceinline__ void shift_of(const T* x, int64_t rows, int64_t channels, int64_t channel, float (&shift)[V]) {
@@ -124,22 +176,22 @@ __device__ __forceinline__ void join_rows(const Lane<V>& lane, int64_t channels,
 }
 
 template <typename T, int V>
-__global__ void sum_rows(const T* x, int64_t rows, int64_t channels, float* parts) {
+__global__ void __launch_bounds__(kThreads, kBlocks) sum_rows(const T* x, int64_t rows, int64_t channels, float* parts) {
   const Lane<V> lane(channels);
   float shift[V], sum[V] = {}, square[V] = {};
   if (lane.active) {
     shift_of(x, rows, channels, lane.channel, shift);
-#pragma unroll 4
-    for (int64_t r = lane.row; r < rows; r += lane.step) {
+    const T* const inputs[] = {x};
+    over_rows<Pass::first>(lane, rows, channels, inputs, [&](int64_t, const Pack<T, V>(&row)[1]) {
       float a[V];
-      read(x + r * channels + lane.channel, a);
+      unpack(row[0], a);
 #pragma unroll
       for (int k = 0; k < V; k++) {
         const float d = a[k] - shift[k];
         sum[k] += d;
         square[k] += d * d;
       }
-    }
+    });
   }
   join_rows(lane, channels, sum, square, parts);
 }
@@ -150,12 +202,13 @@ struct Own {
   float mean[V], scale[V], bias[V];
   float slope;
   __device__ Own(const NormChannels& all, int64_t channel) : slope(all.slope) {
+    float inverse[V];
+    read_channels(all.mean + channel, mean);
+    read_channels(all.inverse + channel, inverse);
+    read_channels(all.weight + channel, scale);
+    read_channels(all.bias + channel, bias);
 #pragma unroll
-    for (int k = 0; k < V; k++) {
-      mean[k] = all.mean[channel + k];
-      scale[k] = all.inverse[channel + k] * all.weight[channel + k];
-      bias[k] = all.bias[channel + k];
-    }
+    for (int k = 0; k < V; k++) scale[k] = inverse[k] * scale[k];
   }
   // The gradient before the leaky ReLU; `centered` = x - mean.
   __device__ __forceinline__ float through_relu(float grad, float centered, int k) const {
@@ -164,16 +217,16 @@ struct Own {
 };
 
 template <typename T, int V>
-__global__ void sum_gradients(const T* x, const T* grad, int64_t rows, int64_t channels, NormChannels all, float* parts) {
+__global__ void __launch_bounds__(kThreads, kBlocks) sum_gradients(const T* x, const T* grad, int64_t rows, int64_t channels, NormChannels all, float* parts) {
   const Lane<V> lane(channels);
   float sum[V] = {}, product[V] = {};
   if (lane.active) {
     const Own<V> own(all, lane.channel);
-#pragma unroll 2
-    for (int64_t r = lane.row; r < rows; r += lane.step) {
+    const T* const inputs[] = {x, grad};
+    over_rows<Pass::first>(lane, rows, channels, inputs, [&](int64_t, const Pack<T, V>(&row)[2]) {
       float a[V], g[V];
-      read(x + r * channels + lane.channel, a);
-      read(grad + r * channels + lane.channel, g);
+      unpack(row[0], a);
+      unpack(row[1], g);
 #pragma unroll
       for (int k = 0; k < V; k++) {
         const float centered = a[k] - own.mean[k];
@@ -181,53 +234,49 @@ __global__ void sum_gradients(const T* x, const T* grad, int64_t rows, int64_t c
         sum[k] += passed;
         product[k] += passed * centered;
       }
-    }
+    });
   }
   join_rows(lane, channels, sum, product, parts);
 }
 
-// Both passes below begin with the last rows: the first pass has left them in the cache.
 template <typename T, int V>
-__global__ void normalize_rows(const T* x, T* y, int64_t rows, int64_t channels, NormChannels all) {
+__global__ void __launch_bounds__(kThreads, kBlocks) normalize_rows(const T* x, T* y, int64_t rows, int64_t channels, NormChannels all) {
   const Lane<V> lane(channels);
   if (!lane.active) return;
   const Own<V> own(all, lane.channel);
-#pragma unroll 4
-  for (int64_t r = rows - 1 - lane.row; r >= 0; r -= lane.step) {
+  const T* const inputs[] = {x};
+  over_rows<Pass::second>(lane, rows, channels, inputs, [&](int64_t at, const Pack<T, V>(&row)[1]) {
     float a[V];
-    read(x + r * channels + lane.channel, a);
+    unpack(row[0], a);
 #pragma unroll
     for (int k = 0; k < V; k++) {
       const float z = (a[k] - own.mean[k]) * own.scale[k] + own.bias[k];
       a[k] = z > 0 ? z : z * own.slope;
     }
-    write(y + r * channels + lane.channel, a);
-  }
+    write(y + at, a);
+  });
 }
 
 template <typename T, int V>
-__global__ void gradient_rows(const T* x, const T* grad, T* out, int64_t rows, int64_t channels, NormChannels all, const float* level, const float* tilt) {
+__global__ void __launch_bounds__(kThreads, kBlocks) gradient_rows(const T* x, const T* grad, T* out, int64_t rows, int64_t channels, NormChannels all, const float* level, const float* tilt) {
   const Lane<V> lane(channels);
   if (!lane.active) return;
   const Own<V> own(all, lane.channel);
   float low[V], lean[V];
-#pragma unroll
-  for (int k = 0; k < V; k++) {
-    low[k] = level[lane.channel + k];
-    lean[k] = tilt[lane.channel + k];
-  }
-#pragma unroll 2
-  for (int64_t r = rows - 1 - lane.row; r >= 0; r -= lane.step) {
+  read_channels(level + lane.channel, low);
+  read_channels(tilt + lane.channel, lean);
+  const T* const inputs[] = {x, grad};
+  over_rows<Pass::second>(lane, rows, channels, inputs, [&](int64_t at, const Pack<T, V>(&row)[2]) {
     float a[V], g[V];
-    read(x + r * channels + lane.channel, a);
-    read(grad + r * channels + lane.channel, g);
+    unpack(row[0], a);
+    unpack(row[1], g);
 #pragma unroll
     for (int k = 0; k < V; k++) {
       const float centered = a[k] - own.mean[k];
       g[k] = own.through_relu(g[k], centered, k) * own.scale[k] - low[k] - centered * lean[k];
     }
-    write(out + r * channels + lane.channel, g);
-  }
+    write(out + at, g);
+  });
 }
 
 // The two sums of a channel over all parts; true in the one thread of the channel that goes on with them.
@@ -264,9 +313,9 @@ __global__ void find_statistics(NormStatistics task, int count) {
     variance = task.sums[channels + c] / n - mean * mean;
   } else {
     double sum, square;
+    float shift[1] = {};
+    if (threadIdx.y == 0 && c < channels) shift_of(static_cast<const T*>(task.x), task.shape.rows, channels, c, shift);
     if (!join_parts(task.parts, count, channels, c, sum, square)) return;
-    float shift[1];
-    shift_of(static_cast<const T*>(task.x), task.shape.rows, channels, c, shift);
     const double off = sum / n;
     mean = shift[0] + off;
     variance = square / n - off * off;
@@ -332,7 +381,7 @@ struct Windows {
 };
 
 template <typename T, int V>
-__global__ void pool_rows(Pool s, const T* in, T* out, uint8_t* where) {
+__global__ void __launch_bounds__(kThreads) pool_rows(Pool s, const T* in, T* out, uint8_t* where) {
   const Windows w(s);
   const int groups = static_cast<int>(s.channels / V), count = static_cast<int>(s.width / 2) * groups;
   for (int i = threadIdx.x; i < count; i += kThreads) {
@@ -358,7 +407,7 @@ __global__ void pool_rows(Pool s, const T* in, T* out, uint8_t* where) {
 }
 
 template <typename T, int V>
-__global__ void spread_rows(Pool s, const T* grad, const uint8_t* where, T* out) {
+__global__ void __launch_bounds__(kThreads) spread_rows(Pool s, const T* grad, const uint8_t* where, T* out) {
   const Windows w(s);
   const int columns = static_cast<int>(s.width / 2), groups = static_cast<int>(s.channels / V);
   const bool right = s.width % 2, below = s.height % 2 && w.last;

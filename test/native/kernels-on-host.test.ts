@@ -79,6 +79,8 @@ describe.skipIf(!compiler || !enginePresent)("the GPU's kernels, run on the CPU"
   const draw = (count: number, f: () => number) => Float32Array.from({ length: count }, f);
   let images: string | undefined;
   const program = () => (images ??= build("images", "kernels_images"));
+  let draws: string | undefined;
+  const drawing = () => (draws ??= build("draws", "kernels_cuda"));
 
   const norms = [
     { rows: 700, channels: 12 },
@@ -86,6 +88,7 @@ describe.skipIf(!compiler || !enginePresent)("the GPU's kernels, run on the CPU"
     { rows: 90, channels: 136 },
     { rows: 2, channels: 4 },
     { rows: 3000, channels: 1 },
+    { rows: 320_000, channels: 1 }, // more rows a thread than it fetches at once
     { rows: 400, channels: 16, bf16: true },
     { rows: 60, channels: 264, bf16: true },
     { rows: 33, channels: 9, bf16: true },
@@ -152,8 +155,24 @@ describe.skipIf(!compiler || !enginePresent)("the GPU's kernels, run on the CPU"
     expect(got).toEqual(want);
   });
 
+  test("steps of many tensors at once, aligned and not, to the bit", () => {
+    const sizes = [5, 1, 4096, 0, 9001, 70];
+    const updates: ((a: number, b: number, c: number) => number)[] = [
+      (a) => a * 0.5,
+      (a) => a + 0.5,
+      (a, b) => a + 0.5 * b,
+      (a, b, c) => a + 0.5 * b * c,
+      (a, b, c) => a + (0.5 * b) / c,
+    ];
+    for (const [what, update] of updates.entries()) {
+      const want = sizes.flatMap((n) =>
+        Array.from({ length: n }, (_, i) => update(1 + (i % 7), (i % 5) - 2, 2 ** (i % 3))),
+      );
+      expect(Array.from(output(drawing(), ["multi", String(what)]))).toEqual(want);
+    }
+  });
+
   test("draws, told and read from memory, rows of one process and of three: the CPU's bits", () => {
-    const draws = build("draws", "kernels_cuda");
     const spreads: Spread[] = [whole, { rank: 1, size: 3 }];
     const make: Record<string, (shape: number[], source: Rng, spread: Spread) => Tensor> = {
       dropout: (shape, source, spread) =>
@@ -174,7 +193,7 @@ describe.skipIf(!compiler || !enginePresent)("the GPU's kernels, run on the CPU"
           const want = scope(() => f(shape, source, spread).toNumbers());
           for (const told of ["call", "memory"]) {
             const rows = [count(shape) / shape[0]!, spread.rank, spread.size].map(String);
-            const got = output(draws, [which, String(count(shape)), ...rows, ...numbers, told]);
+            const got = output(drawing(), [which, String(count(shape)), ...rows, ...numbers, told]);
             expect(Array.from(got)).toEqual(want);
           }
         }

@@ -14,6 +14,7 @@
 #define __host__
 #define __forceinline__ inline
 #define __shared__ static
+#define __launch_bounds__(...)
 
 using std::sqrt;
 using cudaStream_t = void*;

@@ -1,4 +1,4 @@
-// Runs the kernels of kernels_cuda.cu that draw, on the processor: arguments are which, elements, elements of a row, rank, size, key, first block and
+// Runs kernels of kernels_cuda.cu on the processor. Those that draw: arguments are which, elements, elements of a row, rank, size, key, first block and
 // where the draw is told ("memory": as a captured step is); the elements go to standard output as float32.
 #include KERNELS
 
@@ -9,8 +9,34 @@
 using namespace fewlabels;
 using namespace fewlabels::cuda;
 
+// Argument: the number of the update. Tensors of several lengths, some of them not at a multiple of 16 bytes, of small whole numbers.
+void updates(Multi what) {
+  std::vector<std::vector<float>> a, b, c;
+  std::vector<MultiRow> rows;
+  const int64_t sizes[] = {5, 1, 4096, 0, 9001, 70};
+  for (const int64_t n : sizes) {
+    for (auto* list : {&a, &b, &c}) list->emplace_back(n + 1);
+    const int64_t skip = rows.size() % 2;
+    MultiRow row{a.back().data() + skip, b.back().data() + skip, c.back().data() + skip, n};
+    for (int64_t i = 0; i < n; i++) {
+      row.a[i] = static_cast<float>(1 + i % 7);
+      b.back()[skip + i] = static_cast<float>(i % 5 - 2);
+      c.back()[skip + i] = static_cast<float>(1 << i % 3);
+    }
+    rows.push_back(row);
+  }
+  const float half = 0.5f;
+  multi(what, rows.data(), static_cast<int>(rows.size()), &half, nullptr);
+  for (const auto& row : rows) std::fwrite(row.a, 4, row.n, stdout);
+}
+
 int main(int, char** given) {
-  const std::string which = given[1], told = given[9];
+  const std::string which = given[1];
+  if (which == "multi") {
+    updates(static_cast<Multi>(std::atoi(given[2])));
+    return 0;
+  }
+  const std::string told = given[9];
   const int64_t n = std::atoll(given[2]);
   const Rows rows{std::atoll(given[3]), std::atoll(given[4]), std::atoll(given[5])};
   const int64_t numbers[3] = {std::atoll(given[6]), std::atoll(given[7]), std::atoll(given[8])};
