@@ -1,5 +1,5 @@
 // Where the time of a Mean Teacher step on an NVIDIA GPU goes, kernel by kernel: ours, or with --peer PyTorch's.
-//   node bench/gpu-profile.mjs OUT.json [--steps 200] [--width 1] [--peer] [--mode graphs|eager] [--python python3]
+//   node bench/gpu-profile.mjs OUT.json [--steps 200] [--width 1] [--peer] [--mode graphs|eager] [--python python3] [-- options of ours]
 // Looks at the last half of the measured steps. Tracing costs time: take step times from scripts/gpu-check.mjs, shares from here.
 // The peer's modes are also its script's (compile). Exit code 2 where there is no GPU or no CUPTI, 1 where the run fails.
 import { spawnSync } from "node:child_process";
@@ -23,7 +23,7 @@ const { values, positionals } = parseArgs({
     python: { type: "string", default: "python3" },
   },
 });
-const [out] = positionals;
+const [out, ...more] = positionals;
 const modes = values.peer ? ["graphs", "compile", "eager"] : ["graphs", "eager"];
 const steps = Number(values.steps);
 if (!out || !modes.includes(values.mode) || !(steps >= 20)) {
@@ -54,7 +54,7 @@ try {
   const record = {
     date: new Date().toISOString().slice(0, 10),
     machine: { gpu: card.stdout?.trim(), ...engine, cupti: cupti.library },
-    task: "mean-teacher, cnn-13, batch 100 (25 labeled), bf16; microseconds of a step, traced",
+    task: `mean-teacher, cnn-13, batch 100 (25 labeled), bf16${more.length ? ` ${more.join(" ")}` : ""}; microseconds of a step, traced`,
     who: values.peer ? "PyTorch" : "ours",
     mode: values.mode,
     width: Number(values.width),
@@ -91,7 +91,10 @@ function measure(tracer) {
       ]
     : [
         process.execPath,
-        [here("bin/fewlabels.js"), "bench", "--device", "cuda", ...common, "--model.width", values.width, "--json"],
+        [
+          here("bin/fewlabels.js"),
+          ...["bench", "--device", "cuda", ...common, "--model.width", values.width, "--json", ...more],
+        ],
       ];
   if (!values.peer && values.mode === "eager") args.push("--cuda-graphs", "false");
   const { status, signal, stdout, stderr } = spawnSync(command, args, { encoding: "utf8", env, timeout: 400_000 });
