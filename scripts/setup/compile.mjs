@@ -9,6 +9,7 @@ import { cacheDir, capture, isClone, packageRoot, readJson, run, SetupError, sha
 import { cudaLinkFlags, findNvcc, nvccFlags } from "./cuda.mjs";
 import { hasGloo } from "./gloo.mjs";
 import { userPackageLibs } from "./libtorch.mjs";
+import { ncclIncludes } from "./nccl.mjs";
 
 /**
  * @typedef {object} Compiler
@@ -121,9 +122,15 @@ export function planBuild(
   const about = [compiler.version, libtorch.version, libtorch.lib, process.arch, node.version];
   const identity = sha256(...about, ...deciding, ...headers);
   const objectDir = join(buildDir, "obj");
+  const nccl = ncclIncludes(libtorch, nvcc);
+  const messages = [
+    ...(hasGloo(libtorch) ? ["-DFEWLABELS_WITH_GLOO=1"] : []),
+    ...(nccl ? ["-DFEWLABELS_WITH_NCCL=1", ...nccl.flatMap((folder) => ["-isystem", folder])] : []),
+  ];
   /** @type {Record<string, string[]>} */
   const ownFlags = {
-    "distributed.cc": hasGloo(libtorch) ? ["-DFEWLABELS_WITH_GLOO=1"] : [],
+    "distributed.cc": messages,
+    "group.cc": messages,
     "cuda_stream.cc": nvcc ? ["-isystem", nvcc.include] : [],
     "cuda_graph.cc": nvcc ? ["-isystem", nvcc.include] : [],
   };
@@ -278,6 +285,8 @@ function explain(output) {
       "libtorch's headers and libraries are of different versions or C++ ABIs: set FEWLABELS_LIBTORCH to one whole libtorch",
     );
   }
+  if (/nccl|cublas|cusparse|cusolver/i.test(output))
+    hints.push("NCCL's or CUDA's headers do not fit: FEWLABELS_NCCL=0 at set-up builds without NCCL");
   if (/fatal error: .*: No such file/.test(output))
     hints.push("a header is missing: apt-get install libtorch-dev g++, then npm ci");
   return hints;

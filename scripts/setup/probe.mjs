@@ -4,9 +4,11 @@ import { arch, availableParallelism, cpus, freemem, loadavg, platform, release, 
 import { blasHints, findBlas } from "./blas.mjs";
 import { addonPath, buildDir, engineRecordPath, packageRoot, readJson, SetupError, setupCommand } from "./common.mjs";
 import { findCompiler, isCurrent, loadProblem, planBuild } from "./compile.mjs";
+import { findNvcc } from "./cuda.mjs";
 import { glooHints, hasGloo } from "./gloo.mjs";
 import { missingHints } from "./install.mjs";
 import { findLibtorch } from "./libtorch.mjs";
+import { ncclIncludes } from "./nccl.mjs";
 import { neededNode, nodeProblem } from "./node-version.mjs";
 import { typescriptState } from "./typescript.mjs";
 
@@ -26,6 +28,7 @@ import { typescriptState } from "./typescript.mjs";
  * @property {import("./blas.mjs").Blas | null} blas           what multiplies matrices below it; null where libtorch brings its own
  * @property {boolean} gloo  what several processes need to train together can be compiled against
  * @property {string[]} glooTodo  what to do where not
+ * @property {boolean} nccl  messages between GPUs can be compiled in
  * @property {import("./libtorch.mjs").Tried[]} tried           where else libtorch was looked for, and what was wrong there
  * @property {{ path: string, version: string } | null} compiler
  * @property {{ path: string, built: boolean, current: boolean, loads: boolean, builtWith: unknown }} addon
@@ -100,6 +103,7 @@ export function probe({ env = process.env, load = true } = {}) {
     blas: blas ?? null,
     gloo: found ? hasGloo(found) : false,
     glooTodo: glooHints(found?.how, setupCommand),
+    nccl: found?.cuda ? ncclIncludes(found, findNvcc(env), env) !== undefined : false,
     tried,
     compiler: compiler ? { path: compiler.path, version: compiler.version } : null,
     addon,

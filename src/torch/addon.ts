@@ -31,7 +31,12 @@ export interface Addon {
   leaveAutocast(device: string): void;
   setThreads(count: number): void;
   threads(): number;
-  /** Joins the group of processes; this and the rest are there where the engine was built with Gloo (`openGroup` undefined: not). */
+  /** What messages between processes can go through: "", "gloo", "nccl" or "gloo nccl". */
+  transports(): string;
+  /**
+   * Joins the group of processes; returns what keeps them from one, or "". `card`: number of the GPU, -1 for the CPU. This and the rest
+   * are there where the engine was built with Gloo or NCCL (`openGroup` undefined: not).
+   */
   openGroup?: (
     rank: number,
     size: number,
@@ -42,7 +47,8 @@ export interface Addon {
     address: string,
     networkInterface: string,
     seconds: number,
-  ) => void;
+    card: number,
+  ) => string;
   closeGroup(): void;
   allReduce(handles: readonly number[], divisor: number, flag: number): number;
   broadcast(handles: readonly number[], from: number): void;

@@ -38,4 +38,4 @@ export {
   Tensor,
   tensor,
 } from "./tensor.js";
-export { canJoin, closeWorld, openWorld, type World, world } from "./world.js";
+export { canJoin, closeWorld, openWorld, type Transport, transports, type World, world } from "./world.js";

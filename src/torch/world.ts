@@ -54,9 +54,17 @@ export function world(): World {
   return here;
 }
 
-/** Whether the engine was built with what several processes need. */
-export function canJoin(): boolean {
-  return addon().openGroup !== undefined;
+/** What messages between processes go through: Gloo's over TCP, from CPU to CPU, or NCCL's from GPU to GPU. */
+export type Transport = "gloo" | "nccl";
+
+/** Those the engine was built with. */
+export function transports(): readonly Transport[] {
+  return addon().transports().split(" ").filter(Boolean) as Transport[];
+}
+
+/** Whether the engine was built with what several processes on `device` need. */
+export function canJoin(device = "cpu"): boolean {
+  return transports().some((name) => name === "gloo" || device !== "cpu");
 }
 
 export interface WorldOptions {
@@ -66,14 +74,16 @@ export interface WorldOptions {
   readonly flag?: () => boolean;
   /** Default: what the environment tells of. */
   readonly place?: Place | undefined;
+  /** Where this process trains: on GPUs, one for each process, messages go through NCCL where the engine has it. Default "cpu". */
+  readonly device?: string;
 }
 
 /**
  * Joins the other processes, or stays alone. Throws EngineError where the engine cannot, or the others are not met in time; later
  * messages fail after as long a wait.
  */
-export function openWorld({ seconds, flag = never, place = launchedAs() }: WorldOptions): World {
-  here = place ? join(place, seconds, flag) : alone(flag);
+export function openWorld({ seconds, flag = never, place = launchedAs(), device = "cpu" }: WorldOptions): World {
+  here = place ? join(place, seconds, flag, device) : alone(flag);
   return here;
 }
 
@@ -83,18 +93,17 @@ export function closeWorld({ failed }: { readonly failed: boolean }): void {
   here = alone(never);
 }
 
-function join({ rank, size, host, port, served, prefix }: Place, seconds: number, flag: () => boolean): World {
+function join(place: Place, seconds: number, flag: () => boolean, device: string): World {
+  const { rank, size, host, port, served, prefix } = place;
   const native = addon();
-  if (!native.openGroup) {
-    throw new EngineError(
-      `fewlabels: ${size} processes are to train together, and the engine was built without Gloo. ` +
-        `\`npx fewlabels doctor\` says why (Debian's libtorch wants libgloo-dev and ${setupCommand()}; a Python wheel comes without its headers)`,
-    );
-  }
+  if (!native.openGroup || !canJoin(device)) throw new EngineError(notBuilt(size));
   const address = /^(127\.|localhost$)/.test(host) ? "127.0.0.1" : "";
   const networkInterface = process.env.GLOO_SOCKET_IFNAME ?? "";
+  const serves = rank === 0 && !served;
+  const card = device === "cpu" ? -1 : Number(device.split(":")[1] ?? 0);
+  let refused: string;
   try {
-    native.openGroup(rank, size, host, port, rank === 0 && !served, prefix, address, networkInterface, seconds);
+    refused = native.openGroup(rank, size, host, port, serves, prefix, address, networkInterface, seconds, card);
   } catch (error) {
     throw new EngineError(
       `process ${rank} of ${size}: did not meet the others at ${host}:${port} within ${seconds} s. ` +
@@ -102,7 +111,24 @@ function join({ rank, size, host, port, served, prefix }: Place, seconds: number
       { cause: error },
     );
   }
+  if (refused !== "") {
+    throw new EngineError(
+      `process ${rank} of ${size}: ${refused}. Start as many processes on a machine as it has GPUs, with --device cuda`,
+    );
+  }
   return together(rank, size, flag);
+}
+
+/** Why `size` processes cannot train together here. */
+function notBuilt(size: number): string {
+  const some = transports().length > 0;
+  const what = some
+    ? "to train together on CPUs, and the engine was built with NCCL alone, which is for GPUs (--device cuda)"
+    : "to train together, and the engine was built without Gloo and NCCL";
+  return (
+    `fewlabels: ${size} processes are ${what}. \`npx fewlabels doctor\` says why ` +
+    `(Gloo: Debian's libtorch wants libgloo-dev and ${setupCommand()}; a Python wheel comes without its headers)`
+  );
 }
 
 function together(rank: number, size: number, flag: () => boolean): World {

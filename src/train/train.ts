@@ -11,6 +11,7 @@ import type { RunResult, TrainEvent } from "../run/events.js";
 import { RunFolder } from "../run/index.js";
 import { tensorBoard } from "../run/tensorboard.js";
 import { saveCheckpoint } from "../session/checkpoint.js";
+import { resolveDevice } from "../session/device.js";
 import { openSeen } from "../session/look/seen.js";
 import { openSession, type Session } from "../session/session.js";
 import { EmaTeacher } from "../targets/index.js";
@@ -49,7 +50,8 @@ export async function* trainConfig(
   given: RunConfig,
   { stop = () => false, catalog }: TrainControl = {},
 ): AsyncGenerator<TrainEvent, RunResult | undefined> {
-  const world = openWorld({ seconds: given.worldTimeout ?? runOptions.worldTimeout.default, flag: stop });
+  const device = resolveDevice(given.device, { resume: given.resume });
+  const world = openWorld({ seconds: given.worldTimeout ?? runOptions.worldTimeout.default, flag: stop, device });
   let failed = true;
   try {
     const result = yield* trainHere(given, world, catalog);

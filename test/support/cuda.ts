@@ -1,6 +1,6 @@
 /** Whether there is a GPU to test on. Tests that need one are skipped, and say so, where there is none. */
 import { describe } from "vitest";
-import { engineInfo } from "../../src/torch/index.js";
+import { engineInfo, transports } from "../../src/torch/index.js";
 import { enginePresent } from "./engine.js";
 
 const info = enginePresent ? engineInfo() : undefined;
@@ -8,6 +8,9 @@ const info = enginePresent ? engineInfo() : undefined;
 const missing = {
   gpu: info?.cuda ? undefined : "libtorch has no CUDA device here",
   kernels: info?.cudaKernels ? undefined : "the engine was built without nvcc",
+  nccl: enginePresent && transports().includes("nccl") ? undefined : "the engine was built without NCCL",
+  second: (info?.cuda ?? 0) > 1 ? undefined : "there is one GPU",
+  sharing: (info?.cuda ?? 0) > 1 || (enginePresent && transports().includes("gloo")),
 };
 
 /** The skipped suite's title says why. */
@@ -18,3 +21,11 @@ function describeWith(reason: string | undefined): (title: string, body: () => v
 export const describeCuda = describeWith(missing.gpu);
 /** Of our own kernels. */
 export const describeCudaKernels = describeWith(missing.gpu ?? missing.kernels);
+/** Of messages between GPUs. */
+export const describeNccl = describeWith(missing.gpu ?? missing.nccl);
+/** Of two processes that have one GPU between them, and NCCL alone. */
+export const describeSharedCard = describeWith(
+  missing.gpu ?? missing.nccl ?? (missing.sharing ? "each has its own GPU, or Gloo carries their messages" : undefined),
+);
+/** Of several GPUs. */
+export const describeTwoCards = describeWith(missing.gpu ?? missing.nccl ?? missing.second);

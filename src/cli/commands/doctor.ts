@@ -5,7 +5,7 @@ import { boolean } from "../../options.js";
 import { packagePath, setupCommand } from "../../package.js";
 import { whyNoCard } from "../../session/device.js";
 import { median } from "../../statistics.js";
-import { canJoin, engineInfo } from "../../torch/index.js";
+import { engineInfo, transports } from "../../torch/index.js";
 import { defineCommand } from "../command.js";
 import { type Blas, loadedBlas } from "../measure/loaded-blas.js";
 import { measure } from "../measure/measure.js";
@@ -35,6 +35,8 @@ interface Report {
   /** Whether the headers are there that several processes need, and what to do where not. */
   readonly gloo: boolean;
   readonly glooTodo: readonly string[];
+  /** The same of NCCL, which messages between GPUs go through. */
+  readonly nccl: boolean;
   readonly compiler: { readonly path: string; readonly version: string } | null;
   readonly addon: {
     readonly path: string;
@@ -123,10 +125,17 @@ function gpuRow(info: Parameters<typeof whyNoCard>[0]): string {
 }
 
 /** Whether several processes can train one network here. */
-function processesRow({ gloo, glooTodo }: Report): string {
-  if (canJoin()) return "several can train one network together (Gloo)";
-  if (gloo) return `one only: the engine was built without Gloo. ${setupCommand()}`;
-  return ["one only: libtorch's Gloo headers are not there", ...glooTodo].join("; ");
+function processesRow({ gloo, glooTodo, nccl }: Report): string {
+  const has = transports();
+  const several = "several can train one network together";
+  const unused = nccl && !has.includes("nccl") ? `; NCCL for GPUs is there and not built in: ${setupCommand()}` : "";
+  if (has.includes("gloo")) return `${several} (${has.includes("nccl") ? "Gloo; NCCL between GPUs" : "Gloo"})${unused}`;
+  const without = gloo
+    ? `the engine was built without Gloo. ${setupCommand()}`
+    : ["libtorch's Gloo headers are not there", ...glooTodo].join("; ");
+  return has.length > 0
+    ? `${several}, each on a GPU (NCCL); on CPUs one only: ${without}`
+    : `one only: ${without}${unused}`;
 }
 
 function doctorLines(report: Report, engine: Engine | undefined, problems: readonly Problem[], ok: boolean): string[] {
