@@ -6,6 +6,7 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
+#include <ATen/ops/empty.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -95,14 +96,17 @@ napi_value set_cuda(napi_env env, napi_callback_info info) {
 
 napi_value cuda_memory(napi_env env, napi_callback_info) {
   return guard(env, [&] {
-    size_t free = 0, total = 0;
+    size_t free = 0, total = 0, held = 0;
 #if FEWLABELS_CUDA_KERNELS
+    at::empty({0}, at::TensorOptions().device(at::kCUDA));  // wakes libtorch's allocator
     cuda::check(cuda::memory(&free, &total));
+    held = cuda::held();
 #endif
     napi_value result;
     check(env, napi_create_object(env, &result));
     check(env, napi_set_named_property(env, result, "free", from_double(env, static_cast<double>(free))));
     check(env, napi_set_named_property(env, result, "total", from_double(env, static_cast<double>(total))));
+    check(env, napi_set_named_property(env, result, "held", from_double(env, static_cast<double>(held))));
     return result;
   });
 }

@@ -51,6 +51,9 @@ const char* multi(Multi what, const MultiRow* rows, int count, const float* s, v
 // Bytes of the calling thread's device.
 const char* memory(size_t* free, size_t* total);
 
+// Bytes of it that libtorch has taken for this process, in use or kept for later (cuda_stream.cc).
+size_t held();
+
 // The stream that libtorch works on, on this device (cuda_stream.cc); its current one for -1.
 void* stream(int device);
 // Gives the calling thread a stream other than the default one: what it is told can be captured.

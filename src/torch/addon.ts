@@ -55,7 +55,7 @@ export interface Addon {
   allGather(handle: number): number;
   info(): Engine;
   setCuda(index: number, tf32: boolean, deterministic: boolean): void;
-  cudaMemory(): { free: number; total: number };
+  cudaMemory(): { free: number; total: number; held: number };
   /** What is called until `graphEnd` is not carried out but remembered by the GPU; there where the engine was built for one. */
   graphBegin?: () => void;
   /** Its number. */

@@ -22,7 +22,10 @@ export function useCuda(index: number, { tf32, deterministic }: { tf32: boolean;
   addon().setCuda(index, tf32, deterministic);
 }
 
-/** Free and all memory of the calling thread's GPU in bytes; both 0 where the engine has no kernels for it. */
-export function cudaMemory(): { readonly free: number; readonly total: number } {
+/**
+ * The memory of the calling thread's GPU in bytes: free, all, and what libtorch holds for this process, in use or kept for later. All 0 where
+ * the engine has no kernels for it.
+ */
+export function cudaMemory(): { readonly free: number; readonly total: number; readonly held: number } {
   return addon().cudaMemory();
 }

@@ -169,8 +169,12 @@ describeCudaKernels("kernels of the GPU", () => {
   });
 
   test("the GPU tells of its memory", () => {
-    const { free, total } = cudaMemory();
-    expect(total).toBeGreaterThan(2 ** 30);
-    expect(free).toBeLessThanOrEqual(total);
+    const before = cudaMemory();
+    expect(before.total).toBeGreaterThan(2 ** 30);
+    expect(before.free).toBeLessThanOrEqual(before.total);
+    scope(() => {
+      normal([2 ** 26], 0, 1, rng(), whole, "cuda");
+      expect(cudaMemory().held).toBeGreaterThanOrEqual(2 ** 28);
+    });
   });
 });
