@@ -47,7 +47,7 @@ std::vector<std::string> told(c10d::Store& store, const Meeting& meeting, const 
   return all;
 }
 
-const std::string NO_NCCL = "-";
+const std::string kNoNccl = "-";
 
 // The name that no other GPU of any machine has, whatever number it goes by here.
 std::string card_name(int card) {
@@ -57,13 +57,13 @@ std::string card_name(int card) {
     return "GPU " + std::string(uuid.bytes, sizeof uuid.bytes);
   }
 #endif
-  return NO_NCCL;
+  return kNoNccl;
 }
 
 // Why messages cannot go through NCCL; "" where they can.
 std::string against_nccl(const std::vector<std::string>& cards) {
   for (size_t i = 0; i < cards.size(); i++) {
-    if (cards[i] == NO_NCCL) return "process " + std::to_string(i) + " trains on the CPU, or its engine was built without NCCL";
+    if (cards[i] == kNoNccl) return "process " + std::to_string(i) + " trains on the CPU, or its engine was built without NCCL";
     for (size_t j = 0; j < i; j++)
       if (cards[i] == cards[j]) return "processes " + std::to_string(j) + " and " + std::to_string(i) + " share a GPU, which NCCL refuses";
   }

@@ -2,6 +2,7 @@
 // operations, no fused multiply-add (scripts/setup/cuda.mjs compiles with -fmad=false).
 #include "cuda.h"
 #include "launch.h"
+#include "packs.h"
 
 namespace fewlabels::cuda {
 namespace {
@@ -128,10 +129,6 @@ struct Table {
   int first[kTable + 1];
 };
 
-struct alignas(16) Four {
-  float at[4];
-};
-
 // With fused multiply-add, as libtorch's own.
 template <Multi what>
 __device__ __forceinline__ float updated(float a, float b, float c, float s) {
@@ -150,18 +147,19 @@ __global__ void over_many(Table table, const float* number) {
   while (static_cast<int>(blockIdx.x) >= table.first[t + 1]) t++;
   const MultiRow& row = table.rows[t];
   const float s = *number;
-  constexpr bool second = what == Multi::add || what == Multi::addcmul || what == Multi::addcdiv, third = what == Multi::addcmul || what == Multi::addcdiv;
-  const bool wide = (reinterpret_cast<uintptr_t>(row.a) | (second ? reinterpret_cast<uintptr_t>(row.b) : 0) | (third ? reinterpret_cast<uintptr_t>(row.c) : 0)) % 16 == 0;
+  constexpr bool third = what == Multi::addcmul || what == Multi::addcdiv, second = third || what == Multi::add;
+  const bool wide = aligned(row.a) && (!second || aligned(row.b)) && (!third || aligned(row.c));
   const int64_t start = static_cast<int64_t>(blockIdx.x - table.first[t]) * kPiece;
 #pragma unroll
   for (int64_t i = start + 4 * threadIdx.x; i < start + kPiece; i += 4 * kThreads) {
     if (wide && i + 4 <= row.n) {
-      Four a = *reinterpret_cast<const Four*>(row.a + i), b{}, c{};
-      if (second) b = *reinterpret_cast<const Four*>(row.b + i);
-      if (third) c = *reinterpret_cast<const Four*>(row.c + i);
+      float a[4], b[4] = {}, c[4] = {};
+      read(row.a + i, a);
+      if (second) read(row.b + i, b);
+      if (third) read(row.c + i, c);
 #pragma unroll
-      for (int k = 0; k < 4; k++) a.at[k] = updated<what>(a.at[k], b.at[k], c.at[k], s);
-      *reinterpret_cast<Four*>(row.a + i) = a;
+      for (int k = 0; k < 4; k++) a[k] = updated<what>(a[k], b[k], c[k], s);
+      write(row.a + i, a);
       continue;
     }
     for (int64_t k = i; k < i + 4 && k < row.n; k++) row.a[k] = updated<what>(row.a[k], second ? row.b[k] : 0, third ? row.c[k] : 0, s);

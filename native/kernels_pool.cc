@@ -3,7 +3,7 @@
 #include "choose.h"
 #include "compat.h"
 #include "cuda.h"
-#include "cuda_images.h"
+#include "cuda_pool.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>

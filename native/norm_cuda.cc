@@ -1,9 +1,9 @@
-// Batch norm followed by a leaky ReLU on a GPU: the passes of kernels_images.cu in their order.
+// Batch norm followed by a leaky ReLU on a GPU: the passes of kernels_norm.cu in their order.
 #include "cuda.h"
 #include "norm.h"
 
 #if FEWLABELS_CUDA_KERNELS
-#include "cuda_images.h"
+#include "cuda_norm.h"
 #include "world.h"
 
 #include <ATen/ops/empty.h>

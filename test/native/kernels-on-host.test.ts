@@ -45,16 +45,21 @@ function withoutLaunches(source: string): string {
 const folder = mkdtempSync(join(tmpdir(), "kernels-on-host-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** The program `host/NAME.cc` around native/KERNELS.cu. */
-function build(name: string, kernels: string): string {
-  const [source, program] = [join(folder, `${kernels}.cc`), join(folder, name)];
-  writeFileSync(source, withoutLaunches(readFileSync(here(`../../native/${kernels}.cu`), "utf8")));
+const built = new Map<string, string>();
+
+/** The program `host/NAME.cc` around native/kernels_NAME.cu. */
+function program(name: "norm" | "pool" | "cuda"): string {
+  const known = built.get(name);
+  if (known) return known;
+  const [source, program] = [join(folder, `${name}.cc`), join(folder, name)];
+  writeFileSync(source, withoutLaunches(readFileSync(here(`../../native/kernels_${name}.cu`), "utf8")));
   const includes = [here("host"), here("../../native")].map((path) => `-I${path}`);
   const args = ["-std=c++17", "-O1", "-ffp-contract=off", "-w", `-DKERNELS="${source}"`, ...includes];
   const { path, flags, linkFlags, env } = compiler!;
   const all = [...flags, ...args, here(`host/${name}.cc`), "-o", program, ...linkFlags];
   const { status, stderr } = spawnSync(path, all, { encoding: "utf8", env });
   expect(status, stderr).toBe(0);
+  built.set(name, program);
   return program;
 }
 
@@ -64,7 +69,7 @@ function output(program: string, args: string[], input?: Buffer): Float32Array {
   return new Float32Array(new Uint8Array(stdout).buffer);
 }
 
-/** A task of host/images.cc, and what comes out cut into pieces of these lengths. */
+/** A task (host/tasks.h), and what comes out cut into pieces of these lengths. */
 function run(program: string, task: number[], tensors: Float32Array[], lengths: number[]): number[][] {
   const head = BigInt64Array.from({ length: 8 }, (_, i) => BigInt(task[i] ?? 0));
   const bytes = [head, ...tensors].map((a) => Buffer.from(a.buffer, a.byteOffset, a.byteLength));
@@ -77,10 +82,7 @@ function run(program: string, task: number[], tensors: Float32Array[], lengths: 
 describe.skipIf(!compiler || !enginePresent)("the GPU's kernels, run on the CPU", () => {
   const rng = Rng.fromSeed(7);
   const draw = (count: number, f: () => number) => Float32Array.from({ length: count }, f);
-  let images: string | undefined;
-  const program = () => (images ??= build("images", "kernels_images"));
-  let draws: string | undefined;
-  const drawing = () => (draws ??= build("draws", "kernels_cuda"));
+  const count = (sizes: number[]) => sizes.reduce((a, b) => a * b);
 
   const norms = [
     { rows: 700, channels: 12 },
@@ -101,9 +103,9 @@ describe.skipIf(!compiler || !enginePresent)("the GPU's kernels, run on the CPU"
     const [x, grad] = [draw(rows * channels, () => 2 + 3 * rng.normal()), draw(rows * channels, () => rng.normal())];
     const [weight, bias] = [draw(channels, () => 0.5 + rng.float()), draw(channels, () => rng.normal())];
     const [mean, variance] = [draw(channels, () => rng.normal()), draw(channels, () => 0.5 + rng.float())];
-    const task = [0, bf16 ? 1 : 0, rows, channels, shared ? 1 : 0, fixed ? 0 : 1];
+    const task = [bf16 ? 1 : 0, rows, channels, shared ? 1 : 0, fixed ? 0 : 1];
     const sizes = [rows * channels, rows * channels, channels, channels, channels, channels];
-    const got = run(program(), task, [x, grad, weight, bias, mean, variance], sizes);
+    const got = run(program("norm"), task, [x, grad, weight, bias, mean, variance], sizes);
     const want = scope(() => {
       const type = bf16 ? "bfloat16" : "float32";
       const vector = (data: Float32Array) => tensor(data, [channels]);
@@ -140,10 +142,9 @@ describe.skipIf(!compiler || !enginePresent)("the GPU's kernels, run on the CPU"
   test.each(pools)("2 x 2 pooling and its gradient, to the bit: %o", ({ shape, bf16 = false }) => {
     const [n, h, w, c] = shape as [number, number, number, number];
     const windows = [n, Math.floor(h / 2), Math.floor(w / 2), c];
-    const count = (sizes: number[]) => sizes.reduce((a, b) => a * b);
     const x = draw(count(shape), () => Math.round(2 * rng.normal())); // ties
     const grad = draw(count(windows), () => rng.normal());
-    const got = run(program(), [1, bf16 ? 1 : 0, n, h, w, c], [x, grad], [grad.length, x.length]);
+    const got = run(program("pool"), [bf16 ? 1 : 0, n, h, w, c], [x, grad], [grad.length, x.length]);
     const want = scope(() => {
       const type = bf16 ? "bfloat16" : "float32";
       const image = (data: Float32Array, sizes: number[]) => channelsFirst(tensor(data, sizes)).to(type);
@@ -168,7 +169,7 @@ describe.skipIf(!compiler || !enginePresent)("the GPU's kernels, run on the CPU"
       const want = sizes.flatMap((n) =>
         Array.from({ length: n }, (_, i) => update(1 + (i % 7), (i % 5) - 2, 2 ** (i % 3))),
       );
-      expect(Array.from(output(drawing(), ["multi", String(what)]))).toEqual(want);
+      expect(Array.from(output(program("cuda"), ["multi", String(what)]))).toEqual(want);
     }
   });
 
@@ -180,7 +181,6 @@ describe.skipIf(!compiler || !enginePresent)("the GPU's kernels, run on the CPU"
       normal: (shape, source, spread) => normal(shape, 0.25, 1.5, source, spread),
       uniform: (shape, source, spread) => uniform(shape, -2, 3, source, spread),
     };
-    const count = (sizes: number[]) => sizes.reduce((a, b) => a * b);
     for (const [which, f] of Object.entries(make)) {
       for (const shape of [
         [1, 7],
@@ -193,7 +193,7 @@ describe.skipIf(!compiler || !enginePresent)("the GPU's kernels, run on the CPU"
           const want = scope(() => f(shape, source, spread).toNumbers());
           for (const told of ["call", "memory"]) {
             const rows = [count(shape) / shape[0]!, spread.rank, spread.size].map(String);
-            const got = output(drawing(), [which, String(count(shape)), ...rows, ...numbers, told]);
+            const got = output(program("cuda"), [which, String(count(shape)), ...rows, ...numbers, told]);
             expect(Array.from(got)).toEqual(want);
           }
         }

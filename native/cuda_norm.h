@@ -1,5 +1,5 @@
-// Batch norm with leaky ReLU, and pooling, on a GPU: kernels_images.cu, which like kernels_cuda.cu sees plain pointers on the device. Elements are
-// float, or bfloat16 where `bf16`; the channel axis is the contiguous one.
+// Batch norm with leaky ReLU on a GPU: kernels_norm.cu, which like kernels_cuda.cu sees plain pointers on the device. Elements are float, or bfloat16
+// where `bf16`; the channel axis is the contiguous one.
 #pragma once
 #include <cstdint>
 
@@ -58,13 +58,5 @@ const char* norm_gradient_statistics(const NormGradients& task, void* stream);
 
 const char* norm_gradients(NormShape shape, const void* x, const void* grad, void* out, NormChannels channels, const float* level, const float* tilt,
                            void* stream);
-
-// Windows of 2 x 2, stride 2, in [images, height, width, channels]; where [images, height / 2, width / 2, channels]: the place of the largest, or null.
-struct Pool {
-  int64_t images, height, width, channels;
-  bool bf16;
-};
-const char* pool(const Pool& shape, const void* in, void* out, uint8_t* where, void* stream);
-const char* unpool(const Pool& shape, const void* grad, const uint8_t* where, void* out, void* stream);
 
 }  // namespace fewlabels::cuda

@@ -1,12 +1,9 @@
-// Batch norm with leaky ReLU, and 2 x 2 pooling, on a GPU: the arithmetic of kernels_norm.cc and kernels_pool.cc. All of it waits for memory,
-// so a thread takes 16 bytes at a time: V elements of one row, the same channels in each of its rows.
-#include "choose.h"
-#include "cuda_images.h"
+// Batch norm with leaky ReLU on a GPU: the arithmetic of kernels_norm.cc. All of it waits for memory, so a thread takes packs of 16 bytes, the
+// same channels in each of its rows. One file of 390 lines, as its passes share how rows are walked and sums
+// are joined.
+#include "cuda_norm.h"
 #include "launch.h"
-
-#include <cuda_bf16.h>
-
-#include <type_traits>
+#include "packs.h"
 
 namespace fewlabels::cuda {
 namespace {
@@ -16,53 +13,6 @@ constexpr int kPartBlocks = 264, kPassBlocks = 528;  // 2 and 4 for each of 132 
 constexpr int kAhead = 4;   // rows that a thread has asked for before it needs the first
 constexpr int kBlocks = 2;  // of a multiprocessor at once, at least: told so, the compiler spends the registers that takes
 constexpr int kJoinChannels = 8, kJoinParts = 64;
-
-template <typename T, int V>
-struct alignas(sizeof(T) * V) Pack {
-  T at[V];
-};
-
-template <typename T, int V>
-__device__ __forceinline__ Pack<T, V> fetch(const T* from) {
-  return *reinterpret_cast<const Pack<T, V>*>(from);
-}
-
-template <typename T, int V>
-__device__ __forceinline__ void unpack(const Pack<T, V>& pack, float (&to)[V]) {
-#pragma unroll
-  for (int k = 0; k < V; k++) to[k] = load(pack.at[k]);
-}
-__device__ __forceinline__ void unpack(const Pack<uint16_t, 8>& pack, float (&to)[8]) {
-  uint32_t pairs[4];
-  std::memcpy(pairs, &pack, sizeof pairs);
-#pragma unroll
-  for (int k = 0; k < 4; k++) {
-    to[2 * k] = __uint_as_float(pairs[k] << 16);
-    to[2 * k + 1] = __uint_as_float(pairs[k] & 0xFFFF0000u);
-  }
-}
-
-template <typename T, int V>
-__device__ __forceinline__ void read(const T* from, float (&to)[V]) {
-  unpack(fetch<T, V>(from), to);
-}
-
-template <typename T, int V>
-__device__ __forceinline__ void write(T* to, const float (&from)[V]) {
-  Pack<T, V> pack;
-#pragma unroll
-  for (int k = 0; k < V; k++) store(&pack.at[k], from[k]);
-  *reinterpret_cast<Pack<T, V>*>(to) = pack;
-}
-__device__ __forceinline__ void write(uint16_t* to, const float (&from)[8]) {  // the processor's own rounding, to the nearest as ours
-  Pack<uint32_t, 4> pack;
-#pragma unroll
-  for (int k = 0; k < 4; k++) {
-    const auto pair = __floats2bfloat162_rn(from[2 * k], from[2 * k + 1]);
-    std::memcpy(&pack.at[k], &pair, sizeof pair);
-  }
-  *reinterpret_cast<Pack<uint32_t, 4>*>(to) = pack;
-}
 
 // Numbers of channels, which are there in fours where elements are.
 template <int V>
@@ -78,7 +28,7 @@ __device__ __forceinline__ void read_channels(const float* from, float (&to)[V])
 
 // Which threads take what: blocks of `x` times `y` threads, x of them side by side in a row, `columns` blocks to a row.
 struct Plan {
-  int vector, x, y, columns;
+  int width, x, y, columns;
   int64_t rows;
   dim3 threads() const { return dim3(x, y); }
   // Blocks of which each thread takes at least four rows, `most` of them at most.
@@ -89,13 +39,11 @@ struct Plan {
 };
 
 Plan plan(NormShape shape, const void* a, const void* b) {
-  const int wide = shape.bf16 ? 8 : 4;
-  const bool fits = shape.channels % wide == 0 && (reinterpret_cast<uintptr_t>(a) | reinterpret_cast<uintptr_t>(b)) % 16 == 0;
-  const int vector = fits ? wide : 1;
-  const int64_t groups = shape.channels / vector;
+  const int width = pack_width(shape.bf16, shape.channels, a, b);
+  const int64_t groups = shape.channels / width;
   int x = 1;
   while (x < groups && x < 32) x *= 2;
-  return {vector, x, kThreads / x, static_cast<int>((groups + x - 1) / x), shape.rows};
+  return {width, x, kThreads / x, static_cast<int>((groups + x - 1) / x), shape.rows};
 }
 
 // The rows and channels of this thread.
@@ -210,29 +158,34 @@ struct Own {
 #pragma unroll
     for (int k = 0; k < V; k++) scale[k] = inverse[k] * scale[k];
   }
-  // The gradient before the leaky ReLU; `centered` = x - mean.
-  __device__ __forceinline__ float through_relu(float grad, float centered, int k) const {
-    return centered * scale[k] + bias[k] > 0 ? grad : grad * slope;
+  // Of a row of x and of the gradient: x - mean, and the gradient before the leaky ReLU.
+  template <typename T>
+  __device__ __forceinline__ void through_relu(const Pack<T, V> (&row)[2], float (&centered)[V], float (&grad)[V]) const {
+    unpack(row[0], centered);
+    unpack(row[1], grad);
+#pragma unroll
+    for (int k = 0; k < V; k++) {
+      centered[k] -= mean[k];
+      grad[k] = centered[k] * scale[k] + bias[k] > 0 ? grad[k] : grad[k] * slope;
+    }
   }
 };
 
 template <typename T, int V>
-__global__ void __launch_bounds__(kThreads, kBlocks) sum_gradients(const T* x, const T* grad, int64_t rows, int64_t channels, NormChannels all, float* parts) {
+__global__ void __launch_bounds__(kThreads, kBlocks) sum_gradients(const T* x, const T* grad, int64_t rows, int64_t channels, NormChannels all,
+                                                                        float* parts) {
   const Lane<V> lane(channels);
   float sum[V] = {}, product[V] = {};
   if (lane.active) {
     const Own<V> own(all, lane.channel);
     const T* const inputs[] = {x, grad};
     over_rows<Pass::first>(lane, rows, channels, inputs, [&](int64_t, const Pack<T, V>(&row)[2]) {
-      float a[V], g[V];
-      unpack(row[0], a);
-      unpack(row[1], g);
+      float centered[V], g[V];
+      own.through_relu(row, centered, g);
 #pragma unroll
       for (int k = 0; k < V; k++) {
-        const float centered = a[k] - own.mean[k];
-        const float passed = own.through_relu(g[k], centered, k);
-        sum[k] += passed;
-        product[k] += passed * centered;
+        sum[k] += g[k];
+        product[k] += g[k] * centered[k];
       }
     });
   }
@@ -258,7 +211,8 @@ __global__ void __launch_bounds__(kThreads, kBlocks) normalize_rows(const T* x, 
 }
 
 template <typename T, int V>
-__global__ void __launch_bounds__(kThreads, kBlocks) gradient_rows(const T* x, const T* grad, T* out, int64_t rows, int64_t channels, NormChannels all, const float* level, const float* tilt) {
+__global__ void __launch_bounds__(kThreads, kBlocks) gradient_rows(const T* x, const T* grad, T* out, int64_t rows, int64_t channels, NormChannels all,
+                                                                        const float* level, const float* tilt) {
   const Lane<V> lane(channels);
   if (!lane.active) return;
   const Own<V> own(all, lane.channel);
@@ -267,14 +221,10 @@ __global__ void __launch_bounds__(kThreads, kBlocks) gradient_rows(const T* x, c
   read_channels(tilt + lane.channel, lean);
   const T* const inputs[] = {x, grad};
   over_rows<Pass::second>(lane, rows, channels, inputs, [&](int64_t at, const Pack<T, V>(&row)[2]) {
-    float a[V], g[V];
-    unpack(row[0], a);
-    unpack(row[1], g);
+    float centered[V], g[V];
+    own.through_relu(row, centered, g);
 #pragma unroll
-    for (int k = 0; k < V; k++) {
-      const float centered = a[k] - own.mean[k];
-      g[k] = own.through_relu(g[k], centered, k) * own.scale[k] - low[k] - centered * lean[k];
-    }
+    for (int k = 0; k < V; k++) g[k] = g[k] * own.scale[k] - low[k] - centered[k] * lean[k];
     write(out + at, g);
   });
 }
@@ -367,100 +317,7 @@ __global__ void find_gradient_statistics(NormGradients task, int count) {
   task.tilt[c] = static_cast<float>(share * product * inverse * inverse);
 }
 
-// One block a row of windows, counted through the batch.
-struct Windows {
-  int64_t line;           // elements of a row of pixels
-  int64_t top, target;    // first elements of the upper row of pixels and of the row of windows
-  bool last;              // of its image
-  __device__ explicit Windows(const Pool& s) : line(s.width * s.channels) {
-    const int64_t row = blockIdx.x, rows = s.height / 2;
-    top = (row / rows * s.height + row % rows * 2) * line;
-    target = row * (s.width / 2) * s.channels;
-    last = row % rows == rows - 1;
-  }
-};
-
-template <typename T, int V>
-__global__ void __launch_bounds__(kThreads) pool_rows(Pool s, const T* in, T* out, uint8_t* where) {
-  const Windows w(s);
-  const int groups = static_cast<int>(s.channels / V), count = static_cast<int>(s.width / 2) * groups;
-  for (int i = threadIdx.x; i < count; i += kThreads) {
-    const int64_t x = i / groups, c = static_cast<int64_t>(i % groups) * V;
-    const T* corner = in + w.top + 2 * x * s.channels + c;
-    float best[V], other[V];
-    uint32_t place[V] = {};
-    read(corner, best);
-#pragma unroll
-    for (int k = 1; k < 4; k++) {
-      read(corner + (k & 1) * s.channels + (k >> 1) * w.line, other);
-#pragma unroll
-      for (int v = 0; v < V; v++) choose(other[v], k, best[v], place[v]);
-    }
-    const int64_t to = w.target + x * s.channels + c;
-    write(out + to, best);
-    if (!where) continue;
-    Pack<uint8_t, V> bytes;
-#pragma unroll
-    for (int v = 0; v < V; v++) bytes.at[v] = static_cast<uint8_t>(place[v]);
-    *reinterpret_cast<Pack<uint8_t, V>*>(where + to) = bytes;
-  }
-}
-
-template <typename T, int V>
-__global__ void __launch_bounds__(kThreads) spread_rows(Pool s, const T* grad, const uint8_t* where, T* out) {
-  const Windows w(s);
-  const int columns = static_cast<int>(s.width / 2), groups = static_cast<int>(s.channels / V);
-  const bool right = s.width % 2, below = s.height % 2 && w.last;
-  for (int i = threadIdx.x; i < columns * groups; i += kThreads) {
-    const int64_t x = i / groups, c = static_cast<int64_t>(i % groups) * V;
-    const int64_t from = w.target + x * s.channels + c;
-    T* corner = out + w.top + 2 * x * s.channels + c;
-    const auto bytes = *reinterpret_cast<const Pack<uint8_t, V>*>(where + from);
-    float g[V], part[V];
-    read(grad + from, g);
-    const float none[V] = {};
-    // The column and the row that no window covers get 0.
-    const int across = right && x == columns - 1 ? 3 : 2, down = below ? 3 : 2;
-    for (int dy = 0; dy < down; dy++) {
-      for (int dx = 0; dx < across; dx++) {
-        T* to = corner + dx * s.channels + dy * w.line;
-        if (dx == 2 || dy == 2) {
-          write(to, none);
-          continue;
-        }
-#pragma unroll
-        for (int v = 0; v < V; v++) part[v] = bytes.at[v] == 2 * dy + dx ? g[v] : 0;
-        write(to, part);
-      }
-    }
-  }
-}
-
-// Calls body(null of the element's type, Width of V).
-template <int V>
-struct Width {
-  static constexpr int value = V;
-};
-template <typename Body>
-void with_type(bool bf16, int vector, const Body& body) {
-  if (bf16 && vector == 8) body(static_cast<uint16_t*>(nullptr), Width<8>());
-  else if (bf16) body(static_cast<uint16_t*>(nullptr), Width<1>());
-  else if (vector == 4) body(static_cast<float*>(nullptr), Width<4>());
-  else body(static_cast<float*>(nullptr), Width<1>());
-}
-
-template <typename T>
-const T* as(const void* p, const T*) {
-  return static_cast<const T*>(p);
-}
-template <typename T>
-T* as(void* p, T*) {
-  return static_cast<T*>(p);
-}
-
 int join_blocks(int64_t channels) { return static_cast<int>((channels + kJoinChannels - 1) / kJoinChannels); }
-
-int pool_vector(const Pool& s, const void* a, const void* b) { return plan({1, s.channels, s.bf16}, a, b).vector; }
 
 }  // namespace
 
@@ -468,9 +325,10 @@ int norm_parts(NormShape shape, const void* x, const void* other) { return stati
 
 const char* norm_sums(NormShape shape, const void* x, float* parts, void* stream) {
   const Plan p = plan(shape, x, x);
-  with_type(shape.bf16, p.vector, [&](auto* type, auto v) {
-    sum_rows<std::remove_pointer_t<decltype(type)>, decltype(v)::value>
-        <<<p.blocks(kPartBlocks), p.threads(), 0, static_cast<cudaStream_t>(stream)>>>(as(x, type), shape.rows, shape.channels, parts);
+  const auto on = static_cast<cudaStream_t>(stream);
+  with_elements(shape.bf16, p.width, [&](auto e) {
+    using E = decltype(e);
+    sum_rows<typename E::T, E::width><<<p.blocks(kPartBlocks), p.threads(), 0, on>>>(E::of(x), shape.rows, shape.channels, parts);
   });
   return problem(cudaGetLastError());
 }
@@ -492,19 +350,20 @@ const char* norm_running(int64_t channels, const float* running_mean, const floa
 
 const char* normalize(NormShape shape, const void* x, void* y, NormChannels channels, void* stream) {
   const Plan p = plan(shape, x, y);
-  with_type(shape.bf16, p.vector, [&](auto* type, auto v) {
-    normalize_rows<std::remove_pointer_t<decltype(type)>, decltype(v)::value>
-        <<<p.blocks(kPassBlocks), p.threads(), 0, static_cast<cudaStream_t>(stream)>>>(as(x, type), as(y, type), shape.rows, shape.channels, channels);
+  const auto on = static_cast<cudaStream_t>(stream);
+  with_elements(shape.bf16, p.width, [&](auto e) {
+    using E = decltype(e);
+    normalize_rows<typename E::T, E::width><<<p.blocks(kPassBlocks), p.threads(), 0, on>>>(E::of(x), E::of(y), shape.rows, shape.channels, channels);
   });
   return problem(cudaGetLastError());
 }
 
 const char* norm_gradient_sums(NormShape shape, const void* x, const void* grad, NormChannels channels, float* parts, void* stream) {
   const Plan p = plan(shape, x, grad);
-  with_type(shape.bf16, p.vector, [&](auto* type, auto v) {
-    sum_gradients<std::remove_pointer_t<decltype(type)>, decltype(v)::value>
-        <<<p.blocks(kPartBlocks), p.threads(), 0, static_cast<cudaStream_t>(stream)>>>(as(x, type), as(grad, type), shape.rows, shape.channels, channels,
-                                                                                      parts);
+  const auto on = static_cast<cudaStream_t>(stream);
+  with_elements(shape.bf16, p.width, [&](auto e) {
+    using E = decltype(e);
+    sum_gradients<typename E::T, E::width><<<p.blocks(kPartBlocks), p.threads(), 0, on>>>(E::of(x), E::of(grad), shape.rows, shape.channels, channels, parts);
   });
   return problem(cudaGetLastError());
 }
@@ -519,27 +378,11 @@ const char* norm_gradient_statistics(const NormGradients& task, void* stream) {
 const char* norm_gradients(NormShape shape, const void* x, const void* grad, void* out, NormChannels channels, const float* level, const float* tilt,
                            void* stream) {
   const Plan p = plan(shape, x, grad);
-  with_type(shape.bf16, p.vector, [&](auto* type, auto v) {
-    gradient_rows<std::remove_pointer_t<decltype(type)>, decltype(v)::value><<<p.blocks(kPassBlocks), p.threads(), 0, static_cast<cudaStream_t>(stream)>>>(
-        as(x, type), as(grad, type), as(out, type), shape.rows, shape.channels, channels, level, tilt);
-  });
-  return problem(cudaGetLastError());
-}
-
-const char* pool(const Pool& shape, const void* in, void* out, uint8_t* where, void* stream) {
-  with_type(shape.bf16, pool_vector(shape, in, out), [&](auto* type, auto v) {
-    pool_rows<std::remove_pointer_t<decltype(type)>, decltype(v)::value>
-        <<<static_cast<unsigned>(shape.images * (shape.height / 2)), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(shape, as(in, type), as(out, type),
-                                                                                                                   where);
-  });
-  return problem(cudaGetLastError());
-}
-
-const char* unpool(const Pool& shape, const void* grad, const uint8_t* where, void* out, void* stream) {
-  with_type(shape.bf16, pool_vector(shape, grad, out), [&](auto* type, auto v) {
-    spread_rows<std::remove_pointer_t<decltype(type)>, decltype(v)::value>
-        <<<static_cast<unsigned>(shape.images * (shape.height / 2)), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(shape, as(grad, type), where,
-                                                                                                                   as(out, type));
+  const auto on = static_cast<cudaStream_t>(stream);
+  with_elements(shape.bf16, p.width, [&](auto e) {
+    using E = decltype(e);
+    gradient_rows<typename E::T, E::width>
+        <<<p.blocks(kPassBlocks), p.threads(), 0, on>>>(E::of(x), E::of(grad), E::of(out), shape.rows, shape.channels, channels, level, tilt);
   });
   return problem(cudaGetLastError());
 }
