@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { capture, engineRecordPath, readJson, run } from "../scripts/setup/common.mjs";
 import { findCompiler } from "../scripts/setup/compile.mjs";
-import { findNvcc } from "../scripts/setup/cuda.mjs";
+import { cudaMachine, findNvcc } from "../scripts/setup/cuda.mjs";
 
 /**
  * @typedef {object} Cupti
@@ -36,7 +36,6 @@ export function nvidiaFolders(python) {
  */
 export function findCupti(nvidia, env = process.env) {
   const nvcc = findNvcc(env);
-  const machine = process.arch === "arm64" ? ["sbsa-linux", "aarch64-linux-gnu"] : ["x86_64-linux", "x86_64-linux-gnu"];
   const wheels = nvidia.flatMap((folder) => [
     ...readdirSync(folder)
       .filter((name) => /^cu\d+$/.test(name))
@@ -59,8 +58,8 @@ export function findCupti(nvidia, env = process.env) {
     if (!root) return [];
     const under = (/** @type {string[]} */ ...paths) => paths.map((path) => join(root, path));
     return {
-      includes: under("extras/CUPTI/include", "include", `targets/${machine[0]}/include`),
-      libraries: under("extras/CUPTI/lib64", "lib64", "lib", `targets/${machine[0]}/lib`, `lib/${machine[1]}`),
+      includes: under("extras/CUPTI/include", "include", `targets/${cudaMachine[0]}/include`),
+      libraries: under("extras/CUPTI/lib64", "lib64", "lib", `targets/${cudaMachine[0]}/lib`, `lib/${cudaMachine[1]}`),
     };
   });
   const places = [...wheels, ...toolkits];

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { engineInfo } from "fewlabels/internal";
 import { readJson } from "../scripts/setup/common.mjs";
+import { cardName } from "../scripts/setup/cuda.mjs";
 import { compileTracer, findCupti, nvidiaFolders } from "./cupti.mjs";
 import { lastSteps, profileOf, readTrace, tables } from "./gpu-kernels.mjs";
 
@@ -28,7 +29,7 @@ const modes = values.peer ? ["graphs", "compile", "eager"] : ["graphs", "eager"]
 const steps = Number(values.steps);
 if (!out || !modes.includes(values.mode) || !(steps >= 20)) {
   stop(
-    `usage: node bench/gpu-profile.mjs OUT.json [--steps N, at least 20] [--width W] [--peer] [--mode ${modes.join("|")}]`,
+    `usage: node bench/gpu-profile.mjs OUT.json [--steps N, at least 20] [--width W] [--peer] [--mode ${modes.join("|")}] [-- options of ours]`,
   );
 }
 const engine = engineInfo();
@@ -48,12 +49,9 @@ try {
   const trace = largest(join(folder, "traces"));
   const kernels = readTrace(trace);
   const profile = profileOf(kernels, lastSteps(kernels, Math.floor(steps / 2), stepMs));
-  const card = spawnSync("nvidia-smi", ["--query-gpu=name,driver_version", "--format=csv,noheader"], {
-    encoding: "utf8",
-  });
   const record = {
     date: new Date().toISOString().slice(0, 10),
-    machine: { gpu: card.stdout?.trim(), ...engine, cupti: cupti.library },
+    machine: { gpu: cardName(), ...engine, cupti: cupti.library },
     task: `mean-teacher, cnn-13, batch 100 (25 labeled), bf16${more.length ? ` ${more.join(" ")}` : ""}; microseconds of a step, traced`,
     who: values.peer ? "PyTorch" : "ours",
     mode: values.mode,

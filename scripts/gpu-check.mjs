@@ -8,6 +8,7 @@ import { availableParallelism, loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { engineInfo, median } from "fewlabels/internal";
+import { cardName } from "./setup/cuda.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -51,12 +52,9 @@ function theirs(width, mode) {
   return lastLine(values.python, [here("bench/torch_cuda_mean_teacher.py"), ...args])?.step_ms;
 }
 
-const card = spawnSync("nvidia-smi", ["--query-gpu=name,driver_version", "--format=csv,noheader"], {
-  encoding: "utf8",
-});
 const record = {
   date: new Date().toISOString().slice(0, 10),
-  machine: { gpu: card.stdout?.trim(), cpuCores: availableParallelism(), ...engine, node: process.versions.node },
+  machine: { gpu: cardName(), cpuCores: availableParallelism(), ...engine, node: process.versions.node },
   task: "mean-teacher, cnn-13, batch 100 (25 labeled), bf16; milliseconds of a step",
   load: loadavg()[0],
   /** @type {{ width: string, who: string, ms: number[], median: number, ratio?: number }[]} */

@@ -12,6 +12,10 @@ import { capture, which } from "./common.mjs";
  * @property {string | undefined} runtime  folder with libcudart_static.a; undefined: the linker's own
  */
 
+/** A toolkit's folder of this machine's kind, in `targets/`, and the system's in `lib/`. */
+export const cudaMachine =
+  process.arch === "arm64" ? ["sbsa-linux", "aarch64-linux-gnu"] : ["x86_64-linux", "x86_64-linux-gnu"];
+
 /**
  * CUDACXX, else nvcc on the path, else the usual folder.
  * @param {NodeJS.ProcessEnv} [env]
@@ -24,12 +28,11 @@ export function findNvcc(env = process.env) {
   const version = capture(named, ["--version"])?.match(/release ([\d.]+)/)?.[1];
   if (!version) return undefined;
   const roots = [...new Set([dirname(dirname(path)), dirname(dirname(named)), "/usr"])];
-  const machine = process.arch === "arm64" ? ["sbsa-linux", "aarch64-linux-gnu"] : ["x86_64-linux", "x86_64-linux-gnu"];
-  const includes = roots.flatMap((root) => [join(root, "include"), join(root, `targets/${machine[0]}/include`)]);
+  const includes = roots.flatMap((root) => [join(root, "include"), join(root, `targets/${cudaMachine[0]}/include`)]);
   const include = includes.find((folder) => existsSync(join(folder, "cuda_runtime_api.h")));
   if (!include) return undefined;
   const libraries = roots.flatMap((root) =>
-    ["lib64", `targets/${machine[0]}/lib`, `lib/${machine[1]}`].map((folder) => join(root, folder)),
+    ["lib64", `targets/${cudaMachine[0]}/lib`, `lib/${cudaMachine[1]}`].map((folder) => join(root, folder)),
   );
   return {
     path: named,
@@ -63,3 +66,6 @@ export function cudaLinkFlags({ runtime }) {
     "-lpthread",
   ];
 }
+
+/** Name and driver of the GPUs here; undefined where NVIDIA's tool says nothing. */
+export const cardName = () => capture("nvidia-smi", ["--query-gpu=name,driver_version", "--format=csv,noheader"]);
