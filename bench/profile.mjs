@@ -1,10 +1,10 @@
 // Where a Mean Teacher step goes: oneDNN's own timings (ONEDNN_VERBOSE) of convolutions and products by direction, against
 // the step's median. What is left is batch norm, pooling, dropout, noise, casts, losses, optimizer and EMA.
-//   node bench/profile.mjs [WIDTH] [STEPS]        on a quiet machine
+//   node bench/profile.mjs [WIDTH] [STEPS] [PRECISION]        on a quiet machine
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-const [width = "0.25", steps = "30"] = process.argv.slice(2);
+const [width = "0.25", steps = "30", precision = ""] = process.argv.slice(2);
 const cli = fileURLToPath(new URL("../bin/fewlabels.js", import.meta.url));
 const flags = [
   "--dataset",
@@ -13,8 +13,7 @@ const flags = [
   "channel",
   "--model.width",
   width,
-  "--precision",
-  "bf16",
+  ...(precision ? ["--precision", precision] : []),
   "--steps",
   steps,
 ];
@@ -33,7 +32,7 @@ const result = JSON.parse(lines.filter((line) => line.startsWith("{")).at(-1) ??
 /** @type {Map<string, Map<string, number[]>>} */
 const calls = new Map(); // kind -> problem -> milliseconds of each call
 for (const line of lines) {
-  const fields = line.split(",");
+  const fields = line.replace(/,v1,primitive,/, ",").split(","); // the two fields that oneDNN 3 has more
   if (!/^(onednn|dnnl)_verbose$/.test(fields[0] ?? "") || fields[1] !== "exec") continue;
   const kind = fields[3] === "convolution" ? `convolution ${fields[5]?.replace("_", " ")}` : (fields[3] ?? "");
   const problems = calls.get(kind) ?? new Map();

@@ -10,3 +10,5 @@ mkdir -p bench/results
 run width-0.25-bf16 --model.width 0.25 --precision bf16 --steps 60 --warmup 10 --rounds 3
 run width-1.0-bf16 --model.width 1 --precision bf16 --steps 14 --warmup 3 --rounds 3
 run width-1.0-bf16-vs-fp32-default-layout --model.width 1 --precision bf16 --steps 10 --warmup 3 --rounds 2 --peer-precision fp32 --peer-layout nchw
+run width-0.25-fp32 --model.width 0.25 --precision fp32 --steps 20 --warmup 3 --rounds 3
+run width-1.0-fp32 --model.width 1 --precision fp32 --steps 5 --warmup 1 --rounds 2

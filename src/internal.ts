@@ -56,6 +56,7 @@ export { featuresOf } from "./studio/mind/features.js";
 export { decayOfRun, EmaTeacher, recomputeStatistics, writePredictionTable } from "./targets/index.js";
 export {
   closeWorld,
+  conv2d,
   engineInfo,
   liveTensors,
   noGrad,

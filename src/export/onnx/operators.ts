@@ -101,20 +101,22 @@ const attention: Translate = (b, [q, k, v]) => {
   return b.node("MatMul", [b.node("Softmax", [scores], { axis: int(3) }), name(v)]);
 };
 
+const conv2d: Translate = (b, [x, weight, bias, stride, padding, dilation, groups]) =>
+  b.node("Conv", [name(x), name(weight), ...optional(bias)], {
+    kernel_shape: ints(port(weight).shape.slice(2)),
+    strides: ints(list(stride)),
+    pads: ints([...list(padding), ...list(padding)]),
+    dilations: ints(list(dilation)),
+    group: int(number(groups, 1)),
+  });
+
 const END = 2 ** 53 - 1;
 
 /** By name without "aten::" and without the underscore of the forms in place. */
 export const translations: Readonly<Record<string, Translate>> = {
-  conv2d: (b, [x, weight, bias, stride, padding, dilation, groups]) => {
-    const pads = [...list(padding), ...list(padding)];
-    return b.node("Conv", [name(x), name(weight), ...optional(bias)], {
-      kernel_shape: ints(port(weight).shape.slice(2)),
-      strides: ints(list(stride)),
-      pads: ints(pads),
-      dilations: ints(list(dilation)),
-      group: int(number(groups, 1)),
-    });
-  },
+  conv2d,
+  "fewlabels::conv3x3": (b, [x, weight, padding]) =>
+    conv2d(b, [x, weight, undefined, [1, 1], [number(padding), number(padding)], [1, 1], 1], []),
   linear: (b, [x, weight, bias]) => {
     if (port(x).shape.length === 2)
       return b.node("Gemm", [name(x), name(weight), ...optional(bias)], { transB: int(1) });

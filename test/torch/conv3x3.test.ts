@@ -1,0 +1,163 @@
+/** Winograd's 3 x 3 convolutions against libtorch's in float64. Asked for before the engine is loaded: processors with AVX-512 do without them. */
+process.env.FEWLABELS_WINOGRAD = "1";
+
+import { readFileSync } from "node:fs";
+import { afterEach, describe, expect, test } from "vitest";
+import { Rng } from "../../src/rng.js";
+import {
+  autocast,
+  callTensor,
+  conv2d,
+  type DType,
+  noGrad,
+  normal,
+  scope,
+  setThreads,
+  type Tensor,
+} from "../../src/torch/index.js";
+import { describeEngine } from "../support/engine.js";
+
+const avx2 =
+  process.platform === "linux" && / avx2 .* fma | {2}fma .* avx2 /s.test(readFileSync("/proc/cpuinfo", "utf8"));
+
+interface Case {
+  readonly count: number;
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+  readonly outputs: number;
+  readonly padding: number;
+}
+const rng = Rng.fromSeed(5);
+const inputs = ({ count, channels, height, width, outputs }: Case) => ({
+  x: normal([count, channels, height, width], 0, 1, rng).contiguous("channelsLast"),
+  weight: normal([outputs, channels, 3, 3], 0, 1, rng),
+});
+const plain = (x: Tensor, weight: Tensor, padding: number) =>
+  callTensor("aten::conv2d", "", x, weight, undefined, [1, 1], [padding, padding], [1, 1], 1);
+
+/** y, and the gradients of x and weight for a gradient of y that is no constant. */
+function results(
+  f: (x: Tensor, weight: Tensor) => Tensor,
+  given: { x: Tensor; weight: Tensor },
+  dtype: DType = "float32",
+) {
+  const [x, weight] = [given.x, given.weight].map((t) => t.detach().to(dtype).clone().requiresGrad_());
+  const y = f(x!, weight!);
+  y.mul(y.detach().add(0.5)).sum().backward();
+  return [y, x!.grad!, weight!.grad!].map((t) => t.toNumbers());
+}
+const largest = (values: readonly number[]) => values.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+/** The largest difference as a share of the largest value. */
+const apart = (a: readonly number[], b: readonly number[]) => largest(a.map((v, i) => v - b[i]!)) / largest(b);
+
+describeEngine("3 x 3 convolutions", () => {
+  afterEach(() => setThreads(1));
+
+  describe.runIf(avx2)("by Winograd's method (needs AVX2)", () => {
+    const cases: Case[] = [
+      { count: 2, channels: 16, height: 8, width: 8, outputs: 16, padding: 1 },
+      { count: 3, channels: 32, height: 7, width: 5, outputs: 48, padding: 1 },
+      { count: 2, channels: 64, height: 8, width: 8, outputs: 128, padding: 0 },
+      { count: 1, channels: 16, height: 3, width: 3, outputs: 16, padding: 0 },
+      { count: 1, channels: 16, height: 1, width: 1, outputs: 16, padding: 1 },
+      { count: 2, channels: 16, height: 5, width: 6, outputs: 32, padding: 2 },
+      { count: 40, channels: 16, height: 12, width: 12, outputs: 16, padding: 1 },
+      { count: 2, channels: 304, height: 6, width: 6, outputs: 144, padding: 1 },
+    ];
+    test.each(cases)(
+      "$count x $channels x $height x $width to $outputs, padding $padding: values and gradients are float64's",
+      (shape) => {
+        scope(() => {
+          const given = inputs(shape);
+          const got = results((x, w) => conv2d(x, w, { padding: shape.padding }), given);
+          const wanted = results((x, w) => plain(x, w, shape.padding), given, "float64");
+          for (const [i, values] of got.entries()) {
+            expect(values.length).toBe(wanted[i]!.length);
+            expect(apart(values, wanted[i]!)).toBeLessThan(3e-6);
+          }
+        });
+      },
+    );
+
+    const shape = cases[6]!;
+    test("they are in use: other bits than libtorch's", () => {
+      scope(() => {
+        const given = inputs(shape);
+        const ours = results((x, w) => conv2d(x, w, { padding: 1 }), given);
+        const theirs = results((x, w) => plain(x, w, 1), given);
+        for (const [i, values] of ours.entries()) expect(values).not.toEqual(theirs[i]);
+      });
+    });
+
+    test("the bits are the same for any number of threads", () => {
+      scope(() => {
+        const given = inputs(shape);
+        const once = results((x, w) => conv2d(x, w, { padding: 1 }), given);
+        setThreads(3);
+        expect(results((x, w) => conv2d(x, w, { padding: 1 }), given)).toEqual(once);
+      });
+    });
+
+    test("a picture's values do not depend on the batch around it", () => {
+      scope(() => {
+        const { x, weight } = inputs(shape);
+        const all = noGrad(() => conv2d(x, weight, { padding: 1 }));
+        const one = noGrad(() => conv2d(x.narrow(0, 7, 1).contiguous("channelsLast"), weight, { padding: 1 }));
+        expect(one.toNumbers()).toEqual(all.narrow(0, 7, 1).toNumbers());
+      });
+    });
+
+    test("NaN stays where it belongs", () => {
+      scope(() => {
+        const { x, weight } = inputs(shape);
+        const y = noGrad(() => conv2d(x, weight, { padding: 1 }));
+        x.narrow(0, 7, 1).fill_(Number.NaN);
+        const after = noGrad(() => conv2d(x, weight, { padding: 1 }));
+        expect(after.narrow(0, 7, 1).toNumbers().every(Number.isNaN)).toBe(true);
+        expect(after.narrow(0, 8, 32).toNumbers()).toEqual(y.narrow(0, 8, 32).toNumbers());
+      });
+    });
+
+    test("only the gradient that is asked for is made", () => {
+      scope(() => {
+        const { x, weight } = inputs(shape);
+        const [frozen, free] = [weight.clone(), weight.clone().requiresGrad_()];
+        const learned = x.clone().requiresGrad_();
+        conv2d(learned, frozen, { padding: 1 }).sum().backward();
+        conv2d(x, free, { padding: 1 }).sum().backward();
+        expect(frozen.grad).toBeUndefined();
+        expect(x.grad).toBeUndefined();
+        expect(largest(learned.grad!.toNumbers())).toBeGreaterThan(0);
+        expect(largest(free.grad!.toNumbers())).toBeGreaterThan(0);
+      });
+    });
+  });
+
+  test.each([
+    ["24 channels", { count: 2, channels: 24, height: 6, width: 6, outputs: 16, padding: 1 }],
+    ["no channels of pictures in a row", { count: 2, channels: 16, height: 6, width: 6, outputs: 16, padding: 1 }],
+  ])("%s: libtorch's bits", (name, shape) => {
+    scope(() => {
+      const { x, weight } = inputs(shape);
+      const given = { x: name.startsWith("no") ? x.contiguous("contiguous") : x, weight };
+      expect(results((a, w) => conv2d(a, w, { padding: 1 }), given)).toEqual(results((a, w) => plain(a, w, 1), given));
+    });
+  });
+
+  test("mixed precision stays libtorch's", () => {
+    scope(() => {
+      const { x, weight } = inputs({ count: 2, channels: 16, height: 6, width: 6, outputs: 16, padding: 1 });
+      const [ours, theirs] = autocast("bf16", "cpu", () => [conv2d(x, weight, { padding: 1 }), plain(x, weight, 1)]);
+      expect(ours!.dtype).toBe("bfloat16");
+      expect(ours!.toNumbers()).toEqual(theirs!.toNumbers());
+    });
+  });
+
+  test("shapes that do not fit are refused with both", () => {
+    scope(() => {
+      const { x } = inputs({ count: 2, channels: 16, height: 6, width: 6, outputs: 16, padding: 1 });
+      expect(() => conv2d(x, normal([16, 32, 3, 3], 0, 1, rng), { padding: 1 })).toThrow(/32|channels/);
+    });
+  });
+});
