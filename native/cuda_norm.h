@@ -32,10 +32,11 @@ struct NormStatistics {
   float *mean, *inverse;
   float *running_mean, *running_var;  // or null
   double momentum, eps;
+  bool mean_only;  // inverse is 1, and there is no running variance
 };
 const char* norm_statistics(const NormStatistics& task, void* stream);
 
-// mean and inverse of running statistics.
+// mean and inverse of running statistics; without a running variance (null) inverse is 1.
 const char* norm_running(int64_t channels, const float* running_mean, const float* running_var, double eps, float* mean, float* inverse, void* stream);
 
 const char* normalize(NormShape shape, const void* x, void* y, NormChannels channels, void* stream);
@@ -52,6 +53,7 @@ struct NormGradients {
   bool given;
   bool fixed;  // the statistics do not depend on x
   float *weight, *bias;  // gradients, of this process's rows
+  bool mean_only;
   float *level, *tilt;   // [C]: the gradient of x is scale g - level - tilt (x - mean)
 };
 const char* norm_gradient_statistics(const NormGradients& task, void* stream);

@@ -228,16 +228,18 @@ Normalized forward(const Input& in, const Settings& s) {
     const double unbias = batch.count / (batch.count - 1);
     for (int64_t c = 0; c < rows.channels; c++) {
       m[c] = static_cast<float>(batch.mean[c]);
-      v[c] = static_cast<float>(1 / std::sqrt(batch.variance[c] + s.eps));
+      v[c] = s.mean_only ? 1 : static_cast<float>(1 / std::sqrt(batch.variance[c] + s.eps));
       if (!in.running()) continue;
-      float &old_mean = in.running_mean->data_ptr<float>()[c], &old_var = in.running_var->data_ptr<float>()[c];
+      float& old_mean = in.running_mean->data_ptr<float>()[c];
       old_mean = static_cast<float>((1 - s.momentum) * old_mean + s.momentum * batch.mean[c]);
+      if (s.mean_only) continue;
+      float& old_var = in.running_var->data_ptr<float>()[c];
       old_var = static_cast<float>((1 - s.momentum) * old_var + s.momentum * batch.variance[c] * unbias);
     }
   } else {
     for (int64_t c = 0; c < rows.channels; c++) {
       m[c] = in.running_mean->data_ptr<float>()[c];
-      v[c] = static_cast<float>(1 / std::sqrt(in.running_var->data_ptr<float>()[c] + s.eps));
+      v[c] = s.mean_only ? 1 : static_cast<float>(1 / std::sqrt(in.running_var->data_ptr<float>()[c] + s.eps));
     }
   }
   for (int64_t c = 0; c < rows.channels; c++) a[c] = v[c] * weight.data_ptr<float>()[c];
@@ -296,7 +298,7 @@ Gradients backward(const at::Tensor& grad, const Input& input, const at::Tensor&
     for (int64_t c = 0; s.training && c < channels; c++) {
       const double share = a[c] / count;
       level[c] = static_cast<float>(share * sum[c]);
-      tilt[c] = static_cast<float>(share * product[c] * v[c] * v[c]);
+      tilt[c] = s.mean_only ? 0 : static_cast<float>(share * product[c] * v[c] * v[c]);
     }
     rows.each_again([&](int64_t start, int64_t n) { gradients(in + start, grads + start, out + start, n, k, level.data(), tilt.data()); });
   });

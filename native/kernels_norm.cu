@@ -278,18 +278,18 @@ __global__ void find_statistics(NormStatistics task, int count) {
   }
   variance = variance > 0 ? variance : 0;
   task.mean[c] = static_cast<float>(mean);
-  task.inverse[c] = static_cast<float>(1 / sqrt(variance + task.eps));
+  task.inverse[c] = task.mean_only ? 1 : static_cast<float>(1 / sqrt(variance + task.eps));
   if (!task.running_mean) return;
   const double m = task.momentum;
   task.running_mean[c] = static_cast<float>((1 - m) * task.running_mean[c] + m * mean);
-  task.running_var[c] = static_cast<float>((1 - m) * task.running_var[c] + m * variance * n / (n - 1));
+  if (task.running_var) task.running_var[c] = static_cast<float>((1 - m) * task.running_var[c] + m * variance * n / (n - 1));
 }
 
 __global__ void take_running(int64_t channels, const float* running_mean, const float* running_var, double eps, float* mean, float* inverse) {
   const int64_t c = thread_index();
   if (c >= channels) return;
   mean[c] = running_mean[c];
-  inverse[c] = static_cast<float>(1 / sqrt(running_var[c] + eps));
+  inverse[c] = running_var ? static_cast<float>(1 / sqrt(running_var[c] + eps)) : 1;
 }
 
 __global__ void find_gradient_statistics(NormGradients task, int count) {
@@ -314,7 +314,7 @@ __global__ void find_gradient_statistics(NormGradients task, int count) {
   const double inverse = task.channels.inverse[c];
   const double share = task.fixed ? 0 : task.channels.inverse[c] * task.channels.weight[c] / n;
   task.level[c] = static_cast<float>(share * sum);
-  task.tilt[c] = static_cast<float>(share * product * inverse * inverse);
+  task.tilt[c] = task.mean_only ? 0 : static_cast<float>(share * product * inverse * inverse);
 }
 
 int join_blocks(int64_t channels) { return static_cast<int>((channels + kJoinChannels - 1) / kJoinChannels); }

@@ -8,10 +8,11 @@ namespace fewlabels::norm {
 using Optional = c10::optional<at::Tensor>;
 
 // `everywhere`: in training the statistics are those of the rows of all processes, one message of sums each way.
+// `mean_only`: nothing is divided by the standard deviation (`inverse` is 1), and there is no running variance.
 struct Settings {
   bool training;
   double momentum, eps, slope;
-  bool everywhere;
+  bool everywhere, mean_only;
 };
 
 struct Input {

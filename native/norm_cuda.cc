@@ -45,12 +45,12 @@ Normalized forward(const Input& in, const Settings& s) {
   void* stream = cuda::stream(x.get_device());
   const auto shape = shape_of(x);
   const at::Tensor mean = floats({shape.channels}, x), inverse = floats({shape.channels}, x);
-  const auto running = [&](const Optional& t) { return in.running() ? t->data_ptr<float>() : nullptr; };
+  const auto running = [](const Optional& t) { return t && t->defined() ? t->data_ptr<float>() : nullptr; };
   if (s.training) {
     const at::Tensor parts = floats({cuda::norm_parts(shape, x.data_ptr(), x.data_ptr()), 2, shape.channels}, x);
     cuda::check(cuda::norm_sums(shape, x.data_ptr(), parts.data_ptr<float>(), stream));
     cuda::NormStatistics task{shape, x.data_ptr(), parts.data_ptr<float>(), nullptr, false, mean.data_ptr<float>(), inverse.data_ptr<float>(),
-                              running(in.running_mean), running(in.running_var), s.momentum, s.eps};
+                              running(in.running_mean), running(in.running_var), s.momentum, s.eps, s.mean_only};
     in_two(task, sums_of_all(x, s), cuda::norm_statistics, stream);
   } else {
     cuda::check(cuda::norm_running(shape.channels, running(in.running_mean), running(in.running_var), s.eps, mean.data_ptr<float>(),
@@ -73,7 +73,7 @@ Gradients backward(const at::Tensor& given, const Input& in, const at::Tensor& m
   const at::Tensor parts = floats({cuda::norm_parts(shape, x.data_ptr(), grad.data_ptr()), 2, shape.channels}, x);
   cuda::check(cuda::norm_gradient_sums(shape, x.data_ptr(), grad.data_ptr(), channels, parts.data_ptr<float>(), stream));
   cuda::NormGradients task{shape, x.data_ptr(), grad.data_ptr(), channels, parts.data_ptr<float>(), nullptr, false, !s.training,
-                           dweight.data_ptr<float>(), dbias.data_ptr<float>(), level.data_ptr<float>(), tilt.data_ptr<float>()};
+                           dweight.data_ptr<float>(), dbias.data_ptr<float>(), s.mean_only, level.data_ptr<float>(), tilt.data_ptr<float>()};
   in_two(task, sums_of_all(x, s), cuda::norm_gradient_statistics, stream);
   cuda::check(cuda::norm_gradients(shape, x.data_ptr(), grad.data_ptr(), dx.data_ptr(), channels, level.data_ptr<float>(), tilt.data_ptr<float>(), stream));
   return {dx, dweight, dbias};

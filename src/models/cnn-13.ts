@@ -9,7 +9,6 @@ import {
   dropout,
   gaussianNoise,
   globalAvgPool,
-  leakyRelu,
   linear,
   type Module,
   maxPool2d,
@@ -65,8 +64,7 @@ export const cnn13 = defineModel({
     const unit = (from: number, to: number, kernel: number, padding: number): Module =>
       norm === "weight"
         ? sequential({
-            conv: weightNormConv2d(from, to, { kernel, padding }, { keep, start }),
-            act: leakyRelu(SLOPE),
+            conv: weightNormConv2d(from, to, { kernel, padding, leakySlope: SLOPE }, { keep, start }),
           })
         : sequential({
             conv: conv2d(from, to, { kernel, padding }),

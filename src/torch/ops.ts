@@ -160,6 +160,8 @@ export interface BatchNormArguments {
   readonly eps: number;
   /** Statistics of the rows of all processes (`batchNormLeakyRelu` alone; 1 is the slope of no ReLU). Default false. */
   readonly everywhere?: boolean;
+  /** The mean is taken off, nothing divided by the deviation; no running variance (`batchNormLeakyRelu` alone). Default false. */
+  readonly meanOnly?: boolean;
 }
 
 export function batchNorm(x: Tensor, a: BatchNormArguments): Tensor {
@@ -181,15 +183,10 @@ export function leakyRelu_(x: Tensor, slope: number): Tensor {
  * channels_last) on the CPU in float32 or bfloat16, else the two operators. Throws in training with one value a channel.
  */
 export function batchNormLeakyRelu(x: Tensor, a: BatchNormArguments, slope: number): Tensor {
-  const { weight, bias, runningMean, runningVar, training, momentum, eps, everywhere = false } = a;
-  const settings = [training, momentum, eps, slope, everywhere] as const;
+  const { weight, bias, runningMean, runningVar, training, momentum, eps, everywhere = false, meanOnly = false } = a;
+  const settings = [training, momentum, eps, slope, everywhere, meanOnly] as const;
   const input = everywhere && x.shape.length === 4 ? x.contiguous("channelsLast") : x;
   return callTensor("fewlabels::batch_norm_leaky_relu", "", input, weight, bias, runningMean, runningVar, ...settings);
-}
-
-/** The mean of `[n]` float32 over all processes; the gradient is that of the whole batch's mean. */
-export function worldMean(x: Tensor): Tensor {
-  return callTensor("fewlabels::world_mean", "", x.contiguous());
 }
 
 /** Multi-tensor: every `a[i] *= factor`. */

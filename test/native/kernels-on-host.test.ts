@@ -97,13 +97,17 @@ describe.skipIf(!compiler || !enginePresent)("the GPU's kernels, run on the CPU"
     { rows: 200, channels: 16, shared: true },
     { rows: 200, channels: 10, bf16: true, shared: true },
     { rows: 50, channels: 8, fixed: true },
+    { rows: 500, channels: 12, meanOnly: true },
+    { rows: 200, channels: 10, bf16: true, meanOnly: true },
+    { rows: 200, channels: 16, shared: true, meanOnly: true },
+    { rows: 50, channels: 8, fixed: true, meanOnly: true },
   ];
   test.each(norms)("batch norm with leaky ReLU and its gradient: %o", ({ rows, channels, ...options }) => {
-    const { bf16 = false, shared = false, fixed = false } = options as Record<string, boolean>;
+    const { bf16 = false, shared = false, fixed = false, meanOnly = false } = options as Record<string, boolean>;
     const [x, grad] = [draw(rows * channels, () => 2 + 3 * rng.normal()), draw(rows * channels, () => rng.normal())];
     const [weight, bias] = [draw(channels, () => 0.5 + rng.float()), draw(channels, () => rng.normal())];
     const [mean, variance] = [draw(channels, () => rng.normal()), draw(channels, () => 0.5 + rng.float())];
-    const task = [bf16 ? 1 : 0, rows, channels, shared ? 1 : 0, fixed ? 0 : 1];
+    const task = [bf16 ? 1 : 0, rows, channels, shared ? 1 : 0, fixed ? 0 : 1, meanOnly ? 1 : 0];
     const sizes = [rows * channels, rows * channels, channels, channels, channels, channels];
     const got = run(program("norm"), task, [x, grad, weight, bias, mean, variance], sizes);
     const want = scope(() => {
@@ -116,7 +120,8 @@ describe.skipIf(!compiler || !enginePresent)("the GPU's kernels, run on the CPU"
         vector(mean),
         vector(variance),
       ];
-      const settings = { runningMean: m, runningVar: v, training: !fixed, momentum: 0.1, eps: 1e-5 };
+      const running = { runningMean: m, runningVar: meanOnly ? undefined : v };
+      const settings = { ...running, training: !fixed, momentum: 0.1, eps: 1e-5, meanOnly };
       const y = batchNormLeakyRelu(input, { weight: w, bias: b, ...settings }, 0.1);
       y.mul(tensor(grad, [rows, channels]).to(type))
         .float()

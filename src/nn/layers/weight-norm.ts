@@ -1,9 +1,19 @@
 /**
  * Weight normalization with mean-only batch norm (Salimans & Kingma; methods.md 1.4), for convolutions and dense layers:
- * W = g V / ||V||, u = layer(x; W), y = u - mean(u) + b. Data-dependent initialization in mode `init`.
+ * W = g V / ||V||, u = layer(x; W), y = u - mean(u) + b, and the leaky ReLU of y. Data-dependent initialization in mode `init`.
  */
 import type { Rng } from "../../rng.js";
-import { conv2d as convolve, linear as multiply, noGrad, normal, type Tensor, worldMean } from "../../torch/index.js";
+import {
+  batchNormLeakyRelu,
+  conv2d as convolve,
+  leakyRelu,
+  linear as multiply,
+  noGrad,
+  normal,
+  ones,
+  type Tensor,
+  zeros,
+} from "../../torch/index.js";
 import type { Module, Pass } from "../module.js";
 import { buffer, parameter } from "../parameter.js";
 import type { ConvSpec } from "./conv2d.js";
@@ -12,6 +22,7 @@ import type { ConvSpec } from "./conv2d.js";
 const DIRECTION_STD = 0.05;
 
 interface WeightNormSpec extends RunningMeanSpec {
+  readonly leakySlope?: number | undefined;
   /** Added to the variance under the root at data-dependent initialization. */
   readonly initEps: number;
 }
@@ -31,16 +42,18 @@ export interface RunningMeanSpec {
   readonly start?: NormStart;
 }
 
-/** Convolution; V `[out, in, k, k]`, g and b `[out]`, running mean `[out]`. */
+/** Convolution, and the leaky ReLU of `leakySlope` in one pass with the mean's; V `[out, in, k, k]`, g and b `[out]`, running mean `[out]`. */
 export function weightNormConv2d(
   inChannels: number,
   outChannels: number,
-  spec: ConvSpec & { readonly padding?: number },
+  spec: ConvSpec & { readonly padding?: number; readonly leakySlope?: number },
   running: RunningMeanSpec = {},
 ): Module {
-  const { kernel, stride = 1, padding = (kernel - 1) / 2 } = spec;
+  const { kernel, stride = 1, padding = (kernel - 1) / 2, leakySlope } = spec;
   const shape = [outChannels, inChannels, kernel, kernel];
-  return weightNorm(shape, { ...running, initEps: 1e-8 }, (x, weight) => convolve(x, weight, { stride, padding }));
+  return weightNorm(shape, { ...running, leakySlope, initEps: 1e-8 }, (x, weight) =>
+    convolve(x, weight, { stride, padding }),
+  );
 }
 
 /** Dense layer; V `[out, in]`. */
@@ -50,7 +63,7 @@ export function weightNormLinear(inFeatures: number, outFeatures: number, runnin
 
 function weightNorm(
   shape: readonly number[],
-  { keep = 0.999, start = "corrected", initEps }: WeightNormSpec,
+  { keep = 0.999, start = "corrected", leakySlope = 1, initEps }: WeightNormSpec,
   layer: (x: Tensor, weight: Tensor) => Tensor,
 ): Module {
   const channels = shape[0]!;
@@ -67,20 +80,23 @@ function weightNorm(
       runningMean.add_(mean.sub(runningMean).mul(share.pow(-1).mul(1 - kept)));
     }
   };
+  const dense = shape.length === 2;
+  const activate = (y: Tensor) => (leakySlope === 1 ? y : leakyRelu(y, leakySlope));
   const weightAxes = shape.map((_, axis) => axis).slice(1);
   const gainShape = [channels, ...weightAxes.map(() => 1)];
 
   /** u without gain and offset turned into W x; statistics over every axis of u but the channels. */
   const project = (x: Tensor) => {
     const norm = direction.mul(direction).sum(weightAxes, true).sqrt().clampMin(1e-30); // V = 0 gives W = 0, not NaN
-    return layer(x, direction.mul(gain.reshape(gainShape).div(norm))).float();
+    return layer(x, direction.mul(gain.reshape(gainShape).div(norm)));
   };
   const statisticsAxes = (u: Tensor) => u.shape.map((_, axis) => axis).filter((axis) => axis !== 1);
   const perChannel = (t: Tensor, u: Tensor) => t.reshape(u.shape.map((n, axis) => (axis === 1 ? n : 1)));
 
-  const kernel = shape.length === 4 ? `conv ${shape[2]}x${shape[3]}` : "linear";
+  const kernel = dense ? "linear" : `conv ${shape[2]}x${shape[3]}`;
+  const act = leakySlope === 1 ? "" : ` + leaky relu ${leakySlope}`;
   return {
-    type: `${kernel}, weight norm`,
+    type: `${kernel}, weight norm${act}`,
     initializesFromData: true,
     children: {},
     parameters: { weight_v: direction, weight_g: gain, bias },
@@ -97,7 +113,7 @@ function weightNorm(
       if (mode === "init") {
         noGrad(() => {
           gain.fill_(1);
-          const u = project(x);
+          const u = project(x).float();
           const centered = u.sub(u.mean(statisticsAxes(u), true));
           const variance = centered.mul(centered).mean(statisticsAxes(u)); // divided by the count
           gain.copy_(variance.add(initEps).rsqrt());
@@ -105,10 +121,25 @@ function weightNorm(
         });
       }
       const u = project(x);
-      const own = () => u.mean(statisticsAxes(u));
-      const mean = mode === "eval" ? runningMean : syncStatistics ? worldMean(own()) : own();
-      if (updateStatistics) noGrad(() => update(mean.detach(), kept));
-      return u.add(perChannel(bias.sub(mean), u));
+      if (mode === "eval") return activate(u.float().add(perChannel(bias.sub(runningMean), u)));
+      const mean = zeros([channels], { device: u.device });
+      const y = batchNormLeakyRelu(
+        dense ? u.float() : u, // logits in full precision
+        {
+          weight: ones([channels], { device: u.device }),
+          bias,
+          runningMean: mean,
+          runningVar: undefined,
+          training: true,
+          momentum: 1, // the operator's "running" mean is this batch's
+          eps: 0,
+          everywhere: syncStatistics,
+          meanOnly: true,
+        },
+        leakySlope,
+      );
+      if (updateStatistics) noGrad(() => update(mean, kept));
+      return y;
     },
   };
 }

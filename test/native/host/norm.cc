@@ -6,9 +6,9 @@ using namespace fewlabels::cuda;
 
 namespace {
 
-// Task: rows, channels, whether through the sums of all processes, training.
+// Task: rows, channels, whether through the sums of all processes, training, without the variance.
 template <typename T>
-void norm(int64_t rows, int64_t channels, bool shared, bool training) {
+void norm(int64_t rows, int64_t channels, bool shared, bool training, bool mean_only) {
   const NormShape shape{rows, channels, sizeof(T) == 2};
   const auto x = images<T>(take(rows * channels)), grad = images<T>(take(rows * channels));
   const auto weight = take(channels), bias = take(channels);
@@ -20,19 +20,19 @@ void norm(int64_t rows, int64_t channels, bool shared, bool training) {
   if (training) {
     norm_sums(shape, x.data(), parts.data(), nullptr);
     NormStatistics task{shape, x.data(), parts.data(), shared ? sums.data() : nullptr, false, mean.data(), inverse.data(),
-                        running_mean.data(), running_var.data(), 0.1, 1e-5};
+                        running_mean.data(), mean_only ? nullptr : running_var.data(), 0.1, 1e-5, mean_only};
     norm_statistics(task, nullptr);
     task.given = true;
     if (shared) norm_statistics(task, nullptr);
   } else {
-    norm_running(channels, running_mean.data(), running_var.data(), 1e-5, mean.data(), inverse.data(), nullptr);
+    norm_running(channels, running_mean.data(), mean_only ? nullptr : running_var.data(), 1e-5, mean.data(), inverse.data(), nullptr);
   }
   const NormChannels all{mean.data(), inverse.data(), weight.data(), bias.data(), 0.1f};
   normalize(shape, x.data(), y.data(), all, nullptr);
   std::vector<float> products(norm_parts(shape, x.data(), grad.data()) * 2 * channels, NAN);
   norm_gradient_sums(shape, x.data(), grad.data(), all, products.data(), nullptr);
   NormGradients task{shape, x.data(), grad.data(), all, products.data(), shared ? sums.data() : nullptr, false, !training,
-                     dweight.data(), dbias.data(), level.data(), tilt.data()};
+                     dweight.data(), dbias.data(), mean_only, level.data(), tilt.data()};
   norm_gradient_statistics(task, nullptr);
   task.given = true;
   if (shared) norm_gradient_statistics(task, nullptr);
@@ -45,5 +45,5 @@ void norm(int64_t rows, int64_t channels, bool shared, bool training) {
 }  // namespace
 
 int main() {
-  each_task([](auto* type, const int64_t* task) { norm<std::remove_pointer_t<decltype(type)>>(task[1], task[2], task[3], task[4]); });
+  each_task([](auto* type, const int64_t* task) { norm<std::remove_pointer_t<decltype(type)>>(task[1], task[2], task[3], task[4], task[5]); });
 }

@@ -15,9 +15,19 @@ import "../../support/matchers.js";
 const rng = Rng.fromSeed(1);
 const [rows, inputs, outputs, side, kernel] = [3, 2, 4, 5, 3];
 
+interface Drawn {
+  readonly name: string;
+  readonly layer: Module;
+  readonly shape: readonly number[];
+  readonly x: Tensor;
+  /** Of the leaky ReLU behind it, default 1: none. */
+  readonly slope?: number;
+  readonly layout?: "contiguous" | "channelsLast";
+}
+
 /** Fresh layers with every parameter away from its start, so that each one matters. */
-function layers(): { readonly name: string; readonly layer: Module; readonly x: Tensor }[] {
-  const drawn = [
+function layers(): Omit<Drawn, "shape" | "layout">[] {
+  const drawn: readonly Omit<Drawn, "x">[] = [
     {
       name: "conv",
       layer: weightNormConv2d(inputs, outputs, { kernel }, { keep: 0.9, start: "zero" }),
@@ -28,9 +38,22 @@ function layers(): { readonly name: string; readonly layer: Module; readonly x: 
       layer: weightNormConv2d(inputs, outputs, { kernel, padding: 0, stride: 2 }, { keep: 0.9, start: "zero" }),
       shape: [rows, inputs, side, side],
     },
+    {
+      name: "conv with leaky ReLU",
+      layer: weightNormConv2d(inputs, outputs, { kernel, leakySlope: 0.1 }, { keep: 0.9, start: "zero" }),
+      shape: [rows, inputs, side, side],
+      slope: 0.1,
+    },
+    {
+      name: "conv with leaky ReLU, channels last",
+      layer: weightNormConv2d(inputs, outputs, { kernel, leakySlope: 0.1 }, { keep: 0.9, start: "zero" }),
+      shape: [rows, inputs, side, side],
+      slope: 0.1,
+      layout: "channelsLast",
+    },
     { name: "dense", layer: weightNormLinear(inputs, outputs, { keep: 0.9, start: "zero" }), shape: [rows, inputs] },
   ];
-  return drawn.map(({ name, layer, shape }) => {
+  return drawn.map(({ name, layer, shape, slope, layout = "contiguous" }) => {
     initialize(layer, rng);
     noGrad(() => {
       layer.parameters.weight_v!.mul_(20); // the formula does not see it, central differences do
@@ -38,7 +61,12 @@ function layers(): { readonly name: string; readonly layer: Module; readonly x: 
         if (t.shape.length === 1) t.copy_(normal(t.shape, 0.7, 0.5, rng.split("1d")));
       }
     });
-    return { name, layer, x: normal(shape, 0.3, 1, rng.split("x")) };
+    return {
+      name,
+      layer,
+      ...(slope !== undefined && { slope }),
+      x: normal(shape, 0.3, 1, rng.split("x")).contiguous(layout),
+    };
   });
 }
 
@@ -59,7 +87,7 @@ function slowProject(name: string, layer: Module, x: Tensor): { u: number[][][];
     );
     return { u, shape: [rows, outputs] };
   }
-  const [padding, stride] = name === "conv" ? [1, 1] : [0, 2];
+  const [padding, stride] = name === "valid conv" ? [0, 2] : [1, 1];
   const out = Math.floor((side + 2 * padding - kernel) / stride) + 1;
   const at = (n: number, c: number, y: number, xx: number) =>
     y < 0 || xx < 0 || y >= side || xx >= side ? 0 : data[((n * inputs + c) * side + y) * side + xx]!;
@@ -92,7 +120,7 @@ const forward = (layer: Module, x: Tensor, mode: Mode, updateStatistics?: boolea
   scope(() => layer.forward(x, { mode, rng, updateStatistics }).toNumbers());
 
 describeEngine("weight norm with mean-only batch norm", () => {
-  for (const { name, layer, x } of layers()) {
+  for (const { name, layer, x, slope = 1 } of layers()) {
     const { bias, weight_g } = layer.parameters;
     const { running_mean: running } = layer.buffers;
 
@@ -103,7 +131,8 @@ describeEngine("weight norm with mean-only batch norm", () => {
         const { mean } = channelMoments(u);
         const subtract = mode === "eval" ? before : mean;
         const b = bias!.toNumbers();
-        const expected = u.flatMap((row) => row.flatMap((values, o) => values.map((v) => v - subtract[o]! + b[o]!)));
+        const act = (v: number) => Math.max(v, slope * v);
+        const expected = u.flatMap((row) => row.flatMap((vs, o) => vs.map((v) => act(v - subtract[o]! + b[o]!))));
         expect(forward(layer, x, mode)).toBeCloseToTensor(expected, { rtol: 1e-4, atol: 1e-5 });
         const after = mode === "train" ? before.map((m, o) => 0.9 * m + 0.1 * mean[o]!) : before;
         expect(running!.toNumbers()).toBeCloseToTensor(after, { rtol: 1e-5, atol: 1e-6 });
@@ -154,7 +183,7 @@ describeEngine("weight norm with mean-only batch norm", () => {
     test(`${name}, init: zero mean, unit variance for any start, running mean untouched`, () => {
       const before = running!.toArray();
       noGrad(() => weight_g!.fill_(123));
-      const y = forward(layer, x, "init");
+      const y = forward(layer, x, "init").map((v) => (v < 0 ? v / slope : v));
       const channels = bias!.numel;
       const positions = y.length / rows / channels;
       const u = Array.from({ length: rows }, (_, n) =>
