@@ -2,6 +2,7 @@
 #include "cuda.h"
 #include "exports.h"
 #include "values.h"
+#include "winograd.h"
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
@@ -69,6 +70,7 @@ napi_value info(napi_env env, napi_callback_info) {
     check(env, napi_set_named_property(env, result, "cudaBuild", from_bool(env, FEWLABELS_WITH_CUDA)));
     check(env, napi_set_named_property(env, result, "cudaKernels", from_bool(env, FEWLABELS_CUDA_KERNELS)));
     check(env, napi_set_named_property(env, result, "capability", from_text(env, capability_name())));
+    check(env, napi_set_named_property(env, result, "winograd", from_bool(env, winograd::fits_processor())));
     return result;
   });
 }

@@ -92,17 +92,6 @@ void sum_weights(const float* x, const float* grad, const Weights& weights, cons
   each_panel(s, [&](int64_t c, int64_t o) { transform_sums(du.data, parts, c, o, s, weights); });
 }
 
-// AVX-512 has twice the arithmetic, and oneDNN's convolutions for it use it.
-bool fits_processor() {
-  static const bool fits = [] {
-    const char* asked = std::getenv("FEWLABELS_WINOGRAD");
-    const bool possible = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (asked && (*asked == '0' || *asked == '1')) return possible && *asked == '1';
-    return possible && !__builtin_cpu_supports("avx512f");
-  }();
-  return fits;
-}
-
 at::Tensor picture(int64_t n, int64_t channels, int64_t height, int64_t width) {
   return at::empty({n, channels, height, width}, at::TensorOptions().dtype(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast));
 }
@@ -115,6 +104,17 @@ at::Tensor convolved(const at::Tensor& x, const Weights& weights, int64_t output
 }
 
 }  // namespace
+
+// AVX-512 has twice the arithmetic, and oneDNN's convolutions for it use it.
+bool fits_processor() {
+  static const bool fits = [] {
+    const char* asked = std::getenv("FEWLABELS_WINOGRAD");
+    const bool possible = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (asked && (*asked == '0' || *asked == '1')) return possible && *asked == '1';
+    return possible && !__builtin_cpu_supports("avx512f");
+  }();
+  return fits;
+}
 
 bool serves(const at::Tensor& x, const at::Tensor& weight, int64_t padding) {
   const auto whole = [](int64_t channels) { return channels > 0 && channels % kPanel == 0; };
@@ -145,6 +145,7 @@ at::Tensor weight_gradient(const at::Tensor& grad, const at::Tensor& x, const at
 #else  // other processors: oneDNN's and Accelerate's
 
 namespace fewlabels::winograd {
+bool fits_processor() { return false; }
 bool serves(const at::Tensor&, const at::Tensor&, int64_t) { return false; }
 at::Tensor convolve(const at::Tensor& x, const at::Tensor&, int64_t) { return x; }
 at::Tensor input_gradient(const at::Tensor& grad, const at::Tensor&, int64_t) { return grad; }

@@ -5,7 +5,9 @@
 
 namespace fewlabels::winograd {
 
-// Whether these kernels are the faster ones for this input here. FEWLABELS_WINOGRAD in the environment: 0 never, 1 wherever they can run.
+// Whether these kernels are the faster ones on this processor. FEWLABELS_WINOGRAD in the environment: 0 never, 1 wherever they can run.
+bool fits_processor();
+// And whether they can do this.
 bool serves(const at::Tensor& x, const at::Tensor& weight, int64_t padding);
 
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, int64_t padding);

@@ -76,6 +76,8 @@ export interface Engine {
   readonly cudaKernels: boolean;
   /** The CPU's instructions in use: "AVX512", "AVX2", "DEFAULT". */
   readonly capability: string;
+  /** Whether float32 convolutions of 3 x 3 are our own on this processor. */
+  readonly winograd: boolean;
 }
 
 let loaded: Addon | undefined;

@@ -7,6 +7,7 @@ const engine = (cuda: number, cudaBuild = true) => ({
   cudaBuild,
   cudaKernels: cudaBuild,
   capability: "AVX2",
+  winograd: true,
 });
 const place = (localRank: number, localSize: number) => ({
   rank: localRank,

@@ -13,6 +13,9 @@ describeEngine("the kernels in use", () => {
       if (process.env.ATEN_CPU_CAPABILITY === undefined || !wide) {
         expect(engineInfo().capability).toBe(wide ? "AVX512" : flags.has("avx2") ? "AVX2" : "DEFAULT");
       }
+      if (process.env.FEWLABELS_WINOGRAD === undefined) {
+        expect(engineInfo().winograd).toBe(flags.has("avx2") && flags.has("fma") && !flags.has("avx512f"));
+      }
     },
   );
 });

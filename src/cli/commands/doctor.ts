@@ -55,6 +55,8 @@ interface Engine {
   /** What a GPU does here, or why there is none. */
   readonly gpu: string;
   readonly capability: string;
+  /** Whether float32 convolutions of 3 x 3 are our own here. */
+  readonly winograd: boolean;
   readonly precision: string;
   readonly threads: number;
   readonly stepMs: number;
@@ -102,12 +104,13 @@ async function tryEngine(): Promise<Engine> {
   const config = resolveConfig({ dataset, labels: 100, model: "convnet-tiny" });
   const { start, stepSeconds } = await measure(config, { warmup: 3, steps: 10 });
   const info = engineInfo();
-  const { libtorch, cuda, capability } = info;
+  const { libtorch, cuda, capability, winograd } = info;
   return {
     libtorch,
     cudaDevices: cuda,
     gpu: gpuRow(info),
     capability,
+    winograd,
     precision: start.precision,
     threads: start.threads,
     stepMs: Math.round(median(stepSeconds) * 10_000) / 10,
@@ -162,8 +165,9 @@ function doctorLines(report: Report, engine: Engine | undefined, problems: reado
     ],
   ];
   if (engine) {
+    const own = engine.winograd ? "; 3 x 3 convolutions in float32 are our own" : "";
     rows.push(
-      ["cpu", `libtorch ${engine.libtorch} uses ${engine.capability}`],
+      ["cpu", `libtorch ${engine.libtorch} uses ${engine.capability}${own}`],
       ["gpu", engine.gpu],
       ["precision", `${engine.precision} by default, ${engine.threads} threads`],
       ["training", `works; ${engine.stepMs} ms a step of convnet-tiny, batch 100`],
