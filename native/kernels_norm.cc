@@ -55,11 +55,12 @@ FEWLABELS_INLINE void sum_rows(const T* __restrict x, int64_t rows, int64_t chan
 }
 
 template <typename T>
-FEWLABELS_INLINE void normalize_rows(const T* __restrict x, T* __restrict y, int64_t rows, const Channels& k) {
+FEWLABELS_INLINE void normalize_rows(const T* x, T* y, int64_t rows, const Channels& k) {  // y may be x
   const float *__restrict mean = k.mean, *__restrict scale = k.scale, *__restrict bias = k.bias;
   const int64_t channels = k.count;
   const float slope = k.slope;
   for (int64_t r = 0; r < rows; r++)
+#pragma omp simd
     for (int64_t c = 0; c < channels; c++) {
       const float z = (load(x[r * channels + c]) - mean[c]) * scale[c] + bias[c];
       store(&y[r * channels + c], z > 0 ? z : z * slope);
@@ -243,7 +244,7 @@ Normalized forward(const Input& in, const Settings& s) {
     }
   }
   for (int64_t c = 0; c < rows.channels; c++) a[c] = v[c] * weight.data_ptr<float>()[c];
-  at::Tensor y = at::empty_like(x);
+  at::Tensor y = s.overwrite ? x : at::empty_like(x);
   const Channels k{rows.channels, m, a, bias.data_ptr<float>(), static_cast<float>(s.slope)};
   with_elements(x, [&](auto* type) {
     using Pointer = decltype(type);

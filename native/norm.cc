@@ -68,7 +68,7 @@ struct BatchNormLeakyRelu : torch::autograd::Function<BatchNormLeakyRelu> {
     TORCH_CHECK(!at::GradMode::is_enabled(), "batch_norm_leaky_relu has no second derivative");
     const auto saved = context->get_saved_variables();
     auto& data = context->saved_data;
-    const Settings s{data["training"].toBool(), 0, 0, data["slope"].toDouble(), data["everywhere"].toBool(), data["mean_only"].toBool()};
+    const Settings s{data["training"].toBool(), 0, 0, data["slope"].toDouble(), data["everywhere"].toBool(), data["mean_only"].toBool(), false};
     const Input in{saved[0], saved[1], saved[2], {}, {}};
     const auto [x, weight, bias] = place_of(in)->backward(grads[0], in, saved[3], saved[4], s);
     return {x, weight, bias, {}, {}, {}};  // running statistics and settings have none
@@ -94,8 +94,8 @@ at::Tensor composed(const Input& in, const Settings& s) {
   return at::leaky_relu_(y, s.slope);
 }
 
-Settings settings(const Input& in, bool training, double momentum, double eps, double slope, bool everywhere, bool mean_only) {
-  const Settings s{training, momentum, eps, slope, everywhere && world_size() > 1, mean_only};
+Settings settings(const Input& in, bool training, double momentum, double eps, double slope, bool everywhere, bool mean_only, bool overwrite) {
+  const Settings s{training, momentum, eps, slope, everywhere && world_size() > 1, mean_only, overwrite && !at::GradMode::is_enabled()};
   check_arguments(in, s);
   TORCH_CHECK(!s.everywhere || place_of(in),
               "statistics of all processes need [N, C] or [N, C, H, W] channels_last, float32 or bfloat16, on the CPU or a GPU for which the engine "
@@ -104,18 +104,24 @@ Settings settings(const Input& in, bool training, double momentum, double eps, d
 }
 
 at::Tensor plain(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Optional& running_mean, const Optional& running_var,
-                 bool training, double momentum, double eps, double slope, bool everywhere, bool mean_only) {
+                 bool training, double momentum, double eps, double slope, bool everywhere, bool mean_only, bool overwrite) {
   const Input in{x, weight, bias, running_mean, running_var};
-  const Settings s = settings(in, training, momentum, eps, slope, everywhere, mean_only);
+  const Settings s = settings(in, training, momentum, eps, slope, everywhere, mean_only, overwrite);
   const Place* place = place_of(in);
   return place ? place->forward(in, s).y : composed(in, s);
 }
 
 at::Tensor recorded(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Optional& running_mean, const Optional& running_var,
-                    bool training, double momentum, double eps, double slope, bool everywhere, bool mean_only) {
+                    bool training, double momentum, double eps, double slope, bool everywhere, bool mean_only, bool overwrite) {
   const Input in{x, weight, bias, running_mean, running_var};
-  const Settings s = settings(in, training, momentum, eps, slope, everywhere, mean_only);
-  return place_of(in) ? BatchNormLeakyRelu::apply(x, weight, bias, running_mean, running_var, s) : composed(in, s);
+  const Settings s = settings(in, training, momentum, eps, slope, everywhere, mean_only, overwrite);
+  const Place* place = place_of(in);
+  if (!place) return composed(in, s);
+  if (!at::GradMode::is_enabled()) {
+    at::AutoDispatchBelowADInplaceOrView guard;
+    return place->forward(in, s).y;
+  }
+  return BatchNormLeakyRelu::apply(x, weight, bias, running_mean, running_var, s);
 }
 
 }  // namespace
@@ -124,7 +130,7 @@ at::Tensor recorded(const at::Tensor& x, const at::Tensor& weight, const at::Ten
 TORCH_LIBRARY_FRAGMENT(fewlabels, library) {
   library.def(
       "batch_norm_leaky_relu(Tensor x, Tensor weight, Tensor bias, Tensor(a!)? running_mean, Tensor(b!)? running_var, "
-      "bool training, float momentum, float eps, float slope, bool everywhere=False, bool mean_only=False) -> Tensor");
+      "bool training, float momentum, float eps, float slope, bool everywhere=False, bool mean_only=False, bool overwrite=False) -> Tensor");
 }
 TORCH_LIBRARY_IMPL(fewlabels, CompositeExplicitAutograd, library) {
   library.impl("batch_norm_leaky_relu", fewlabels::norm::plain);

@@ -9,10 +9,11 @@ using Optional = c10::optional<at::Tensor>;
 
 // `everywhere`: in training the statistics are those of the rows of all processes, one message of sums each way.
 // `mean_only`: nothing is divided by the standard deviation (`inverse` is 1), and there is no running variance.
+// `overwrite`: forward may write its result over x, which nobody needs any more.
 struct Settings {
   bool training;
   double momentum, eps, slope;
-  bool everywhere, mean_only;
+  bool everywhere, mean_only, overwrite;
 };
 
 struct Input {

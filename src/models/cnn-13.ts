@@ -68,7 +68,7 @@ export const cnn13 = defineModel({
           })
         : sequential({
             conv: conv2d(from, to, { kernel, padding }),
-            norm: batchNorm2d(to, { keep, leakySlope: SLOPE }),
+            norm: batchNorm2d(to, { keep, leakySlope: SLOPE, ownsInput: true }),
           });
     const dense = () =>
       norm === "weight" ? weightNormLinear(c128, numClasses, { keep, start }) : linear(c128, numClasses);

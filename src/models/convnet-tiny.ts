@@ -30,7 +30,10 @@ export const convnetTiny = defineModel({
     const scaled = (n: number) => Math.max(1, Math.floor(n * width));
     const [c16, c32, c64] = [scaled(16), scaled(32), scaled(64)] as const;
     const unit = (from: number, to: number): Module =>
-      sequential({ conv: conv2d(from, to, { kernel: 3 }), norm: batchNorm2d(to, { keep: normKeep, leakySlope: 0.1 }) });
+      sequential({
+        conv: conv2d(from, to, { kernel: 3 }),
+        norm: batchNorm2d(to, { keep: normKeep, leakySlope: 0.1, ownsInput: true }),
+      });
     const features = sequential({
       noise: gaussianNoise(inputNoise),
       conv1: unit(channels, c16), // [N, 16, H, W]

@@ -72,7 +72,7 @@ export const shakeShake26 = defineModel({
     const branch = (from: number, to: number, stride: number): Module =>
       sequential({
         conv1: conv(from, to, 3, { stride }),
-        bn1: batchNorm2d(to, { keep, leakySlope: 0 }),
+        bn1: batchNorm2d(to, { keep, leakySlope: 0, ownsInput: true }),
         conv2: conv(to, to, 3),
         bn2: norm(to),
       });

@@ -162,6 +162,8 @@ export interface BatchNormArguments {
   readonly everywhere?: boolean;
   /** The mean is taken off, nothing divided by the deviation; no running variance (`batchNormLeakyRelu` alone). Default false. */
   readonly meanOnly?: boolean;
+  /** Nobody else needs x: where no gradient is recorded the result may take its place (`batchNormLeakyRelu` alone). Default false. */
+  readonly overwrite?: boolean;
 }
 
 export function batchNorm(x: Tensor, a: BatchNormArguments): Tensor {
@@ -184,7 +186,8 @@ export function leakyRelu_(x: Tensor, slope: number): Tensor {
  */
 export function batchNormLeakyRelu(x: Tensor, a: BatchNormArguments, slope: number): Tensor {
   const { weight, bias, runningMean, runningVar, training, momentum, eps, everywhere = false, meanOnly = false } = a;
-  const settings = [training, momentum, eps, slope, everywhere, meanOnly] as const;
+  const { overwrite = false } = a;
+  const settings = [training, momentum, eps, slope, everywhere, meanOnly, overwrite] as const;
   const input = everywhere && x.shape.length === 4 ? x.contiguous("channelsLast") : x;
   return callTensor("fewlabels::batch_norm_leaky_relu", "", input, weight, bias, runningMean, runningVar, ...settings);
 }

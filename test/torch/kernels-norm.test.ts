@@ -258,6 +258,30 @@ describeEngine("batch norm with leaky ReLU", () => {
     expect(quiet.y).toEqual(run(c).y);
   });
 
+  test("overwrite: the result takes the input's place without a gradient, with the same bits, and never with one", () => {
+    const c = makeCase([40, 32, 9, 9]);
+    const expected = run(c).y;
+    scope(() => {
+      for (const dtype of ["float32", "bfloat16"] as const) {
+        const [weight, bias] = [c.weight, c.bias].map((data) => tensor(data, [data.length]).requiresGrad_());
+        const settings = { weight: weight!, bias: bias!, runningMean: undefined, runningVar: undefined };
+        const given = tensor(c.x, c.shape).contiguous("channelsLast").to(dtype);
+        const apply = (x: Tensor, overwrite: boolean) =>
+          batchNormLeakyRelu(x, { ...settings, training: true, momentum: MOMENTUM, eps: EPS, overwrite }, SLOPE);
+        const recorded = given.clone();
+        const y = apply(recorded, true);
+        expect(recorded.toNumbers()).toEqual(given.toNumbers());
+        const kept = given.clone();
+        expect(noGrad(() => apply(kept, false)).toNumbers()).toEqual(y.toNumbers());
+        expect(kept.toNumbers()).toEqual(given.toNumbers());
+        const spent = given.clone();
+        expect(noGrad(() => apply(spent, true)).toNumbers()).toEqual(y.toNumbers());
+        expect(spent.toNumbers()).toEqual(y.toNumbers());
+        if (dtype === "float32") expect(y.toNumbers()).toEqual(expected);
+      }
+    });
+  });
+
   test("training on one value a channel, and eval without statistics, are errors", () => {
     expect(() => run(makeCase([1, 4, 1, 1]))).toThrow(/more than one value per channel/);
     expect(() => run(makeCase([2, 4, 1, 1]), { training: false, statistics: false })).toThrow(/running statistics/);

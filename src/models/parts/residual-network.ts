@@ -60,7 +60,7 @@ export function residualNetwork({ channels, numClasses }: InputSpec, spec: Resid
   };
   const norm = (n: number) => batchNorm2d(n, { keep, eps });
   const lastNorm = (n: number) => batchNorm2d(n, { keep, eps, gain: spec.zeroGamma ? 0 : 1 });
-  const normRelu = (n: number) => batchNorm2d(n, { keep, eps, leakySlope: 0 });
+  const normRelu = (n: number) => batchNorm2d(n, { keep, eps, leakySlope: 0, ownsInput: true });
 
   /** relu(branch(x) + shortcut(x)), `[N, from, H, W]` -> `[N, to, H / stride, W / stride]`. */
   const block = (from: number, width: number, to: number, stride: number): Module => {

@@ -8,6 +8,8 @@ export interface BatchNormSpec {
   readonly eps?: number;
   /** A leaky ReLU of this slope follows, fused into one kernel; 0 is ReLU. */
   readonly leakySlope?: number;
+  /** The layer before made the input for this one alone: where no gradient is recorded, it is written over. Default false. */
+  readonly ownsInput?: boolean;
   /** Fresh value of the gain, default 1. */
   readonly gain?: number;
 }
@@ -15,7 +17,7 @@ export interface BatchNormSpec {
 /** Batch normalization over N, H, W (or N), with gain and offset; running variance is the unbiased one, as in PyTorch. */
 export function batchNorm2d(
   channels: number,
-  { keep = 0.9, eps = 1e-5, leakySlope, gain = 1 }: BatchNormSpec = {},
+  { keep = 0.9, eps = 1e-5, leakySlope, ownsInput = false, gain = 1 }: BatchNormSpec = {},
 ): Module {
   const weight = parameter([channels]);
   const bias = parameter([channels]);
@@ -39,7 +41,7 @@ export function batchNorm2d(
       const training = mode !== "eval";
       const running =
         !training || updateStatistics ? { runningMean, runningVar } : { runningMean: undefined, runningVar: undefined };
-      const settings = { weight, bias, ...running, training, momentum: 1 - keepStatistics, eps };
+      const settings = { weight, bias, ...running, training, momentum: 1 - keepStatistics, eps, overwrite: ownsInput };
       if (training && syncStatistics) return batchNormLeakyRelu(x, { ...settings, everywhere: true }, leakySlope ?? 1);
       return leakySlope === undefined ? batchNorm(x, settings) : batchNormLeakyRelu(x, settings, leakySlope);
     },

@@ -135,6 +135,7 @@ function weightNorm(
           eps: 0,
           everywhere: syncStatistics,
           meanOnly: true,
+          overwrite: true,
         },
         leakySlope,
       );
