@@ -92,13 +92,9 @@ void sum_weights(const float* x, const float* grad, const Weights& weights, cons
   each_panel(s, [&](int64_t c, int64_t o) { transform_sums(du.data, parts, c, o, s, weights); });
 }
 
-at::Tensor picture(int64_t n, int64_t channels, int64_t height, int64_t width) {
-  return at::empty({n, channels, height, width}, at::TensorOptions().dtype(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast));
-}
-
 at::Tensor convolved(const at::Tensor& x, const Weights& weights, int64_t outputs, int64_t padding) {
   const Shape s{x.size(0), x.size(2), x.size(3), x.size(1), outputs, padding};
-  at::Tensor y = picture(s.count, s.outputs, s.out_height(), s.out_width());
+  at::Tensor y = at::empty({s.count, s.outputs, s.out_height(), s.out_width()}, x.options().memory_format(at::MemoryFormat::ChannelsLast));
   convolve(x.data_ptr<float>(), weights, y.data_ptr<float>(), s);
   return y;
 }

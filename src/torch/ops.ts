@@ -185,8 +185,8 @@ export function leakyRelu_(x: Tensor, slope: number): Tensor {
  * channels_last) on the CPU in float32 or bfloat16, else the two operators. Throws in training with one value a channel.
  */
 export function batchNormLeakyRelu(x: Tensor, a: BatchNormArguments, slope: number): Tensor {
-  const { weight, bias, runningMean, runningVar, training, momentum, eps, everywhere = false, meanOnly = false } = a;
-  const { overwrite = false } = a;
+  const { weight, bias, runningMean, runningVar, training, momentum, eps } = a;
+  const { everywhere = false, meanOnly = false, overwrite = false } = a;
   const settings = [training, momentum, eps, slope, everywhere, meanOnly, overwrite] as const;
   const input = everywhere && x.shape.length === 4 ? x.contiguous("channelsLast") : x;
   return callTensor("fewlabels::batch_norm_leaky_relu", "", input, weight, bias, runningMean, runningVar, ...settings);

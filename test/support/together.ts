@@ -12,6 +12,11 @@ for (const config of JSON.parse(readFileSync(process.argv[1], "utf8"))) {
   for await (const event of train(config)) if (event.type !== "step") console.log(JSON.stringify(event));
 }`;
 
+/** SGD, float32, statistics of the whole batch: what differs between one process and several is the order in which sums are made. */
+export const exact = { batch: 16, labeledBatch: 4, seen: 0, syncBatchNorm: true, "optimizer.name": "sgd" } as const;
+/** Smooth: rounding stays what it is. */
+export const smooth = { model: "mlp", "model.width": undefined, "model.hidden": 16, "optimizer.lr": 0.1 } as const;
+
 /** Starts the runs, one after the other, in `size` processes that train together. They print their events but steps. */
 export function startTogether(size: number, folder: string, runs: readonly object[]): Promise<Running[]> {
   const file = join(folder, "runs.json");

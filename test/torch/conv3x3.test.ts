@@ -1,7 +1,6 @@
 /** Winograd's 3 x 3 convolutions against libtorch's in float64. Asked for before the engine is loaded: processors with AVX-512 do without them. */
 process.env.FEWLABELS_WINOGRAD = "1";
 
-import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, test } from "vitest";
 import { Rng } from "../../src/rng.js";
 import {
@@ -16,9 +15,9 @@ import {
   type Tensor,
 } from "../../src/torch/index.js";
 import { describeEngine } from "../support/engine.js";
+import { processorFlags } from "../support/processor.js";
 
-const avx2 =
-  process.platform === "linux" && / avx2 .* fma | {2}fma .* avx2 /s.test(readFileSync("/proc/cpuinfo", "utf8"));
+const avx2 = processorFlags.has("avx2") && processorFlags.has("fma");
 
 interface Case {
   readonly count: number;

@@ -4,19 +4,28 @@ import { beforeAll, expect, it } from "vitest";
 import { methods } from "../../src/methods/index.js";
 import { busyOptions } from "../support/every-method.js";
 import { describeWorld } from "../support/processes.js";
-import { difference, trainTogether } from "../support/together.js";
+import { difference, exact, smooth, trainTogether } from "../support/together.js";
 import { configure, folderOfThisFile, predictionsOf, trainToEnd } from "../support/train-run.js";
 
 const folder = folderOfThisFile();
 const STEPS = 20;
-const exact = { steps: STEPS, batch: 16, labeledBatch: 4, seen: 0, syncBatchNorm: true, "optimizer.name": "sgd" };
-const mlp = { model: "mlp", "model.width": undefined, "model.hidden": 16, "optimizer.lr": 0.1 };
 const names = methods.map(({ name }) => name);
 
 const runOf = (method: string, where: string) =>
-  configure(join(folder, `${method}-${where}`), { ...exact, ...mlp, method, ...busyOptions(method, folder) });
+  configure(join(folder, `${method}-${where}`), {
+    ...exact,
+    steps: STEPS,
+    ...smooth,
+    method,
+    ...busyOptions(method, folder),
+  });
 const normalized = (where: string) =>
-  configure(join(folder, `batch-norm-${where}`), { ...exact, method: "mean-teacher", "optimizer.lr": 0.003 });
+  configure(join(folder, `batch-norm-${where}`), {
+    ...exact,
+    steps: STEPS,
+    method: "mean-teacher",
+    "optimizer.lr": 0.003,
+  });
 
 describeWorld("four processes", () => {
   beforeAll(async () => {

@@ -9,14 +9,11 @@ import { parseOptions } from "../../src/options.js";
 import { Rng } from "../../src/rng.js";
 import { busyOptions } from "../support/every-method.js";
 import { describeWorld } from "../support/processes.js";
-import { difference, trainTogether } from "../support/together.js";
+import { difference, exact, smooth, trainTogether } from "../support/together.js";
 import { configure, folderOfThisFile, predictionsOf, trainToEnd } from "../support/train-run.js";
 
 const folder = folderOfThisFile();
 const STEPS = 20;
-
-/** SGD, float32, statistics of the whole batch: what differs is the order in which sums are made. */
-const exact = { steps: STEPS, batch: 16, labeledBatch: 4, seen: 0, syncBatchNorm: true, "optimizer.name": "sgd" };
 
 /** What a run's data ask of processes, whatever the method: a pool that is streamed, and strong views that learn. */
 const dataOf = {
@@ -70,8 +67,7 @@ function binsOf(out: string): number[] {
 }
 
 const networks = {
-  // Smooth: rounding stays what it is.
-  mlp: { model: "mlp", "model.width": undefined, "model.hidden": 16, "model.inputNoise": 0.1, "optimizer.lr": 0.1 },
+  mlp: { ...smooth, "model.inputNoise": 0.1 },
   // Batch norm, dropout, noise; learning slowly, for kinks magnify rounding.
   "convnet-tiny": { "model.inputNoise": 0.1, "optimizer.lr": 0.003 },
 } as const;
@@ -85,10 +81,11 @@ describeWorld("two processes", () => {
     ...withStatistics.map((name) => [name, "convnet-tiny"] as const),
   ];
   const dataRun = (name: keyof typeof dataOf, where: string) =>
-    configure(join(folder, `${name}-${where}`), { ...exact, ...networks.mlp, ...dataOf[name]() });
+    configure(join(folder, `${name}-${where}`), { ...exact, steps: STEPS, ...networks.mlp, ...dataOf[name]() });
   const runOf = (name: string, network: keyof typeof networks, where: string) =>
     configure(join(folder, `${name}-${network}-${where}`), {
       ...exact,
+      steps: STEPS,
       ...networks[network],
       method: name,
       ...busyOptions(name, folder),
