@@ -28,6 +28,16 @@ void tune_allocator() {
 #endif
 }
 
+// What was kept and is not in use goes back to the system, also from the middle of the heap.
+napi_value release_memory(napi_env env, napi_callback_info) {
+  return guard(env, [&] {
+#if defined(__GLIBC__)
+    malloc_trim(0);
+#endif
+    return undefined(env);
+  });
+}
+
 // Debian's libtorch picks AVX2 code where AVX-512 would do. It obeys this variable without a look at the processor, so it is
 // set only where the kernels' instructions are there; read at libtorch's first operator, after this addon is loaded.
 void prefer_wide_vectors() {
@@ -118,6 +128,7 @@ void destroy(napi_env, void* data, void*) { delete static_cast<Environment*>(dat
 }  // namespace
 
 void export_runtime(std::vector<napi_property_descriptor>& out) {
+  out.push_back(method("releaseMemory", release_memory));
   out.push_back(method("setThreads", set_threads));
   out.push_back(method("threads", threads));
   out.push_back(method("info", info));

@@ -62,6 +62,7 @@ export {
   noGrad,
   normal,
   openWorld,
+  releaseMemory,
   scope,
   setThreads,
   Tensor,

@@ -29,6 +29,7 @@ export interface Addon {
   setGradMode(on: boolean): boolean;
   enterAutocast(device: string, dtype: string): void;
   leaveAutocast(device: string): void;
+  releaseMemory(): void;
   setThreads(count: number): void;
   threads(): number;
   /** What messages between processes can go through: "", "gloo", "nccl" or "gloo nccl". */

@@ -13,6 +13,14 @@ export function engineInfo(): Engine {
 }
 
 /**
+ * Gives memory that is kept for the next step, and not in use, back to the system: for a process that goes on after a training. Without
+ * effect where the C library is not glibc.
+ */
+export function releaseMemory(): void {
+  addon().releaseMemory();
+}
+
+/**
  * Makes GPU `index` the one of the calling thread. `tf32`: products of float32 matrices may be rounded to TF32. `deterministic`: the same
  * bits every time; else every shape's fastest algorithm is found by trying, and sums may be made in any order.
  */

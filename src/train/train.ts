@@ -20,6 +20,7 @@ import {
   engineInfo,
   noGrad,
   openWorld,
+  releaseMemory,
   replaySteps,
   type StepReplay,
   scope,
@@ -59,6 +60,7 @@ export async function* trainConfig(
     return result;
   } finally {
     closeWorld({ failed });
+    releaseMemory();
   }
 }
 

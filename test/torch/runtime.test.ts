@@ -1,9 +1,10 @@
-// libtorch's kernels for wide vectors are chosen by a variable it obeys blindly: a wrong choice ends in SIGILL.
+// The engine's process-wide settings and facts.
 import { expect, test } from "vitest";
-import { engineInfo } from "../../src/torch/index.js";
+import { engineInfo, ones, releaseMemory, scope } from "../../src/torch/index.js";
 import { describeEngine } from "../support/engine.js";
 import { processorFlags as flags } from "../support/processor.js";
 
+// libtorch's kernels for wide vectors are chosen by a variable it obeys blindly: a wrong choice ends in SIGILL.
 describeEngine("the kernels in use", () => {
   test.runIf(process.platform === "linux" && process.arch === "x64")(
     "are those the processor has instructions for",
@@ -15,6 +16,29 @@ describeEngine("the kernels in use", () => {
       if (process.env.FEWLABELS_WINOGRAD === undefined) {
         expect(engineInfo().winograd).toBe(flags.has("avx2") && flags.has("fma") && !flags.has("avx512f"));
       }
+    },
+  );
+});
+
+describeEngine("memory that is kept for the next step", () => {
+  test.runIf(process.platform === "linux")(
+    "goes back to the system when asked for, also from between what is still in use",
+    () => {
+      const mib = () => process.memoryUsage.rss() / 2 ** 20;
+      const first = mib();
+      scope(() => {
+        const inUse = scope(() =>
+          Array.from({ length: 100 }, () => {
+            void ones([2 ** 18]); // 1 MiB
+            return ones([16]);
+          }),
+        );
+        const before = mib();
+        expect(before - first).toBeGreaterThan(60);
+        releaseMemory();
+        expect(before - mib()).toBeGreaterThan(60);
+        expect(inUse.every((tensor) => tensor.sum().item() === 16)).toBe(true);
+      });
     },
   );
 });
