@@ -62,7 +62,12 @@ function answer(response: ServerResponse, content: Uint8Array, from: number, fau
   const some = cutAfter ?? stallAfter;
   if (fault.pieces !== undefined) dribble(response, content.subarray(from), fault.pieces, fault.pauseMs ?? 0);
   else if (some === undefined) response.end(content.subarray(from));
-  else response.write(content.subarray(from, from + some), () => cutAfter !== undefined && response.socket?.end());
+  else response.write(content.subarray(from, from + some), () => cutAfter !== undefined && cut(response));
+}
+
+/** Not at once: a client that finds the end before it has read what came may throw both away (Node 22's fetch does). */
+function cut(response: ServerResponse): void {
+  setTimeout(() => response.socket?.end(), 100);
 }
 
 function dribble(response: ServerResponse, rest: Uint8Array, pieces: number, pauseMs: number): void {

@@ -79,9 +79,9 @@ describe("fetchFile", () => {
 
   it("ends after its tries where nothing comes, and keeps what came", async () => {
     const dead = { stallAfter: 0 };
-    const { fetchIt, part, asked } = await setting({ cutAfter: 100_000 }, dead, dead, dead, dead);
-    const failed = fetchIt({ tries: 3, stallSeconds: 0.1 });
-    await expect(failed).rejects.toThrow(/cannot fetch .*no data for 0\.1 s \(3 tries.*Run the same command again/);
+    const { fetchIt, part, asked } = await setting({ stallAfter: 100_000 }, dead, dead, dead, dead);
+    const failed = fetchIt({ tries: 3, stallSeconds: 1 });
+    await expect(failed).rejects.toThrow(/cannot fetch .*no data for 1 s \(3 tries.*Run the same command again/);
     await expect(failed).rejects.toThrow(DownloadError);
     expect(asked).toHaveLength(4);
     expect(content.subarray(0, readFileSync(part).length).equals(readFileSync(part))).toBe(true);
