@@ -18,6 +18,7 @@ namespace {
 
 constexpr int64_t kAtATime = 65536;        // floats that a thread works on: half of a second-level cache of 512 KB
 constexpr int64_t kAllParts = 4 << 20;     // of all partial sums of a weight gradient
+constexpr int64_t kFewTiles = 64;
 constexpr int64_t kChannelsAtATime = 128;  // of the input, for a weight gradient
 
 struct Memory {
@@ -32,8 +33,9 @@ Memory zeros_for(int64_t channels) {
   return zeros;
 }
 
+template <typename F>
 int64_t tiles_at_a_time(int64_t channels, int64_t multiple, int64_t least, int64_t most) {
-  return std::clamp(kAtATime / (kSpots * channels) / multiple * multiple, least, most);
+  return std::clamp(kAtATime / (kSpots<F> * channels) / multiple * multiple, least, most);
 }
 
 // body(input channel, first output of a panel), over the processor's threads.
@@ -45,43 +47,69 @@ void each_panel(const Shape& s, const Body& body) {
   });
 }
 
+// `convolve` of few tiles: the threads share them and divide the outputs, and no thread transforms weights that it does not need at once. For one picture and many
+// channels the transformed weights would be most of the memory's traffic.
+template <typename F>
+void convolve_few(const float* x, const Weights& weights, float* y, const Shape& s, int64_t tiles) {
+  const int64_t room = (tiles + kRows - 1) / kRows * kRows;
+  Block v{nullptr, room, s.channels};
+  const Memory windows(kSpots<F> * v.spot()), zeros = zeros_for(s.channels);
+  v.data = windows.data;
+  at::parallel_for(0, tiles, 4, [&](int64_t from, int64_t to) {
+    transform_windows<F>(x, s, from, to - from, 0, zeros.data, Block{v.at(0, from), room, s.channels});
+  });
+  at::parallel_for(0, s.outputs / kPanel, 1, [&](int64_t from, int64_t to) {
+    const int64_t spot = s.channels * kPanel + kGap, result = room * kPanel + kGap;
+    const Memory u(kSpots<F> * spot), results(kSpots<F> * result);
+    for (int64_t o = from * kPanel; o < to * kPanel; o += kPanel) {
+      for (int64_t c = 0; c < s.channels; c++) transform_weights<F>(weights, c, o, u.data, spot);
+      for (int64_t k = 0; k < kSpots<F>; k++) multiply_tiles(v, k, tiles, u.data + k * spot, kPanel, results.data + k * result);
+      transform_results<F>(results.data, result, s, 0, tiles, o, kPanel, y);
+    }
+  });
+}
+
 // x [N, H, W, channels], y [N, H', W', outputs].
+template <typename F>
 void convolve(const float* x, const Weights& weights, float* y, const Shape& s) {
-  const Memory u(kSpots * s.spot()), zeros = zeros_for(s.channels);
-  each_panel(s, [&](int64_t c, int64_t o) { transform_weights(weights, c, o, s, u.data); });
-  const int64_t room = tiles_at_a_time(s.channels + s.outputs, kRows, 3 * kRows, 8 * kRows), tiles = s.tiles();
+  const int64_t tiles = s.count * Tiles<F>(s).a_picture();
+  if (tiles <= kFewTiles) return convolve_few<F>(x, weights, y, s, tiles);
+  const Memory u(kSpots<F> * s.spot()), zeros = zeros_for(s.channels);
+  each_panel(s, [&](int64_t c, int64_t o) { transform_weights<F>(weights, c, o, u.data + o * s.channels, s.spot()); });
+  const int64_t room = tiles_at_a_time<F>(s.channels + s.outputs, kRows, 3 * kRows, 8 * kRows);
   at::parallel_for(0, (tiles + room - 1) / room, 1, [&](int64_t from, int64_t to) {
     Block v{nullptr, room, s.channels};
     const int64_t spot = room * s.outputs + kGap;
-    const Memory windows(kSpots * v.spot()), results(kSpots * spot);
+    const Memory windows(kSpots<F> * v.spot()), results(kSpots<F> * spot);
     v.data = windows.data;
     for (int64_t b = from; b < to; b++) {
       const int64_t tile = b * room, here = std::min(room, tiles - tile);
-      transform_windows(x, s, tile, here, 0, zeros.data, v);
-      for (int64_t k = 0; k < kSpots; k++) multiply_tiles(v, k, here, u.data + k * s.spot(), s.outputs, results.data + k * spot);
-      transform_results(results.data, spot, s, tile, here, y);
+      transform_windows<F>(x, s, tile, here, 0, zeros.data, v);
+      for (int64_t k = 0; k < kSpots<F>; k++) multiply_tiles(v, k, here, u.data + k * s.spot(), s.outputs, results.data + k * spot);
+      transform_results<F>(results.data, spot, s, tile, here, 0, s.outputs, y);
     }
   });
 }
 
 // The gradient of the weights. Its tiles are cut into parts and its input channels into ranges, for as many threads.
+template <typename F>
 void sum_weights(const float* x, const float* grad, const Weights& weights, const Shape& s) {
-  const int64_t size = kSpots * s.spot(), tiles = s.tiles();
+  const int64_t size = kSpots<F> * s.spot(), tiles = s.count * Tiles<F>(s).a_picture();
   const int64_t ranges = (s.channels + kChannelsAtATime - 1) / kChannelsAtATime, range = (s.channels / kPanel + ranges - 1) / ranges * kPanel;
   const int64_t parts = std::clamp<int64_t>(std::min(kAllParts / size, tiles / 64), 1, 16), share = (tiles + parts - 1) / parts;
-  const int64_t room = tiles_at_a_time(range + s.outputs, 8, 48, 64);
+  const int64_t room = tiles_at_a_time<F>(range + s.outputs, 8, 48, 64);
   const Memory du(parts * size), zeros = zeros_for(range);
   at::parallel_for(0, parts * ranges, 1, [&](int64_t from, int64_t to) {
-    const Memory windows(kSpots * (room * range + kGap)), gradients(kSpots * (room * s.outputs + kGap));
+    const Memory windows(kSpots<F> * (room * range + kGap)), gradients(kSpots<F> * (room * s.outputs + kGap));
     const Block g{gradients.data, room, s.outputs};
     for (int64_t item = from; item < to; item++) {
       const int64_t first = item % ranges * range, begin = item / ranges * share, end = std::min(tiles, begin + share);
       const Block v{windows.data, room, std::min(range, s.channels - first)};
       for (int64_t tile = begin; tile < end; tile += room) {
         const int64_t here = std::min(room, end - tile);
-        transform_windows(x, s, tile, here, first, zeros.data, v);
-        transform_gradients(grad, s, tile, here, g);
-        for (int64_t k = 0; k < kSpots; k++) {
+        transform_windows<F>(x, s, tile, here, first, zeros.data, v);
+        transform_gradients<F>(grad, s, tile, here, g);
+        for (int64_t k = 0; k < kSpots<F>; k++) {
           float* to_spot = du.data + item / ranges * size + k * s.spot() + first * s.outputs;
           if (tile == begin) multiply_channels<false>(v, g, k, here, to_spot);
           else multiply_channels<true>(v, g, k, here, to_spot);
@@ -89,13 +117,19 @@ void sum_weights(const float* x, const float* grad, const Weights& weights, cons
       }
     }
   });
-  each_panel(s, [&](int64_t c, int64_t o) { transform_sums(du.data, parts, c, o, s, weights); });
+  each_panel(s, [&](int64_t c, int64_t o) { transform_sums<F>(du.data, parts, c, o, s, weights); });
+}
+
+// Whether tiles of 4 x 4 outputs need fewer products than those of 2 x 2: not where many of their outputs lie outside the picture.
+bool four_pay(const Shape& s) {
+  return kSpots<Four> * Tiles<Four>(s).a_picture() < kSpots<Two> * Tiles<Two>(s).a_picture();
 }
 
 at::Tensor convolved(const at::Tensor& x, const Weights& weights, int64_t outputs, int64_t padding) {
   const Shape s{x.size(0), x.size(2), x.size(3), x.size(1), outputs, padding};
   at::Tensor y = at::empty({s.count, s.outputs, s.out_height(), s.out_width()}, x.options().memory_format(at::MemoryFormat::ChannelsLast));
-  convolve(x.data_ptr<float>(), weights, y.data_ptr<float>(), s);
+  const auto run = four_pay(s) ? convolve<Four> : convolve<Two>;
+  run(x.data_ptr<float>(), weights, y.data_ptr<float>(), s);
   return y;
 }
 
@@ -132,7 +166,8 @@ at::Tensor input_gradient(const at::Tensor& grad, const at::Tensor& weight, int6
 at::Tensor weight_gradient(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& weight, int64_t padding) {
   const Shape s{x.size(0), x.size(2), x.size(3), x.size(1), weight.size(0), padding};
   at::Tensor dweight = at::empty_like(weight);
-  sum_weights(x.data_ptr<float>(), grad.data_ptr<float>(), Weights(dweight), s);
+  const auto run = four_pay(s) ? sum_weights<Four> : sum_weights<Two>;
+  run(x.data_ptr<float>(), grad.data_ptr<float>(), Weights(dweight), s);
   return dweight;
 }
 

@@ -1,43 +1,50 @@
-// Winograd's F(2 x 2, 3 x 3) on some tiles, with AVX2: the transforms, and the products between them. kernels_winograd.cc puts them together.
-// Four neighboring outputs (a tile) come from 16 products a pair of channels where the definition has 36 (Lavin & Gray, Fast Algorithms for Convolutional
-// Neural Networks, 2016, section 4.1). A tile's 4 x 4 window d and the 3 x 3 weights g become 16 spots each; at every spot, tiles x channels times
-// channels x outputs is a product of matrices, and a tile's outputs come from its 16 results:
+// Winograd's convolutions on some tiles, with AVX2: the transforms in two dimensions, and the products between them. kernels_winograd.cc puts them together.
+// m x m neighboring outputs (a tile; m = 2 or 4) come from (m + 2)^2 products a pair of channels where the definition has 9 m^2: 16 for 36, 36 for 144. A tile's
+// window d of inputs and the 3 x 3 weights g become (m + 2)^2 spots each; at every spot, tiles x channels times channels x outputs is a product of matrices, and a
+// tile's outputs come from its results:
 //   y  = A' [(G g G') (B' d B)] A         dg = G' [sum over tiles of (A dy A') (B' d B)] G
+// `F` is what one dimension does: Two or Four (winograd_points.h).
 #pragma once
+#include "winograd_points.h"
+
 #include <ATen/core/Tensor.h>
 
-#include <cstdint>
+#include <algorithm>
 #include <utility>
-
-#include <immintrin.h>
 
 namespace fewlabels::winograd {
 
-#define FEWLABELS_AVX2 __attribute__((target("avx2,fma")))
-
-using Floats = __m256;  // 8 neighboring channels
-constexpr int64_t kLanes = 8;
-constexpr int64_t kSpots = 16;  // of a tile
-constexpr int64_t kPanel = 16;  // channels that lie together: [channels / 16][tiles][16]
-constexpr int64_t kRows = 6;    // rows of a product that fit the registers, two vectors each
-constexpr int64_t kGap = 16;    // floats between the spots' matrices, which else would meet on the same lines of the cache
+template <typename F>
+constexpr int64_t kSpots = F::kWindow * F::kWindow;  // of a tile
+constexpr int64_t kPanel = 16;                       // channels that lie together: [channels / 16][tiles][16]
+constexpr int64_t kRows = 6;                         // rows of a product that fit the registers, two vectors each
+constexpr int64_t kGap = 16;                         // floats between the spots' matrices, which else would meet on the same lines of the cache
 
 struct Shape {
   int64_t count, height, width, channels, outputs, padding;
   int64_t out_height() const { return height + 2 * padding - 2; }
   int64_t out_width() const { return width + 2 * padding - 2; }
-  int64_t down() const { return (out_height() + 1) / 2; }  // tiles of a picture
-  int64_t across() const { return (out_width() + 1) / 2; }
-  int64_t tiles() const { return count * down() * across(); }
   int64_t spot() const { return channels * outputs + kGap; }  // transformed weights of a spot
 };
 
-// Where a tile's outputs are: the picture, and its upper left one.
+// Of a picture's outputs.
+template <typename F>
+struct Tiles {
+  int64_t down, across;
+  explicit Tiles(const Shape& s) : down((s.out_height() + F::kOutputs - 1) / F::kOutputs), across((s.out_width() + F::kOutputs - 1) / F::kOutputs) {}
+  int64_t a_picture() const { return down * across; }
+};
+
+// Where a tile's outputs are: the picture, the upper left one, and how many of its rows and columns are in the picture.
+template <typename F>
 struct Corner {
-  int64_t picture, y, x;
-  Corner(const Shape& s, int64_t tile) : picture(tile / (s.down() * s.across())), y(tile / s.across() % s.down() * 2), x(tile % s.across() * 2) {}
-  bool has_below(const Shape& s) const { return y + 1 < s.out_height(); }
-  bool has_right(const Shape& s) const { return x + 1 < s.out_width(); }
+  int64_t picture, y, x, rows, columns;
+  Corner(const Shape& s, const Tiles<F>& tiles, int64_t tile)
+      : picture(tile / tiles.a_picture()),
+        y(tile / tiles.across % tiles.down * F::kOutputs),
+        x(tile % tiles.across * F::kOutputs),
+        rows(std::min<int64_t>(F::kOutputs, s.out_height() - y)),
+        columns(std::min<int64_t>(F::kOutputs, s.out_width() - x)) {}
   int64_t offset(const Shape& s) const { return ((picture * s.out_height() + y) * s.out_width() + x) * s.outputs; }
 };
 
@@ -49,83 +56,106 @@ struct Block {
   float* at(int64_t channel, int64_t tile) const { return data + (channel / kPanel * room + tile) * kPanel + channel % kPanel; }
 };
 
-FEWLABELS_AVX2 inline Floats get(const float* from) { return _mm256_loadu_ps(from); }
-FEWLABELS_AVX2 inline void put(float* to, Floats value) { _mm256_storeu_ps(to, value); }
-FEWLABELS_AVX2 inline Floats half_of(Floats value) { return _mm256_set1_ps(0.5f) * value; }
-
-// B' d B of `tiles` windows, channels first to first + block.channels; `zeros` stands for what lies outside a picture.
-FEWLABELS_AVX2 inline void transform_windows(const float* x, const Shape& s, int64_t tile, int64_t tiles, int64_t first, const float* zeros, const Block& block) {
+// B' d B of `count` windows, channels first to first + block.channels; `zeros` stands for what lies outside a picture.
+template <typename F>
+FEWLABELS_AVX2 inline void transform_windows(const float* x, const Shape& s, int64_t tile, int64_t count, int64_t first, const float* zeros, const Block& block) {
+  constexpr int W = F::kWindow;
   const int64_t spot = block.spot();
-  for (int64_t t = 0; t < tiles; t++) {
-    const Corner corner(s, tile + t);
-    const float* d[4][4];
-    for (int64_t i = 0; i < 4; i++)
-      for (int64_t j = 0; j < 4; j++) {
+  const Tiles<F> tiles(s);
+  for (int64_t t = 0; t < count; t++) {
+    const Corner<F> corner(s, tiles, tile + t);
+    const float* from[W][W];
+    for (int64_t i = 0; i < W; i++)
+      for (int64_t j = 0; j < W; j++) {
         const int64_t y = corner.y + i - s.padding, column = corner.x + j - s.padding;
         const bool inside = y >= 0 && y < s.height && column >= 0 && column < s.width;
-        d[i][j] = inside ? x + ((corner.picture * s.height + y) * s.width + column) * s.channels + first : zeros;
+        from[i][j] = inside ? x + ((corner.picture * s.height + y) * s.width + column) * s.channels + first : zeros;
       }
     for (int64_t c = 0; c < block.channels; c += kLanes) {
-      Floats r[4][4];
-      for (int j = 0; j < 4; j++) {
-        const Floats d0 = get(d[0][j] + c), d1 = get(d[1][j] + c), d2 = get(d[2][j] + c), d3 = get(d[3][j] + c);
-        r[0][j] = d0 - d2;
-        r[1][j] = d1 + d2;
-        r[2][j] = d2 - d1;
-        r[3][j] = d1 - d3;
+      Floats half[W][W];
+#pragma GCC unroll 6
+      for (int j = 0; j < W; j++) {
+        Floats d[W], r[W];
+#pragma GCC unroll 6
+        for (int i = 0; i < W; i++) d[i] = get(from[i][j] + c);
+        F::window(d, r);
+#pragma GCC unroll 6
+        for (int i = 0; i < W; i++) half[i][j] = r[i];
       }
       float* to = block.at(c, t);
-      for (int i = 0; i < 4; i++) {
-        put(to + (4 * i) * spot, r[i][0] - r[i][2]);
-        put(to + (4 * i + 1) * spot, r[i][1] + r[i][2]);
-        put(to + (4 * i + 2) * spot, r[i][2] - r[i][1]);
-        put(to + (4 * i + 3) * spot, r[i][1] - r[i][3]);
+#pragma GCC unroll 6
+      for (int i = 0; i < W; i++) {
+        Floats r[W];
+        F::window(half[i], r);
+#pragma GCC unroll 6
+        for (int j = 0; j < W; j++) put(to + (W * i + j) * spot, r[j]);
       }
     }
   }
 }
 
-// y = A' m A of `tiles` tiles, m being [16][room][outputs].
-FEWLABELS_AVX2 inline void transform_results(const float* m, int64_t spot, const Shape& s, int64_t tile, int64_t tiles, float* y) {
+// y = A' m A of `count` tiles, outputs first to first + width, m being [spots][room][width].
+template <typename F>
+FEWLABELS_AVX2 inline void transform_results(const float* m, int64_t spot, const Shape& s, int64_t tile, int64_t count, int64_t first, int64_t width, float* y) {
+  constexpr int W = F::kWindow, M = F::kOutputs;
   const int64_t next = s.outputs, below = s.out_width() * s.outputs;
-  for (int64_t t = 0; t < tiles; t++) {
-    const Corner corner(s, tile + t);
-    const bool has_below = corner.has_below(s), has_right = corner.has_right(s);
-    for (int64_t c = 0; c < s.outputs; c += kLanes) {
-      const float* from = m + t * s.outputs + c;
-      Floats upper[4], lower[4];
-      for (int j = 0; j < 4; j++) {
-        const Floats m0 = get(from + j * spot), m1 = get(from + (4 + j) * spot), m2 = get(from + (8 + j) * spot), m3 = get(from + (12 + j) * spot);
-        upper[j] = m0 + m1 + m2;
-        lower[j] = m1 - m2 - m3;
+  const Tiles<F> tiles(s);
+  for (int64_t t = 0; t < count; t++) {
+    const Corner<F> corner(s, tiles, tile + t);
+    for (int64_t c = 0; c < width; c += kLanes) {
+      const float* from = m + t * width + c;
+      Floats half[M][W];
+#pragma GCC unroll 6
+      for (int j = 0; j < W; j++) {
+        Floats d[W], r[M];
+#pragma GCC unroll 6
+        for (int i = 0; i < W; i++) d[i] = get(from + (W * i + j) * spot);
+        F::results(d, r);
+#pragma GCC unroll 6
+        for (int i = 0; i < M; i++) half[i][j] = r[i];
       }
-      float* to = y + corner.offset(s) + c;
-      put(to, upper[0] + upper[1] + upper[2]);
-      if (has_right) put(to + next, upper[1] - upper[2] - upper[3]);
-      if (has_below) put(to + below, lower[0] + lower[1] + lower[2]);
-      if (has_below && has_right) put(to + below + next, lower[1] - lower[2] - lower[3]);
+      float* to = y + corner.offset(s) + first + c;
+#pragma GCC unroll 4
+      for (int i = 0; i < M; i++) {
+        Floats r[M];
+        F::results(half[i], r);
+        if (i < corner.rows) {
+#pragma GCC unroll 4
+          for (int j = 0; j < M; j++)
+            if (j < corner.columns) put(to + i * below + j * next, r[j]);
+        }
+      }
     }
   }
 }
 
-// A dy A' of `tiles` tiles; 0 where a tile reaches over the picture.
-FEWLABELS_AVX2 inline void transform_gradients(const float* grad, const Shape& s, int64_t tile, int64_t tiles, const Block& block) {
+// A dy A' of `count` tiles; 0 where a tile reaches over the picture.
+template <typename F>
+FEWLABELS_AVX2 inline void transform_gradients(const float* grad, const Shape& s, int64_t tile, int64_t count, const Block& block) {
+  constexpr int W = F::kWindow, M = F::kOutputs;
   const int64_t next = s.outputs, below = s.out_width() * s.outputs, spot = block.spot();
-  const Floats zero = _mm256_setzero_ps();
-  for (int64_t t = 0; t < tiles; t++) {
-    const Corner corner(s, tile + t);
-    const bool has_below = corner.has_below(s), has_right = corner.has_right(s);
+  const Tiles<F> tiles(s);
+  for (int64_t t = 0; t < count; t++) {
+    const Corner<F> corner(s, tiles, tile + t);
     for (int64_t c = 0; c < s.outputs; c += kLanes) {
       const float* from = grad + corner.offset(s) + c;
-      const Floats g00 = get(from), g01 = has_right ? get(from + next) : zero;
-      const Floats g10 = has_below ? get(from + below) : zero, g11 = has_below && has_right ? get(from + below + next) : zero;
-      const Floats left[4] = {g00, g00 + g10, g00 - g10, zero - g10}, right[4] = {g01, g01 + g11, g01 - g11, zero - g11};
+      Floats half[W][M];
+#pragma GCC unroll 4
+      for (int j = 0; j < M; j++) {
+        Floats d[M], r[W];
+#pragma GCC unroll 4
+        for (int i = 0; i < M; i++) d[i] = i < corner.rows && j < corner.columns ? get(from + i * below + j * next) : _mm256_setzero_ps();
+        F::gradients(d, r);
+#pragma GCC unroll 6
+        for (int i = 0; i < W; i++) half[i][j] = r[i];
+      }
       float* to = block.at(c, t);
-      for (int i = 0; i < 4; i++) {
-        put(to + (4 * i) * spot, left[i]);
-        put(to + (4 * i + 1) * spot, left[i] + right[i]);
-        put(to + (4 * i + 2) * spot, left[i] - right[i]);
-        put(to + (4 * i + 3) * spot, zero - right[i]);
+#pragma GCC unroll 6
+      for (int i = 0; i < W; i++) {
+        Floats r[W];
+        F::gradients(half[i], r);
+#pragma GCC unroll 6
+        for (int j = 0; j < W; j++) put(to + (W * i + j) * spot, r[j]);
       }
     }
   }
@@ -149,53 +179,61 @@ struct Weights {
   float* at(int64_t c, int64_t o, int64_t i, int64_t j) const { return data + c * input + o * output + i * row + j * column; }
 };
 
-// u = G g G' of one input channel and a panel of outputs from o on, u being [16][outputs / 16][channels][16].
-FEWLABELS_AVX2 inline void transform_weights(const Weights& weights, int64_t c, int64_t o, const Shape& s, float* u) {
+// u = G g G' of one input channel and a panel of outputs from o on, u being the panel's [spots][channels][16].
+template <typename F>
+FEWLABELS_AVX2 inline void transform_weights(const Weights& weights, int64_t c, int64_t o, float* u, int64_t spot) {
+  constexpr int W = F::kWindow;
   alignas(64) float g[3][3][kPanel];
   for (int64_t p = 0; p < kPanel; p++)
     for (int64_t i = 0; i < 3; i++)
       for (int64_t j = 0; j < 3; j++) g[i][j][p] = *weights.at(c, o + p, i, j);
-  const int64_t spot = s.spot();
-  for (int64_t half = 0; half < kPanel; half += kLanes) {
-    Floats r[4][3];
+  for (int64_t side = 0; side < kPanel; side += kLanes) {
+    Floats half[W][3];
+#pragma GCC unroll 3
     for (int j = 0; j < 3; j++) {
-      const Floats g0 = get(g[0][j] + half), g1 = get(g[1][j] + half), g2 = get(g[2][j] + half);
-      r[0][j] = g0;
-      r[1][j] = half_of(g0 + g1 + g2);
-      r[2][j] = half_of(g0 - g1 + g2);
-      r[3][j] = g2;
+      const Floats d[3] = {get(g[0][j] + side), get(g[1][j] + side), get(g[2][j] + side)};
+      Floats r[W];
+      F::weights(d, r);
+#pragma GCC unroll 6
+      for (int i = 0; i < W; i++) half[i][j] = r[i];
     }
-    float* to = u + o * s.channels + c * kPanel + half;
-    for (int i = 0; i < 4; i++) {
-      put(to + (4 * i) * spot, r[i][0]);
-      put(to + (4 * i + 1) * spot, half_of(r[i][0] + r[i][1] + r[i][2]));
-      put(to + (4 * i + 2) * spot, half_of(r[i][0] - r[i][1] + r[i][2]));
-      put(to + (4 * i + 3) * spot, r[i][2]);
+    float* to = u + c * kPanel + side;
+#pragma GCC unroll 6
+    for (int i = 0; i < W; i++) {
+      Floats r[W];
+      F::weights(half[i], r);
+#pragma GCC unroll 6
+      for (int j = 0; j < W; j++) put(to + (W * i + j) * spot, r[j]);
     }
   }
 }
 
-// dg = G' du G of one input channel and a panel of outputs, du being the sum of `parts` parts of [16][channels][outputs].
+// dg = G' du G of one input channel and a panel of outputs, du being the sum of `parts` parts of [spots][channels][outputs].
+template <typename F>
 FEWLABELS_AVX2 inline void transform_sums(const float* du, int64_t parts, int64_t c, int64_t o, const Shape& s, const Weights& weights) {
+  constexpr int W = F::kWindow;
   const int64_t spot = s.spot();
   alignas(64) float g[3][3][kPanel];
-  for (int64_t half = 0; half < kPanel; half += kLanes) {
-    const float* from = du + c * s.outputs + o + half;
-    Floats r[3][4];
-    for (int j = 0; j < 4; j++) {
-      Floats m[4];
-      for (int i = 0; i < 4; i++) {
-        m[i] = get(from + (4 * i + j) * spot);
-        for (int64_t p = 1; p < parts; p++) m[i] += get(from + (p * kSpots + 4 * i + j) * spot);
+  for (int64_t side = 0; side < kPanel; side += kLanes) {
+    const float* from = du + c * s.outputs + o + side;
+    Floats half[3][W];
+#pragma GCC unroll 6
+    for (int j = 0; j < W; j++) {
+      Floats m[W], r[3];
+#pragma GCC unroll 6
+      for (int i = 0; i < W; i++) {
+        m[i] = get(from + (W * i + j) * spot);
+        for (int64_t p = 1; p < parts; p++) m[i] += get(from + (p * kSpots<F> + W * i + j) * spot);
       }
-      r[0][j] = m[0] + half_of(m[1] + m[2]);
-      r[1][j] = half_of(m[1] - m[2]);
-      r[2][j] = half_of(m[1] + m[2]) + m[3];
+      F::sums(m, r);
+#pragma GCC unroll 3
+      for (int i = 0; i < 3; i++) half[i][j] = r[i];
     }
-    for (int64_t i = 0; i < 3; i++) {
-      put(g[i][0] + half, r[i][0] + half_of(r[i][1] + r[i][2]));
-      put(g[i][1] + half, half_of(r[i][1] - r[i][2]));
-      put(g[i][2] + half, half_of(r[i][1] + r[i][2]) + r[i][3]);
+#pragma GCC unroll 3
+    for (int i = 0; i < 3; i++) {
+      Floats r[3];
+      F::sums(half[i], r);
+      for (int j = 0; j < 3; j++) put(g[i][j] + side, r[j]);
     }
   }
   for (int64_t p = 0; p < kPanel; p++)

@@ -1,0 +1,108 @@
+// Winograd's F(2, 3) and F(4, 3) in one dimension, on vectors of neighboring channels: m neighboring outputs of three weights g over a window d of m + 2 inputs as
+//   y = A' [(G g) * (B' d)]
+// (Lavin & Gray, Fast Algorithms for Convolutional Neural Networks, 2016). The matrices follow from the points at which the polynomials are multiplied:
+// 0, 1, -1 and infinity for two outputs; 0, +-sqrt(1/2), +-sqrt(2) and infinity for four. The usual 0, +-1, +-2 would lose a digit there; these keep the error within
+// twice the direct sum's, since they lie closer to 1 and make matrices with small entries (docs/decisions/0039).
+#pragma once
+#include <cstdint>
+
+#include <immintrin.h>
+
+namespace fewlabels::winograd {
+
+#define FEWLABELS_AVX2 __attribute__((target("avx2,fma")))
+
+using Floats = __m256;  // 8 neighboring channels
+constexpr int64_t kLanes = 8;
+
+FEWLABELS_AVX2 inline Floats get(const float* from) { return _mm256_loadu_ps(from); }
+FEWLABELS_AVX2 inline void put(float* to, Floats value) { _mm256_storeu_ps(to, value); }
+FEWLABELS_AVX2 inline Floats times(float factor, Floats value) { return _mm256_set1_ps(factor) * value; }
+
+struct Two {
+  static constexpr int kOutputs = 2, kWindow = 4;
+  // B' d
+  FEWLABELS_AVX2 static void window(const Floats* d, Floats* r) {
+    r[0] = d[0] - d[2];
+    r[1] = d[1] + d[2];
+    r[2] = d[2] - d[1];
+    r[3] = d[1] - d[3];
+  }
+  // A' m
+  FEWLABELS_AVX2 static void results(const Floats* m, Floats* y) {
+    y[0] = m[0] + m[1] + m[2];
+    y[1] = m[1] - m[2] - m[3];
+  }
+  // A y, of y's gradient
+  FEWLABELS_AVX2 static void gradients(const Floats* y, Floats* r) {
+    r[0] = y[0];
+    r[1] = y[0] + y[1];
+    r[2] = y[0] - y[1];
+    r[3] = _mm256_setzero_ps() - y[1];
+  }
+  // G g
+  FEWLABELS_AVX2 static void weights(const Floats* g, Floats* u) {
+    u[0] = g[0];
+    u[1] = times(0.5f, g[0] + g[1] + g[2]);
+    u[2] = times(0.5f, g[0] - g[1] + g[2]);
+    u[3] = g[2];
+  }
+  // G' u, of u's gradient
+  FEWLABELS_AVX2 static void sums(const Floats* u, Floats* g) {
+    g[0] = u[0] + times(0.5f, u[1] + u[2]);
+    g[1] = times(0.5f, u[1] - u[2]);
+    g[2] = times(0.5f, u[1] + u[2]) + u[3];
+  }
+};
+
+struct Four {
+  static constexpr int kOutputs = 4, kWindow = 6;
+  static constexpr float kNear = 0.70710678118654752f, kFar = 1.41421356237309505f;  // the points; their squares are 1/2 and 2
+  static constexpr float kNearWeight = -2.0f / 3.0f, kFarWeight = 1.0f / 6.0f;       // 1 / the product of a point's distances to the others
+  FEWLABELS_AVX2 static void window(const Floats* d, Floats* r) {
+    const Floats near_even = d[4] - times(2.0f, d[2]), near_odd = times(kNear, d[3] - times(2.0f, d[1]));
+    const Floats far_even = d[4] - times(0.5f, d[2]), far_odd = times(kFar, d[3] - times(0.5f, d[1]));
+    r[0] = d[0] + d[4] - times(2.5f, d[2]);
+    r[1] = near_even + near_odd;
+    r[2] = near_even - near_odd;
+    r[3] = far_even + far_odd;
+    r[4] = far_even - far_odd;
+    r[5] = d[1] + d[5] - times(2.5f, d[3]);
+  }
+  FEWLABELS_AVX2 static void results(const Floats* m, Floats* y) {
+    const Floats near_even = m[1] + m[2], near_odd = times(kNear, m[1] - m[2]);
+    const Floats far_even = m[3] + m[4], far_odd = times(kFar, m[3] - m[4]);
+    y[0] = m[0] + near_even + far_even;
+    y[1] = near_odd + far_odd;
+    y[2] = times(0.5f, near_even) + times(2.0f, far_even);
+    y[3] = m[5] + times(0.5f, near_odd) + times(2.0f, far_odd);
+  }
+  FEWLABELS_AVX2 static void gradients(const Floats* y, Floats* r) {
+    const Floats near_even = y[0] + times(0.5f, y[2]), near_odd = times(kNear, y[1] + times(0.5f, y[3]));
+    const Floats far_even = y[0] + times(2.0f, y[2]), far_odd = times(kFar, y[1] + times(2.0f, y[3]));
+    r[0] = y[0];
+    r[1] = near_even + near_odd;
+    r[2] = near_even - near_odd;
+    r[3] = far_even + far_odd;
+    r[4] = far_even - far_odd;
+    r[5] = y[3];
+  }
+  FEWLABELS_AVX2 static void weights(const Floats* g, Floats* u) {
+    const Floats near_even = times(kNearWeight, g[0] + times(0.5f, g[2])), near_odd = times(kNearWeight * kNear, g[1]);
+    const Floats far_even = times(kFarWeight, g[0] + times(2.0f, g[2])), far_odd = times(kFarWeight * kFar, g[1]);
+    u[0] = g[0];
+    u[1] = near_even + near_odd;
+    u[2] = near_even - near_odd;
+    u[3] = far_even + far_odd;
+    u[4] = far_even - far_odd;
+    u[5] = g[2];
+  }
+  FEWLABELS_AVX2 static void sums(const Floats* u, Floats* g) {
+    const Floats near_even = times(kNearWeight, u[1] + u[2]), far_even = times(kFarWeight, u[3] + u[4]);
+    g[0] = u[0] + near_even + far_even;
+    g[1] = times(kNearWeight * kNear, u[1] - u[2]) + times(kFarWeight * kFar, u[3] - u[4]);
+    g[2] = u[5] + times(0.5f, near_even) + times(2.0f, far_even);
+  }
+};
+
+}  // namespace fewlabels::winograd
