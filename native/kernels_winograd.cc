@@ -18,7 +18,7 @@ namespace {
 
 constexpr int64_t kAtATime = 65536;        // floats that a thread works on: half of a second-level cache of 512 KB
 constexpr int64_t kAllParts = 4 << 20;     // of all partial sums of a weight gradient
-constexpr int64_t kFewTiles = 64;
+constexpr int64_t kFewTiles = 64;          // of a call, up to which the threads divide the outputs
 constexpr int64_t kChannelsAtATime = 128;  // of the input, for a weight gradient
 
 struct Memory {
