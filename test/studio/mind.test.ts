@@ -1,5 +1,8 @@
 // What the studio thinks about pictures: which to ask next, the map, what a run says, which labels are doubted.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { openPredictor } from "../../src/inference/predict.js";
 import { Rng } from "../../src/rng.js";
@@ -131,4 +134,27 @@ describeEngine("features and guesses", () => {
     for (const [i, p] of slow.confidence.entries()) expect(fast.confidence[i]).toBeCloseTo(p, 4);
     expect(fast.classes).toEqual((await openPredictor(probe)).classes);
   });
+});
+
+describeEngine("its process", () => {
+  test("ends without a word when the server has been killed with answers under way", async () => {
+    const main = JSON.stringify(new URL("../../dist/studio/mind/main.js", import.meta.url).pathname);
+    // Stopped, the process finds jobs and the end of their sender at once.
+    const server = spawn(process.execPath, [
+      "--eval",
+      `const child = require("node:child_process").fork(${main}, [], { stdio: ["ignore", "ignore", "inherit", "ipc"], serialization: "advanced" });
+       child.send({ id: 0, do: "map", take: {} });
+       child.once("message", () => {
+         child.kill("SIGSTOP");
+         for (let id = 1; id <= 50; id++) child.send({ id, do: "map", take: {} });
+         process.stdout.write(String(child.pid), () => process.kill(process.pid, "SIGKILL"));
+       });`,
+    ]);
+    const pid = text(server.stdout);
+    const said = text(server.stderr); // ends when the child has ended too
+    const [, signal] = await once(server, "exit");
+    expect(signal).toBe("SIGKILL");
+    process.kill(Number(await pid), "SIGCONT");
+    expect(await said).toBe("");
+  }, 30_000);
 });

@@ -12,7 +12,9 @@ let opened:
   | { readonly features: Features; readonly paths: readonly string[]; readonly threads: number; readonly rng: Rng }
   | undefined;
 let queue: Promise<void> = Promise.resolve();
-const reply = (answer: Answered) => void process.send?.(answer);
+/** Where the server is gone, nobody waits. */
+const reply = (answer: Answered) =>
+  void process.send?.(answer, undefined, undefined, (error) => error && process.exit(0));
 
 process.on("message", (job: Job) => {
   queue = queue.then(async () => {
