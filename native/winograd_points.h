@@ -59,14 +59,18 @@ struct Four {
   static constexpr int kOutputs = 4, kWindow = 6;
   static constexpr float kNear = 0.70710678118654752f, kFar = 1.41421356237309505f;  // the points; their squares are 1/2 and 2
   static constexpr float kNearWeight = -2.0f / 3.0f, kFarWeight = 1.0f / 6.0f;       // 1 / the product of a point's distances to the others
-  FEWLABELS_AVX2 static void window(const Floats* d, Floats* r) {
-    const Floats near_even = d[4] - times(2.0f, d[2]), near_odd = times(kNear, d[3] - times(2.0f, d[1]));
-    const Floats far_even = d[4] - times(0.5f, d[2]), far_odd = times(kFar, d[3] - times(0.5f, d[1]));
-    r[0] = d[0] + d[4] - times(2.5f, d[2]);
+  // Values at the four points between 0 and infinity: what is even in the point, and what is odd.
+  FEWLABELS_AVX2 static void at_points(Floats near_even, Floats near_odd, Floats far_even, Floats far_odd, Floats* r) {
     r[1] = near_even + near_odd;
     r[2] = near_even - near_odd;
     r[3] = far_even + far_odd;
     r[4] = far_even - far_odd;
+  }
+  FEWLABELS_AVX2 static void window(const Floats* d, Floats* r) {
+    const Floats near_even = d[4] - times(2.0f, d[2]), near_odd = times(kNear, d[3] - times(2.0f, d[1]));
+    const Floats far_even = d[4] - times(0.5f, d[2]), far_odd = times(kFar, d[3] - times(0.5f, d[1]));
+    at_points(near_even, near_odd, far_even, far_odd, r);
+    r[0] = d[0] + d[4] - times(2.5f, d[2]);
     r[5] = d[1] + d[5] - times(2.5f, d[3]);
   }
   FEWLABELS_AVX2 static void results(const Floats* m, Floats* y) {
@@ -80,21 +84,15 @@ struct Four {
   FEWLABELS_AVX2 static void gradients(const Floats* y, Floats* r) {
     const Floats near_even = y[0] + times(0.5f, y[2]), near_odd = times(kNear, y[1] + times(0.5f, y[3]));
     const Floats far_even = y[0] + times(2.0f, y[2]), far_odd = times(kFar, y[1] + times(2.0f, y[3]));
+    at_points(near_even, near_odd, far_even, far_odd, r);
     r[0] = y[0];
-    r[1] = near_even + near_odd;
-    r[2] = near_even - near_odd;
-    r[3] = far_even + far_odd;
-    r[4] = far_even - far_odd;
     r[5] = y[3];
   }
   FEWLABELS_AVX2 static void weights(const Floats* g, Floats* u) {
     const Floats near_even = times(kNearWeight, g[0] + times(0.5f, g[2])), near_odd = times(kNearWeight * kNear, g[1]);
     const Floats far_even = times(kFarWeight, g[0] + times(2.0f, g[2])), far_odd = times(kFarWeight * kFar, g[1]);
+    at_points(near_even, near_odd, far_even, far_odd, u);
     u[0] = g[0];
-    u[1] = near_even + near_odd;
-    u[2] = near_even - near_odd;
-    u[3] = far_even + far_odd;
-    u[4] = far_even - far_odd;
     u[5] = g[2];
   }
   FEWLABELS_AVX2 static void sums(const Floats* u, Floats* g) {

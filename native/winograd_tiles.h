@@ -56,6 +56,28 @@ struct Block {
   float* at(int64_t channel, int64_t tile) const { return data + (channel / kPanel * room + tile) * kPanel + channel % kPanel; }
 };
 
+// T d T' for a transform T of one dimension: down the columns, then along the rows. d comes from load(i, j), the result goes to store(i, j, value).
+template <int From, int To, void (*T)(const Floats*, Floats*), typename Load, typename Store>
+FEWLABELS_AVX2 inline void transform(const Load& load, const Store& store) {
+  Floats half[To][From];
+#pragma GCC unroll 6  // here and below: loops that the compiler leaves as they are would keep the values in memory
+  for (int j = 0; j < From; j++) {
+    Floats d[From], r[To];
+#pragma GCC unroll 6
+    for (int i = 0; i < From; i++) d[i] = load(i, j);
+    T(d, r);
+#pragma GCC unroll 6
+    for (int i = 0; i < To; i++) half[i][j] = r[i];
+  }
+#pragma GCC unroll 6
+  for (int i = 0; i < To; i++) {
+    Floats r[To];
+    T(half[i], r);
+#pragma GCC unroll 6
+    for (int j = 0; j < To; j++) store(i, j, r[j]);
+  }
+}
+
 // B' d B of `count` windows, channels first to first + block.channels; `zeros` stands for what lies outside a picture.
 template <typename F>
 FEWLABELS_AVX2 inline void transform_windows(const float* x, const Shape& s, int64_t tile, int64_t count, int64_t first, const float* zeros, const Block& block) {
@@ -72,24 +94,9 @@ FEWLABELS_AVX2 inline void transform_windows(const float* x, const Shape& s, int
         from[i][j] = inside ? x + ((corner.picture * s.height + y) * s.width + column) * s.channels + first : zeros;
       }
     for (int64_t c = 0; c < block.channels; c += kLanes) {
-      Floats half[W][W];
-#pragma GCC unroll 6
-      for (int j = 0; j < W; j++) {
-        Floats d[W], r[W];
-#pragma GCC unroll 6
-        for (int i = 0; i < W; i++) d[i] = get(from[i][j] + c);
-        F::window(d, r);
-#pragma GCC unroll 6
-        for (int i = 0; i < W; i++) half[i][j] = r[i];
-      }
       float* to = block.at(c, t);
-#pragma GCC unroll 6
-      for (int i = 0; i < W; i++) {
-        Floats r[W];
-        F::window(half[i], r);
-#pragma GCC unroll 6
-        for (int j = 0; j < W; j++) put(to + (W * i + j) * spot, r[j]);
-      }
+      transform<W, W, F::window>([&](int i, int j) FEWLABELS_AVX2 { return get(from[i][j] + c); },
+                                 [&](int i, int j, Floats value) FEWLABELS_AVX2 { put(to + (W * i + j) * spot, value); });
     }
   }
 }
@@ -104,27 +111,11 @@ FEWLABELS_AVX2 inline void transform_results(const float* m, int64_t spot, const
     const Corner<F> corner(s, tiles, tile + t);
     for (int64_t c = 0; c < width; c += kLanes) {
       const float* from = m + t * width + c;
-      Floats half[M][W];
-#pragma GCC unroll 6
-      for (int j = 0; j < W; j++) {
-        Floats d[W], r[M];
-#pragma GCC unroll 6
-        for (int i = 0; i < W; i++) d[i] = get(from + (W * i + j) * spot);
-        F::results(d, r);
-#pragma GCC unroll 6
-        for (int i = 0; i < M; i++) half[i][j] = r[i];
-      }
       float* to = y + corner.offset(s) + first + c;
-#pragma GCC unroll 4
-      for (int i = 0; i < M; i++) {
-        Floats r[M];
-        F::results(half[i], r);
-        if (i < corner.rows) {
-#pragma GCC unroll 4
-          for (int j = 0; j < M; j++)
-            if (j < corner.columns) put(to + i * below + j * next, r[j]);
-        }
-      }
+      transform<W, M, F::results>([&](int i, int j) FEWLABELS_AVX2 { return get(from + (W * i + j) * spot); },
+                                  [&](int i, int j, Floats value) FEWLABELS_AVX2 {
+                                    if (i < corner.rows && j < corner.columns) put(to + i * below + j * next, value);
+                                  });
     }
   }
 }
@@ -139,24 +130,10 @@ FEWLABELS_AVX2 inline void transform_gradients(const float* grad, const Shape& s
     const Corner<F> corner(s, tiles, tile + t);
     for (int64_t c = 0; c < s.outputs; c += kLanes) {
       const float* from = grad + corner.offset(s) + c;
-      Floats half[W][M];
-#pragma GCC unroll 4
-      for (int j = 0; j < M; j++) {
-        Floats d[M], r[W];
-#pragma GCC unroll 4
-        for (int i = 0; i < M; i++) d[i] = i < corner.rows && j < corner.columns ? get(from + i * below + j * next) : _mm256_setzero_ps();
-        F::gradients(d, r);
-#pragma GCC unroll 6
-        for (int i = 0; i < W; i++) half[i][j] = r[i];
-      }
       float* to = block.at(c, t);
-#pragma GCC unroll 6
-      for (int i = 0; i < W; i++) {
-        Floats r[W];
-        F::gradients(half[i], r);
-#pragma GCC unroll 6
-        for (int j = 0; j < W; j++) put(to + (W * i + j) * spot, r[j]);
-      }
+      transform<M, W, F::gradients>(
+          [&](int i, int j) FEWLABELS_AVX2 { return i < corner.rows && j < corner.columns ? get(from + i * below + j * next) : _mm256_setzero_ps(); },
+          [&](int i, int j, Floats value) FEWLABELS_AVX2 { put(to + (W * i + j) * spot, value); });
     }
   }
 }
@@ -188,23 +165,9 @@ FEWLABELS_AVX2 inline void transform_weights(const Weights& weights, int64_t c, 
     for (int64_t i = 0; i < 3; i++)
       for (int64_t j = 0; j < 3; j++) g[i][j][p] = *weights.at(c, o + p, i, j);
   for (int64_t side = 0; side < kPanel; side += kLanes) {
-    Floats half[W][3];
-#pragma GCC unroll 3
-    for (int j = 0; j < 3; j++) {
-      const Floats d[3] = {get(g[0][j] + side), get(g[1][j] + side), get(g[2][j] + side)};
-      Floats r[W];
-      F::weights(d, r);
-#pragma GCC unroll 6
-      for (int i = 0; i < W; i++) half[i][j] = r[i];
-    }
     float* to = u + c * kPanel + side;
-#pragma GCC unroll 6
-    for (int i = 0; i < W; i++) {
-      Floats r[W];
-      F::weights(half[i], r);
-#pragma GCC unroll 6
-      for (int j = 0; j < W; j++) put(to + (W * i + j) * spot, r[j]);
-    }
+    transform<3, W, F::weights>([&](int i, int j) FEWLABELS_AVX2 { return get(g[i][j] + side); },
+                                [&](int i, int j, Floats value) FEWLABELS_AVX2 { put(to + (W * i + j) * spot, value); });
   }
 }
 
@@ -216,25 +179,13 @@ FEWLABELS_AVX2 inline void transform_sums(const float* du, int64_t parts, int64_
   alignas(64) float g[3][3][kPanel];
   for (int64_t side = 0; side < kPanel; side += kLanes) {
     const float* from = du + c * s.outputs + o + side;
-    Floats half[3][W];
-#pragma GCC unroll 6
-    for (int j = 0; j < W; j++) {
-      Floats m[W], r[3];
-#pragma GCC unroll 6
-      for (int i = 0; i < W; i++) {
-        m[i] = get(from + (W * i + j) * spot);
-        for (int64_t p = 1; p < parts; p++) m[i] += get(from + (p * kSpots<F> + W * i + j) * spot);
-      }
-      F::sums(m, r);
-#pragma GCC unroll 3
-      for (int i = 0; i < 3; i++) half[i][j] = r[i];
-    }
-#pragma GCC unroll 3
-    for (int i = 0; i < 3; i++) {
-      Floats r[3];
-      F::sums(half[i], r);
-      for (int j = 0; j < 3; j++) put(g[i][j] + side, r[j]);
-    }
+    transform<W, 3, F::sums>(
+        [&](int i, int j) FEWLABELS_AVX2 {
+          Floats sum = get(from + (W * i + j) * spot);
+          for (int64_t p = 1; p < parts; p++) sum += get(from + (p * kSpots<F> + W * i + j) * spot);
+          return sum;
+        },
+        [&](int i, int j, Floats value) FEWLABELS_AVX2 { put(g[i][j] + side, value); });
   }
   for (int64_t p = 0; p < kPanel; p++)
     for (int64_t i = 0; i < 3; i++)
@@ -246,7 +197,7 @@ FEWLABELS_AVX2 inline void transform_sums(const float* du, int64_t parts, int64_
 template <int R, int Row, int Step, bool Add>
 FEWLABELS_AVX2 inline void multiply(const float* a, int64_t inner, int64_t outer, int64_t jump, const float* b, float* c, int64_t line) {
   Floats left[R], right[R];
-#pragma GCC unroll 6  // loops that the compiler leaves as they are would keep the sums in memory
+#pragma GCC unroll 6
   for (int r = 0; r < R; r++) {
     left[r] = Add ? get(c + r * line) : _mm256_setzero_ps();
     right[r] = Add ? get(c + r * line + kLanes) : _mm256_setzero_ps();

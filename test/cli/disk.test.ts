@@ -112,10 +112,7 @@ describeTraining("a run whose output goes nowhere", () => {
     const taken = await fewlabels(["train", ...flags({ steps: 2, out: file })]);
     expect([taken.code, taken.err]).toEqual([2, expect.stringMatching(/file is a file. Give a folder with --out/)]);
     const below = await fewlabels(["train", ...flags({ steps: 2, out: join(file, "run") })]);
-    expect([below.code, below.err]).toEqual([
-      1,
-      expect.stringMatching(/cannot write .*(ENOTDIR|EEXIST).*choose another place/),
-    ]);
+    expect([below.code, below.err]).toEqual([1, expect.stringMatching(/cannot write .*ENOTDIR.*choose another place/)]);
     const long = await fewlabels(["train", ...flags({ steps: 2, out: join(folder, "x".repeat(300)) })]);
     expect([long.code, long.err]).toEqual([1, expect.stringMatching(/cannot write .*ENAMETOOLONG.*shorter name/)]);
   }, 120_000);
