@@ -128,7 +128,7 @@ export function makeFolder(path: string): void {
 function makeFolders(path: string): void {
   if (isFolder(path)) return;
   const above = dirname(path);
-  if (above !== path && !isFolder(above)) makeFolders(above);
+  if (above !== path && !existsSync(above)) makeFolders(above); // where it is a file, the system says so (ENOTDIR)
   try {
     mkdirSync(path);
   } catch (error) {
@@ -179,7 +179,6 @@ const remedies: Readonly<Record<string, string>> = {
   EMFILE: "Too many files are open: raise the limit (ulimit -n) or close other programs",
   ENFILE: "Too many files are open on this machine: close other programs",
   ENOENT: "There is no such folder",
-  EEXIST: "A part of that path is a file: choose another place", // what Node 22 says where Node 20 says ENOTDIR
   ENOTDIR: "A part of that path is a file: choose another place",
   ENAMETOOLONG: "Choose a shorter name",
 };
