@@ -26,6 +26,8 @@ interface Case {
   readonly width: number;
   readonly outputs: number;
   readonly padding: number;
+  /** The largest error, as a share of the largest value; default 3e-6. */
+  readonly most?: number;
 }
 const rng = Rng.fromSeed(5);
 const inputs = ({ count, channels, height, width, outputs }: Case) => ({
@@ -64,7 +66,7 @@ describeEngine("3 x 3 convolutions", () => {
       { count: 40, channels: 16, height: 12, width: 12, outputs: 16, padding: 1 },
       { count: 2, channels: 304, height: 6, width: 6, outputs: 144, padding: 1 },
       // Tiles of 4 x 4 outputs, many and few; the last ones reach over the picture by 1 to 3.
-      { count: 2, channels: 304, height: 16, width: 16, outputs: 64, padding: 1 },
+      { count: 2, channels: 304, height: 16, width: 16, outputs: 64, padding: 1, most: 5e-6 }, // 3.1e-6
       { count: 12, channels: 32, height: 11, width: 10, outputs: 32, padding: 1 },
       { count: 1, channels: 48, height: 9, width: 8, outputs: 32, padding: 1 },
     ];
@@ -77,7 +79,7 @@ describeEngine("3 x 3 convolutions", () => {
           const wanted = results((x, w) => plain(x, w, shape.padding), given, "float64");
           for (const [i, values] of got.entries()) {
             expect(values.length).toBe(wanted[i]!.length);
-            expect(apart(values, wanted[i]!)).toBeLessThan(5e-6); // tiles of 4 x 4 and 304 channels: 3.1e-6
+            expect(apart(values, wanted[i]!)).toBeLessThan(shape.most ?? 3e-6);
           }
         });
       },
