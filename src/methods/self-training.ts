@@ -118,7 +118,7 @@ export const selfTraining = defineMethod({
         const pseudo = zu && crossEntropy(zu, target, { rowMask });
         const supervised = classification.mul(both ? options.labeledWeight : 1);
         minimize(pseudo ? supervised.add(pseudo.mul(options.pseudoWeight)) : supervised, optimizer, now);
-        ema.update();
+        average.follow(now);
         return { ...nothing, classification, ...(pseudo && { pseudo, kept: meanOrZero(rowMask) }) };
       },
     };
