@@ -19,9 +19,13 @@ export function sampleLabels(probs: Tensor, rng: KernelRng): Tensor {
     .clampMax(k - 1);
 }
 
-/** `[N, K]` -> `[N, K]`: each row's p_k^(1/T), made to sum to 1. T in (0, 1) sharpens; with logits, softmax(z / T) is the same. */
+/**
+ * `[N, K]` -> `[N, K]`: each row's p_k^(1/T), made to sum to 1. T in (0, 1) sharpens; with logits, softmax(z / T) is the same.
+ * The largest of a row counts as 1 before the power: powers of small probabilities would all be 0 in float32.
+ */
 export function sharpen(probs: Tensor, temperature: number): Tensor {
-  const powers = probs.detach().pow(1 / temperature);
+  const all = probs.detach();
+  const powers = all.div(all.amax([1], true)).pow(1 / temperature);
   return powers.div(powers.sum([1], true));
 }
 

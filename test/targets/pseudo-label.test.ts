@@ -46,6 +46,18 @@ describeEngine("pseudo-labels", () => {
     });
   });
 
+  test("sharpen of nearly equal probabilities at a small temperature is a distribution, not 0 / 0", () => {
+    for (const [classes, temperature] of [[10, 0.02], [100, 0.04], [1000, 0.001]] as const) {
+      const row = Array.from({ length: classes }, (_, k) => (1 + (k === 3 ? 0.01 : 0)) / (classes + 0.01));
+      scope(() => {
+        const found = sharpen(tensor(Float32Array.from(row), [1, classes]), temperature).toNumbers();
+        const other = 1.01 ** (-1 / temperature); // of the largest
+        expect(found[3]).toBeCloseTo(1 / (1 + (classes - 1) * other), 4);
+        expect(found.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 5);
+      });
+    }
+  });
+
   test("confidenceMask counts a probability equal to the threshold only where it is not strict", () => {
     const probs = tensor(Float64Array.of(0.75, 0.25, 0.5, 0.5), [2, 2]);
     scope(() => {
