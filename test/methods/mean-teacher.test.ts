@@ -284,6 +284,7 @@ describeEngine("mean-teacher: every option changes something", () => {
     consistencyWeight: [3],
     scaleByLabels: [true],
     rampUpSteps: [2],
+    rampUp: ["linear"],
     rampEvery: ["epoch"],
     consistencyOnLabeled: [false],
     emaDecay: [0.1],

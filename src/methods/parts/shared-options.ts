@@ -41,7 +41,10 @@ export const consistencyOptions = {
   }),
   rampUpSteps: integer(undefined, {
     min: 0,
-    doc: "steps of the sigmoid ramp-up of that weight; if not given, 4/15 of the steps (40,000 of 150,000)",
+    doc: "steps of the ramp-up of that weight; if not given, 4/15 of the steps (40,000 of 150,000)",
+  }),
+  rampUp: choice(["sigmoid", "linear"], "sigmoid", {
+    doc: "its form: exp(-5 (1 - t)^2) of the first papers, or linear, as in the comparisons of FixMatch and USB",
   }),
   rampEvery: choice(["step", "epoch"], "step", {
     doc: "when that weight grows: every step, or once an epoch, as in the runs of Temporal Ensembling and of Mean Teacher's residual networks",
@@ -130,7 +133,10 @@ interface WeightSetup {
   readonly numClasses: number;
 }
 
-/** w(t) = consistencyWeight exp(-5 (1 - t / rampUpSteps)^2), and from there on consistencyWeight; times M/N with scaleByLabels. */
+/**
+ * w(t) = consistencyWeight exp(-5 (1 - t / rampUpSteps)^2), or consistencyWeight t / rampUpSteps with the linear `rampUp`, and from there on
+ * consistencyWeight; times M/N with scaleByLabels.
+ */
 export function consistencyWeight(
   { totalSteps, numLabeled, numTraining, numClasses }: WeightSetup,
   options: {
@@ -138,6 +144,7 @@ export function consistencyWeight(
     readonly cost?: string;
     readonly scaleByLabels: boolean;
     readonly rampUpSteps: number | undefined;
+    readonly rampUp: "sigmoid" | "linear";
     readonly rampEvery: "step" | "epoch";
   },
 ): (now: Pick<Progress, "step" | "epoch">) => number {
@@ -145,7 +152,8 @@ export function consistencyWeight(
   const largest = weight * (options.scaleByLabels ? numLabeled / numTraining : 1);
   const length = rampUpLength(options.rampUpSteps, totalSteps);
   const held = options.rampEvery === "epoch" ? epochStart : ({ step }: Pick<Progress, "step">) => step;
-  return (now) => largest * sigmoidUp(held(now), length);
+  const up = options.rampUp === "linear" ? linearUp : sigmoidUp;
+  return (now) => largest * up(held(now), length);
 }
 
 /** The step at which this step's epoch began. */

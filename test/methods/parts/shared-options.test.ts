@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { consistencyWeight } from "../../../src/methods/parts/shared-options.js";
 
 const setup = { totalSteps: 100, numLabeled: 10, numTraining: 40, numClasses: 4 };
-const given = { consistencyWeight: 8, scaleByLabels: false, rampUpSteps: 50, rampEvery: "step" } as const;
+const given = { consistencyWeight: 8, scaleByLabels: false, rampUpSteps: 50, rampUp: "sigmoid", rampEvery: "step" } as const;
 
 test("scaleByLabels is labeled over the images that training shows: 1 with all labels", () => {
   const end = { step: 99, epoch: 9 };
@@ -17,6 +17,12 @@ test("the weight by default is K for squared errors and 1 for kl", () => {
   expect(consistencyWeight(setup, open)(end)).toBe(4);
   expect(consistencyWeight(setup, { ...open, cost: "mse" })(end)).toBe(4);
   expect(consistencyWeight(setup, { ...open, cost: "kl" })(end)).toBe(1);
+});
+
+test("the linear ramp-up is at a half where half of it is over, and at the end with its last step", () => {
+  const weight = consistencyWeight(setup, { ...given, rampUp: "linear" });
+  expect([0, 25, 49, 50, 90].map((step) => weight({ step, epoch: 0 }))).toEqual([0, 4, 8 * 0.98, 8, 8]);
+  expect(consistencyWeight(setup, given)({ step: 25, epoch: 0 })).toBeCloseTo(8 * Math.exp(-1.25), 12);
 });
 
 test("rampEvery epoch holds the weight for an epoch, at what it is in the epoch's first step", () => {
