@@ -1,13 +1,30 @@
 import { describe, expect, it } from "vitest";
+import { chooseViews, type ViewDefaults, type ViewedImages } from "../../src/augment/view-options.js";
 import { catalog } from "../../src/config/catalog.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { withoutIdle } from "../../src/config/without-idle.js";
 import { definitionNames, findDefinition, readProfile } from "../../src/experiments/catalog.js";
 import { SCALES } from "../../src/experiments/definition.js";
 import { armsOf } from "../../src/experiments/plan.js";
+import { findMethod } from "../../src/methods/index.js";
 
-/** Sets whose pictures must not be mirrored: a digit in a mirror is another thing. */
-const unflipped = ["svhn", "mnist", "digits", "two-moons"];
+/** What loading each data set tells: its images and its weak view. */
+const square = (side: number, channels = 3): ViewedImages => ({ width: side, height: side, channels, bytes: true });
+const photos: readonly [ViewedImages, ViewDefaults] = [square(32), { translate: 2, flip: true }];
+/** A digit in a mirror is another thing. */
+const still = { translate: 2, flip: false };
+const facts: Readonly<Record<string, readonly [ViewedImages, ViewDefaults]>> = {
+  cifar10: photos,
+  cifar100: photos,
+  svhn: [square(32), still],
+  mnist: [square(28, 1), still],
+  digits: [square(8, 1), still],
+  "two-moons": [
+    { ...square(1, 2), bytes: false },
+    { translate: 0, flip: false },
+  ],
+  imagenet: [square(256), { translate: 16, flip: true, weak: "imagenet-mt" }],
+};
 const ofFlips = ["method.sameFlip", "method.studentFlip", "method.teacherFlip"];
 
 describe("experiments of the package", () => {
@@ -21,11 +38,16 @@ describe("experiments of the package", () => {
         const who = `${name}, arm ${key} at scale ${scale}`;
         const data = new Map([...given, ["data", "DATA"], ["method.table", "TABLE"]]);
         if (given.get("method") !== "reduced-meta-pseudo-labels") data.delete("method.table");
-        expect(() =>
-          resolveConfig(withoutIdle(data), catalog, { describe: (option) => ({ who, name: option }) }),
-        ).not.toThrow();
-        // What only the data can tell (checkDataEffects): an arm that asks about flips where nothing flips is refused when it starts.
-        const flips = given.get("flip") ?? !unflipped.includes(String(given.get("dataset")));
+        // What the data alone can tell, and refuses an arm when it starts: views that cannot be made, flips where nothing flips.
+        const [images, defaults] = facts[String(given.get("dataset"))]!;
+        expect(() => {
+          const config = resolveConfig(withoutIdle(data), catalog, { describe: (option) => ({ who, name: option }) });
+          const { views } = findMethod(config.method);
+          const bytes = images.bytes && config.normalize !== "zca" && config.normalize !== "gcn-zca";
+          const asked = Object.values(views(config.methodOptions));
+          chooseViews(config, defaults, { ...images, bytes }, asked);
+        }, who).not.toThrow();
+        const flips = given.get("flip") ?? defaults.flip;
         const idle = flips ? [] : ofFlips.filter((option) => given.has(option));
         expect(idle, who).toEqual([]);
       }
