@@ -140,6 +140,7 @@ void export_runtime(std::vector<napi_property_descriptor>& out) {
 
 NAPI_MODULE_INIT() {
   fewlabels::tune_allocator();
+  fewlabels::prefer_wide_vectors();
   napi_set_instance_data(env, new fewlabels::Environment(), fewlabels::destroy, nullptr);
   std::vector<napi_property_descriptor> properties;
   fewlabels::export_tensor(properties);

@@ -107,6 +107,8 @@ export function planBuild(
       "-fno-plt",
       "-Wall",
       "-Wno-unknown-pragmas",
+      // A function without a caller is a forgotten call. Where some processors' code is left out it may be none.
+      ...(process.arch === "x64" ? ["-Werror=unused-function"] : []),
     ],
     ...(mac ? [] : ["-fopenmp"]),
     "-DNODE_GYP_MODULE_NAME=fewlabels",
