@@ -87,7 +87,7 @@ function weightNorm(
 
   /** u without gain and offset turned into W x; statistics over every axis of u but the channels. */
   const project = (x: Tensor) => {
-    const norm = direction.mul(direction).sum(weightAxes, true).sqrt().clampMin(1e-30); // V = 0 gives W = 0, not NaN
+    const norm = direction.mul(direction).sum(weightAxes, true).clampMin(1.2e-38).sqrt(); // V = 0 gives W = 0, and no gradient of NaN
     return layer(x, direction.mul(gain.reshape(gainShape).div(norm)));
   };
   const statisticsAxes = (u: Tensor) => u.shape.map((_, axis) => axis).filter((axis) => axis !== 1);

@@ -231,6 +231,16 @@ describeEngine("weight norm with mean-only batch norm", () => {
   test("a direction of zeros gives zeros, not NaN", () => {
     const layer = weightNormLinear(2, 1);
     expect(forward(layer, tensor([1, 2, 3, 4], [2, 2]), "train")).toEqual([0, 0]);
+    scope(() => {
+      const pass = { mode: "train", rng: Rng.fromSeed(1) } as const;
+      layer
+        .forward(tensor([1, 2, 3, 4], [2, 2]), pass)
+        .pow(2)
+        .sum()
+        .backward();
+      for (const { name, tensor: t } of namedParameters(layer))
+        expect(t.grad!.toNumbers().every(Number.isFinite), name).toBe(true);
+    });
   });
 
   test("as published keeps 0.999 of the running mean unless told otherwise", () => {
