@@ -388,9 +388,10 @@ export function callNumber(name: string, overload: string, ...args: readonly unk
   return call(name, overload, ...args) as number;
 }
 
-/** A tensor from a typed array (copied) and a shape. `dtype` defaults to the array's own. */
+/** A tensor from a typed array or numbers (copied) and a shape. `dtype` defaults to the array's own, float32 for numbers. */
 export function tensor(data: Data | readonly number[], shape: readonly number[], dtype?: DType): Tensor {
-  const array = Array.isArray(data) ? Float32Array.from(data) : (data as Data);
+  const Numbers = dtype === undefined || dtype === "float32" ? Float32Array : Float64Array; // float64 holds integers up to 2^53
+  const array = Array.isArray(data) ? Numbers.from(data) : (data as Data);
   return new Tensor(addon().fromData(array, shape, dtype ?? dtypeOf(array), false));
 }
 

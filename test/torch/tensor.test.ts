@@ -56,6 +56,10 @@ describeEngine("tensors from typed arrays", () => {
   test("plain numbers become float32, or the type asked for", () => {
     scope(() => {
       expect(tensor([1, 2], [2]).dtype).toBe("float32");
+      expect(tensor([2 ** 24 + 1, -(2 ** 31)], [2], "int64").toNumbers()).toEqual([16777217, -2147483648]);
+      expect(tensor([2 ** 24 + 1], [1], "int32").toNumbers()).toEqual([16777217]);
+      expect(tensor([0.1], [1], "float64").toNumbers()).toEqual([0.1]);
+      expect(tensor([0.1], [1], "float32").toNumbers()).toEqual([Math.fround(0.1)]);
       const t = tensor([1, 0, 2], [3], "int64");
       expect([t.dtype, t.toArray()]).toEqual(["int64", BigInt64Array.of(1n, 0n, 2n)]);
       expect(tensor(Uint8Array.of(0, 1, 2), [3], "bool").toArray()).toEqual(Uint8Array.of(0, 1, 1));
