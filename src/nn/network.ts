@@ -1,8 +1,19 @@
 /** From a module tree with one or two heads to a model: names, state, precision, generator. */
-import { DataError } from "../errors.js";
+import { DataError, EngineError } from "../errors.js";
 import type { Rng } from "../rng.js";
 import type { State } from "../stateful.js";
-import { autocast, cat, noGrad, type Precision, scope, type Tensor, whole, world } from "../torch/index.js";
+import {
+  autocast,
+  cat,
+  gradEnabled,
+  inScope,
+  noGrad,
+  type Precision,
+  scope,
+  type Tensor,
+  whole,
+  world,
+} from "../torch/index.js";
 import type { Heads, Model, NamedTensor, PassRequest } from "./model.js";
 import type { Module, Pass } from "./module.js";
 import { inChunks } from "./recomputed.js";
@@ -129,6 +140,7 @@ export function createModel(net: Network, settings: ModelSettings): Model {
     const pass = complete(request);
     const run = (rows: Tensor, now: Pass) => net.forwardHeads(rows, now, frozen ? asFrozen(now) : now);
     const grouped = accumulate > 1 && (pass.mode === "train" || pass.mode === "probe");
+    if (grouped || pass.recompute) checkWaits();
     return around(() => scope(() => ofAll(grouped ? inChunks(x, pass, accumulate, run) : run(x, pass), pass)));
   };
   return {
@@ -139,6 +151,7 @@ export function createModel(net: Network, settings: ModelSettings): Model {
     forward: (x, request) => forwardHeads(x, request).logits,
     features: (x, request = "eval") => {
       const pass = complete(request);
+      if (pass.recompute) checkWaits();
       return around(() => scope(() => net.features(x, frozen ? asFrozen(pass) : pass).float()));
     },
     stateDict: () => ({ tensors: byName([...parameters, ...buffers]), values: { generator: { ...passRng.state() } } }),
@@ -148,6 +161,14 @@ export function createModel(net: Network, settings: ModelSettings): Model {
       if (generator) passRng.restore(generator);
     },
   };
+}
+
+/** What is computed twice waits for its gradient until the outermost scope ends: a pass that is one itself would wait for nothing. */
+function checkWaits(): void {
+  if (inScope() || !gradEnabled()) return;
+  throw new EngineError(
+    "a model with recompute or accumulate: its pass and the backward() behind it belong into one scope(() => ...), or their gradients would be lost; a pass without backward() into noGrad",
+  );
 }
 
 /** The logits of the whole batch, where these are of one process's rows; features stay its own, to go into another network. */

@@ -23,7 +23,7 @@ export * from "./ops.js";
 export { recompute } from "./recompute.js";
 export { type ReplayReport, replaySteps, type StepReplay } from "./replay/step-replay.js";
 export { cudaMemory, engineInfo, releaseMemory, setThreads, threads, useCuda } from "./runtime.js";
-export { scope } from "./scope.js";
+export { inScope, scope } from "./scope.js";
 export { ownRows, placeInBatch, type Spread, whole } from "./spread.js";
 export { type Operand, recordTape, type Tape, type TapeStep } from "./tape.js";
 export {

@@ -24,6 +24,9 @@ export function adopt(t: Owned): void {
 const scopes: Owned[][] = [];
 const atOutermostEnd: (() => void)[] = [];
 
+/** Whether a scope is under way. */
+export const inScope = (): boolean => scopes.length > 0;
+
 /** Has `listener` called whenever an outermost scope ends: a step is over, and what waited in it is in vain. */
 export function onOutermostEnd(listener: () => void): void {
   atOutermostEnd.push(listener);

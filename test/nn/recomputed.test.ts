@@ -15,7 +15,7 @@ import {
   sequential,
 } from "../../src/nn/index.js";
 import { Rng } from "../../src/rng.js";
-import { cat, normal, scope, tensor } from "../../src/torch/index.js";
+import { cat, noGrad, normal, scope, tensor } from "../../src/torch/index.js";
 import { describeEngine } from "../support/engine.js";
 import { labelsTensor } from "../support/slow.js";
 
@@ -147,4 +147,19 @@ describeEngine("a batch in groups of rows", () => {
     const about = { norm: false, p: 0 };
     expectClose(measure({ accumulate: 50 }, about), measure({}, about));
   });
+});
+
+describeEngine("a pass that is computed twice waits in a scope", () => {
+  test.each([{ recompute: true }, { accumulate: 2 }])(
+    "%o: outside of all it is refused, not silently without gradients",
+    (settings) => {
+      const model = build(settings);
+      const x = normal([8, 3, 6, 6], 0, 1, Rng.fromSeed(9));
+      expect(() => model.forward(x, "train")).toThrow(/into one scope/);
+      scope(() => model.forward(x, "train").sum().backward());
+      for (const { name, tensor: t } of model.parameters) expect(t.grad, name).toBeDefined();
+      expect(noGrad(() => model.forward(x, "train")).shape).toEqual([8, 3]);
+      x.release();
+    },
+  );
 });
