@@ -1,7 +1,7 @@
 /** Steps that are compared with the step before, prepared and carried out at once: the same bits as call by call. */
 import { afterEach, describe, expect, it } from "vitest";
 import { methods } from "../../src/methods/index.js";
-import { replaySteps, type StepReplay, scope, tensor } from "../../src/torch/index.js";
+import { noGrad, replaySteps, type StepReplay, scope, tensor } from "../../src/torch/index.js";
 import { numbers, type TinyRun, type TinyRunOptions, tinyRun } from "../support/method-run.js";
 
 const STEPS = 16;
@@ -81,4 +81,35 @@ it("batches of other shapes have plans of their own, and one that changes is tol
   // Each shape: a step noted, three compared, then at once; once more after the change.
   expect(open.report()).toEqual({ alone: 40, atOnce: 40 - 3 * (3 + 1 + 3), obstacle: undefined });
   weight.release();
+});
+
+it("what is read in a step is what the step has made of it so far, were it there before or not", () => {
+  const told = (replay: StepReplay | undefined) => {
+    const [count, weight] = [tensor([0], [1]).keep(), tensor([1], [1]).keep().requiresGrad_()];
+    const counts: number[] = [];
+    const flags: boolean[] = [];
+    for (let i = 0; i < 7; i++) {
+      const body = (then: () => void) => () => {
+        noGrad(() => count.add_(1));
+        then();
+      };
+      const reads = body(() => counts.push(...count.toNumbers()));
+      const asks = body(() => {
+        weight.requiresGrad_(false);
+        flags.push(weight.requiresGrad);
+        weight.requiresGrad_(true);
+      });
+      for (const [shape, one] of [
+        ["reads", reads],
+        ["asks", asks],
+      ] as const)
+        replay ? replay.run(one, shape) : scope(one);
+    }
+    for (const t of [count, weight]) t.release();
+    return { counts, flags };
+  };
+  const byCall = told(undefined);
+  expect(byCall).toEqual({ counts: [1, 3, 5, 7, 9, 11, 13], flags: new Array(7).fill(false) });
+  open = replaySteps("cpu", { rehearsal: true });
+  expect(told(open)).toEqual(byCall);
 });

@@ -13,8 +13,10 @@ export interface Desk {
   /** One call of the engine, in whatever way steps are carried out now. */
   ask(method: string, key: string, op: number, args: Argument[]): unknown;
   release(handles: readonly number[]): void;
-  /** Somebody reads values of this step, so the step cannot wait. */
+  /** Somebody reads values that this step may have changed, so the step cannot wait. */
   read(): void;
+  /** Whether the step under way has said of a tensor that it wants gradients, or that it does not. */
+  hasNewFlags(): boolean;
   /** No step is under way, and every handle is the engine's own. */
   isIdle(): boolean;
   /** Whether a tensor lies where the device does not work with it. */
@@ -43,7 +45,11 @@ export function standInOf(native: Addon, desk: Desk): Addon {
   };
   return {
     ...native,
-    ...all("shape dtype device isChannelsLast bytes requiresGrad", fact),
+    ...all("shape dtype device isChannelsLast bytes", fact),
+    requiresGrad(handle) {
+      if (desk.hasNewFlags()) desk.read();
+      return fact("requiresGrad")(handle) as boolean;
+    },
     ...all(
       "backward grad clearGrad setRequiresGrad",
       (name) =>
@@ -58,7 +64,8 @@ export function standInOf(native: Addon, desk: Desk): Addon {
     ),
     release: (handles) => desk.release(handles),
     toData(handle) {
-      if (desk.indexOf(handle) !== undefined) desk.read();
+      // What was there before the step may have been changed in place since.
+      if (desk.indexOf(handle) !== undefined || !desk.isHost(desk.real(handle))) desk.read();
       return native.toData(desk.real(handle));
     },
     call(op, raw, given = raw) {

@@ -92,6 +92,8 @@ class Standing {
   readonly #aliases = new Map<number, number>();
   /** Handles that are released when the step has been carried out. */
   #late: number[] = [];
+  /** Whether the step under way has said which tensors want gradients. */
+  #newFlags = false;
 
   constructor() {
     this.#native = standIn((native) =>
@@ -102,6 +104,7 @@ class Standing {
         ask: (method, key, op, args) => this.#ask(method, key, op, args),
         release: (handles) => this.#release(handles),
         read: () => this.#read(),
+        hasNewFlags: () => this.#newFlags,
         isIdle: () => this.#mode === "through" && this.#aliases.size === 0,
         // On the CPU nothing is the host's own.
         isHost: (handle) => !this.#rehearsal && native.device(handle) === "cpu",
@@ -137,7 +140,7 @@ class Standing {
     this.#shapes.set(shape, this.#known);
     this.#mode = this.#plan ? "comparing" : "noting";
     this.#known.plan ??= new Plan(mayMove);
-    [this.#at, this.#noted] = [0, new Map()];
+    [this.#at, this.#noted, this.#newFlags] = [0, new Map(), false];
     this.#known.plan.changed = false;
     try {
       const result = scope(body);
@@ -254,6 +257,7 @@ class Standing {
 
   /** One call of the engine, in whatever mode. */
   #ask(method: string, key: string, op: number, args: Argument[]): unknown {
+    if (method === "setRequiresGrad") this.#newFlags = true;
     if (this.#mode === "comparing") {
       // Handles from before this step as the engine knows them.
       const given = args.map((arg) => this.#map(arg, (handle) => new Ref(this.#real(handle))));
@@ -323,7 +327,7 @@ class Standing {
     if (before === "noting") for (const handle of mine) this.#noted.delete(handle);
   }
 
-  /** Somebody reads values of this step, so the step cannot wait. */
+  /** Somebody reads values that this step may have changed, so the step cannot wait. */
   #read(): void {
     if (this.#mode === "comparing") this.#leave();
     else if (this.#plan) this.#plan.obstacle ??= READS;
