@@ -113,7 +113,7 @@ function withErrorClass(native: Addon): Addon {
 }
 
 /**
- * Environment variables that OpenMP reads when it is loaded; what the user has set stays. In a worker thread
+ * Environment variables that OpenMP and UCX read when they are loaded; what the user has set stays. In a worker thread
  * this needs `env: SHARE_ENV`, or only the worker's copy changes.
  */
 function prepareEnvironment(env: NodeJS.ProcessEnv): void {
@@ -121,6 +121,8 @@ function prepareEnvironment(env: NodeJS.ProcessEnv): void {
   // it a quarter slower on a quiet machine, GNU's default of 300,000 turns several times slower on a busy one.
   // Figures: docs/decisions/0005-waiting-threads.md.
   if (env.OMP_WAIT_POLICY === undefined) env.GOMP_SPINCOUNT ??= "10000";
+  // Debian 13's libtorch brings UCX by way of MPI, which takes SIGHUP for its own debugging: a run would not hear a hangup.
+  env.UCX_DEBUG_SIGNO ??= "0";
 }
 
 /** Where the engine may lie, in order: in the package, or in the user's cache where that cannot be written (scripts/setup/common.mjs). */
