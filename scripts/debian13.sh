@@ -53,6 +53,9 @@ if [ ${#missing[@]} -gt 0 ]; then
   inside apt-get -qq install -y --no-install-recommends "${missing[@]}"
 fi
 
+# Processes that train together meet under the machine's name, and libtorch 2.6 under no other.
+grep -qw "$(hostname)" "$folder/etc/hosts" || echo "127.0.1.1 $(hostname)" >>"$folder/etc/hosts"
+
 say "copying the checkout"
 place=/root/fewlabels
 mkdir -p "$folder$place"

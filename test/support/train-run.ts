@@ -9,6 +9,7 @@ import { predictRun } from "../../src/inference/prediction-table.js";
 import type { RunResult, TrainEvent } from "../../src/run/events.js";
 import { savedConfig } from "../../src/train/run.js";
 import { trainConfig } from "../../src/train/train.js";
+import type { Finished, Running } from "../cli/run-cli.js";
 
 /** A folder for run folders; remove it with `rmSync(folder, { recursive: true })`. */
 export function temporaryFolder(): string {
@@ -40,9 +41,15 @@ export const smallRun: Readonly<Record<string, unknown>> = {
   checkpointEvery: 0,
 };
 
-/** Waits until a file or folder is there. */
-export async function written(path: string): Promise<void> {
-  while (!existsSync(path)) await new Promise((resolve) => setTimeout(resolve, 2));
+/** Waits until a file or folder is there. Throws where one of those who may write it ends without. */
+export async function written(path: string, writers: readonly Running[] = []): Promise<void> {
+  let ended: Finished | undefined;
+  for (const { finished } of writers) void finished.then((how) => (ended ??= how));
+  while (!existsSync(path)) {
+    if (ended)
+      throw new Error(`${path} is not there, and a process ended with ${ended.code}:\n${ended.out}${ended.err}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
 }
 
 /** Options as words of the command line. */
