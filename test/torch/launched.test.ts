@@ -62,14 +62,67 @@ describe("launchedAs", () => {
     refused({ RANK: "one", WORLD_SIZE: "2" }, "RANK=one is no whole number");
     refused({ RANK: "0", WORLD_SIZE: "0" }, "WORLD_SIZE=0");
     refused({ RANK: "0", WORLD_SIZE: "2", MASTER_PORT: "70000" }, "MASTER_PORT=70000");
-    const two = { SLURM_PROCID: "1", SLURM_STEP_NUM_TASKS: "2", SLURM_STEP_TASKS_PER_NODE: "2" };
-    const mpi = { OMPI_COMM_WORLD_RANK: "0", OMPI_COMM_WORLD_SIZE: "2", OMPI_COMM_WORLD_LOCAL_SIZE: "2" };
-    refused({ ...two, ...mpi }, "OMPI_COMM_WORLD_RANK=0", "SLURM_PROCID=1");
   });
 
-  it("torchrun started by srun counts its own processes", () => {
+  it("names the variables where RANK and WORLD_SIZE contradict another launcher, also where they say one process", () => {
+    const slurm = { SLURM_PROCID: "2", SLURM_STEP_NUM_TASKS: "4", SLURM_STEP_TASKS_PER_NODE: "4" };
+    refused(
+      { ...slurm, RANK: "0", WORLD_SIZE: "4" },
+      "RANK=0 of WORLD_SIZE=4",
+      "SLURM_PROCID=2 of SLURM_STEP_NUM_TASKS=4",
+    );
+    const mpi = { OMPI_COMM_WORLD_RANK: "2", OMPI_COMM_WORLD_SIZE: "4" };
+    refused({ ...mpi, RANK: "0", WORLD_SIZE: "1" }, "RANK=0 of WORLD_SIZE=1", "OMPI_COMM_WORLD_RANK=2");
+    expect(launchedAs({ ...mpi, RANK: "2", WORLD_SIZE: "4" })).toMatchObject({ rank: 2, size: 4 });
+    // A launcher that started one process, which was then told of others.
+    const single = { OMPI_COMM_WORLD_RANK: "0", OMPI_COMM_WORLD_SIZE: "1" };
+    expect(launchedAs({ ...single, RANK: "2", WORLD_SIZE: "4" })).toMatchObject({ rank: 2, size: 4 });
+  });
+
+  it("mpirun in an allocation of Slurm's: what srun told its daemon of itself is not looked at", () => {
+    const daemon = {
+      SLURM_PROCID: "1",
+      SLURM_STEP_NUM_TASKS: "2",
+      SLURM_STEP_TASKS_PER_NODE: "1(x2)",
+      SLURM_LOCALID: "0",
+    };
+    const mpi = { OMPI_COMM_WORLD_RANK: "5", OMPI_COMM_WORLD_SIZE: "6", OMPI_COMM_WORLD_LOCAL_SIZE: "2" };
+    const place = { rank: 5, size: 6, localSize: 2, localRank: 1 };
+    expect(launchedAs({ ...daemon, ...mpi, MASTER_ADDR: "n1" })).toMatchObject(place);
+  });
+
+  it("torchrun and fewlabels launch, started by srun, count their own processes", () => {
     const slurm = { SLURM_PROCID: "0", SLURM_STEP_NUM_TASKS: "2", SLURM_STEP_TASKS_PER_NODE: "1(x2)" };
     const env = { ...slurm, RANK: "3", WORLD_SIZE: "4", LOCAL_WORLD_SIZE: "2", MASTER_ADDR: "n1", MASTER_PORT: "1" };
-    expect(launchedAs(env)).toMatchObject({ rank: 3, size: 4, localSize: 2 });
+    expect(launchedAs({ ...env, TORCHELASTIC_RUN_ID: "none" })).toMatchObject({ rank: 3, size: 4, localSize: 2 });
+    expect(launchedAs({ ...env, FEWLABELS_LAUNCH: "1" })).toMatchObject({ rank: 3, size: 4, localSize: 2 });
+  });
+
+  it("the place on the machine is what any launcher that counts alike says", () => {
+    const script = { RANK: "3", WORLD_SIZE: "4", MASTER_ADDR: "n1" }; // export RANK=$SLURM_PROCID
+    const slurm = { SLURM_PROCID: "3", SLURM_STEP_NUM_TASKS: "4", SLURM_LOCALID: "1" };
+    const step = { ...script, ...slurm, SLURM_STEP_TASKS_PER_NODE: "2(x2)" };
+    expect(launchedAs(step)).toMatchObject({ localSize: 2, localRank: 1 });
+    const uneven = { ...script, ...slurm, SLURM_LOCALID: "2", SLURM_STEP_TASKS_PER_NODE: "1,3" };
+    expect(launchedAs({ ...uneven, SLURM_NODEID: "1" })).toMatchObject({ localSize: 3, localRank: 2 });
+    expect(launchedAs({ ...script, LOCAL_RANK: "1" })).toMatchObject({ localSize: 2, localRank: 1 });
+    const mpi = { OMPI_COMM_WORLD_RANK: "3", OMPI_COMM_WORLD_SIZE: "4", OMPI_COMM_WORLD_LOCAL_SIZE: "2" };
+    expect(launchedAs({ ...script, ...mpi })).toMatchObject({ localSize: 2, localRank: 1 });
+  });
+
+  it.each<[string, Environment, string]>([
+    ["none", { LOCAL_WORLD_SIZE: "0" }, "LOCAL_WORLD_SIZE=0 is no number of processes on a machine, of WORLD_SIZE=2"],
+    ["more than there are", { LOCAL_WORLD_SIZE: "4" }, "LOCAL_WORLD_SIZE=4"],
+    ["no number", { LOCAL_WORLD_SIZE: "abc" }, "LOCAL_WORLD_SIZE=abc is no whole number"],
+    ["a number past the others", { LOCAL_RANK: "5" }, "LOCAL_RANK=5 is not below WORLD_SIZE=2"],
+    [
+      "a number past those here",
+      { LOCAL_RANK: "1", LOCAL_WORLD_SIZE: "1" },
+      "LOCAL_RANK=1 is not below LOCAL_WORLD_SIZE=1",
+    ],
+  ])("refuses a place on the machine that cannot be: %s", (_, local, words) => {
+    refused({ RANK: "1", WORLD_SIZE: "2", MASTER_ADDR: "n1", ...local }, words);
+    const slurm = { SLURM_PROCID: "1", SLURM_STEP_NUM_TASKS: "2", MASTER_ADDR: "n1" };
+    refused({ ...slurm, SLURM_STEP_TASKS_PER_NODE: "two" }, "SLURM_STEP_TASKS_PER_NODE=two is no list of numbers");
   });
 });

@@ -16,7 +16,7 @@ export async function launchProcesses(size: number, args: readonly string[]): Pr
   const port = await freePort();
   const children = Array.from({ length: size }, (_, rank) => {
     const place = { RANK: rank, LOCAL_RANK: rank, WORLD_SIZE: size, LOCAL_WORLD_SIZE: size };
-    const meeting = { MASTER_ADDR: "127.0.0.1", MASTER_PORT: port };
+    const meeting = { MASTER_ADDR: "127.0.0.1", MASTER_PORT: port, FEWLABELS_LAUNCH: 1 };
     const told = Object.entries({ ...place, ...meeting }).map(([name, value]) => [name, String(value)]);
     return spawn(process.execPath, [packagePath("bin/fewlabels.js"), ...args], {
       env: { ...process.env, ...Object.fromEntries(told) },
