@@ -49,6 +49,14 @@ export function launchedAs(env: Environment = process.env): Place | undefined {
   };
 }
 
+/**
+ * The address that Gloo listens on: the loopback's, or "" for that of the host's name. Where there may be other machines MASTER_ADDR says
+ * nothing of it: Kubernetes' operator tells process 0 `localhost`, and the others do not reach that.
+ */
+export function listensOn({ host, localSize, size }: Place): string {
+  return localSize === size && /^(127\.|localhost$)/.test(host) ? "127.0.0.1" : "";
+}
+
 function hostOf({ MASTER_ADDR: host, SLURM_PROCID: slurm }: Environment, several: boolean, size: number): string {
   if (host !== undefined && host !== "") return host;
   if (!several) return "127.0.0.1";

@@ -6,7 +6,7 @@ import { EngineError } from "../errors.js";
 import { setupCommand } from "../package.js";
 import { addon } from "./addon.js";
 import { noGrad } from "./grad.js";
-import { launchedAs, type Place } from "./launched.js";
+import { launchedAs, listensOn, type Place } from "./launched.js";
 import { cat } from "./ops.js";
 import { scope } from "./scope.js";
 import type { Spread } from "./spread.js";
@@ -97,7 +97,7 @@ function join(place: Place, seconds: number, flag: () => boolean, device: string
   const { rank, size, host, port, served, prefix } = place;
   const native = addon();
   if (!native.openGroup || !canJoin(device)) throw new EngineError(notBuilt(size));
-  const address = /^(127\.|localhost$)/.test(host) ? "127.0.0.1" : "";
+  const address = listensOn(place);
   const networkInterface = process.env.GLOO_SOCKET_IFNAME ?? "";
   const serves = rank === 0 && !served;
   const card = device === "cpu" ? -1 : Number(device.split(":")[1] ?? 0);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { UsageError } from "../../src/errors.js";
-import { type Environment, launchedAs } from "../../src/torch/launched.js";
+import { type Environment, launchedAs, listensOn } from "../../src/torch/launched.js";
 
 const refused = (env: Environment, ...words: readonly string[]) => {
   expect(() => launchedAs(env)).toThrow(UsageError);
@@ -124,5 +124,17 @@ describe("launchedAs", () => {
     refused({ RANK: "1", WORLD_SIZE: "2", MASTER_ADDR: "n1", ...local }, words);
     const slurm = { SLURM_PROCID: "1", SLURM_STEP_NUM_TASKS: "2", MASTER_ADDR: "n1" };
     refused({ ...slurm, SLURM_STEP_TASKS_PER_NODE: "two" }, "SLURM_STEP_TASKS_PER_NODE=two is no list of numbers");
+  });
+});
+
+describe("listensOn", () => {
+  it("is the loopback only where all processes are on this machine: Kubernetes tells process 0 `localhost`", () => {
+    const first = { RANK: "0", WORLD_SIZE: "2", MASTER_PORT: "23456" };
+    for (const host of ["localhost", "127.0.0.1"]) {
+      expect(listensOn(launchedAs({ ...first, MASTER_ADDR: host })!)).toBe("");
+      expect(listensOn(launchedAs({ ...first, MASTER_ADDR: host, LOCAL_WORLD_SIZE: "1" })!)).toBe("");
+      expect(listensOn(launchedAs({ ...first, MASTER_ADDR: host, LOCAL_WORLD_SIZE: "2" })!)).toBe("127.0.0.1");
+    }
+    expect(listensOn(launchedAs({ ...first, MASTER_ADDR: "node1", LOCAL_WORLD_SIZE: "2" })!)).toBe("");
   });
 });
