@@ -2,44 +2,47 @@
  * Who is writing to a run folder: a file `lock` with process, thread, machine and time, there while a run goes on. A lock whose
  * writer is gone (killed, or a machine that is no more) holds nobody up.
  */
-import { existsSync, linkSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { threadId } from "node:worker_threads";
 import { UsageError } from "../errors.js";
 import { cannotWrite } from "../files/write-whole.js";
+import { fellSilent, startHeartbeat } from "./heartbeat.js";
+import { type Holder, isThere, myself, nameOf } from "./lock-holder.js";
 
-interface Holder {
-  readonly pid: number;
-  readonly thread: number;
-  readonly host: string;
-  /** When the process started, where the system tells: a number used again is another process. */
-  readonly started: string;
-  readonly since: string;
+export interface LockOptions {
+  /** How long to wait for a sign of life of a holder on another machine that gives them. Default: it is believed to live. */
+  readonly watchMs?: number;
 }
 
-/** A lock of another machine that nobody has touched for so long is left over. */
-const LEFT_OVER_MS = 15 * 60_000;
 /** How often a writer says that it is still there. */
 const TOUCH_MS = 20_000;
 
 export class RunLock {
   readonly #path: string;
+  readonly #text: string;
+  readonly #stopBeating: (() => void) | undefined;
   #touched = Date.now();
   #held = true;
 
-  private constructor(path: string) {
-    this.#path = path;
+  private constructor(path: string, text: string, beats: boolean) {
+    [this.#path, this.#text] = [path, text];
+    this.#stopBeating = beats ? startHeartbeat(path, text) : undefined;
   }
 
   /** Throws UsageError (exit code 2) where somebody else is writing to the folder, DiskError where no lock can be made. */
-  static take(folder: string): RunLock {
+  static take(folder: string, { watchMs = 0 }: LockOptions = {}): RunLock {
     const path = join(folder, "lock");
+    const me = myself();
+    const text = `${JSON.stringify(me)}\n`;
     for (let attempt = 0; attempt < 5; attempt++) {
-      if (create(path)) return new RunLock(path);
+      if (create(path, text)) return new RunLock(path, text, me.beats === true);
       const holder = read(path);
       if (holder === "gone") continue;
-      if (holder !== undefined && isThere(holder, path)) throw new UsageError(refusal(folder, holder));
+      const there = holder !== undefined && isThere(holder, path);
+      const watched = there && watchMs > 0 && holder.beats && holder.host !== me.host;
+      if (there && !(watched && fellSilent(path, watchMs))) throw new UsageError(refusal(folder, holder));
       setAside(path, holder);
     }
     throw new UsageError(`${folder}: others are starting on this run folder at the same time. Try again`);
@@ -50,6 +53,7 @@ export class RunLock {
     const now = Date.now();
     if (!this.#held || now - this.#touched < TOUCH_MS) return;
     this.#touched = now;
+    this.assertMine();
     try {
       utimesSync(this.#path, now / 1000, now / 1000);
     } catch {
@@ -57,9 +61,22 @@ export class RunLock {
     }
   }
 
+  /** Throws UsageError where another process believed this one dead and writes to the folder now. */
+  assertMine(): void {
+    const holder = read(this.#path);
+    if (holder === undefined || holder === "gone" || `${JSON.stringify(holder)}\n` === this.#text) return;
+    throw new UsageError(
+      `${dirname(this.#path)}: ${nameOf(holder)} has taken this run folder over at ${holder.since}, as nothing was heard of this process ` +
+        `(${process.pid} on ${hostname()}), which therefore ends. What it trained since its last checkpoint is not kept`,
+    );
+  }
+
   release(): void {
     if (!this.#held) return;
     this.#held = false;
+    this.#stopBeating?.();
+    const holder = read(this.#path);
+    if (typeof holder === "object" && `${JSON.stringify(holder)}\n` !== this.#text) return;
     rmSync(this.#path, { force: true });
   }
 }
@@ -80,23 +97,16 @@ export function isHeld(folder: string): boolean {
 }
 
 /** Whole or not at all, and only where there is none: a link to a file that is written already. */
-function create(path: string): boolean {
-  const me: Holder = {
-    pid: process.pid,
-    thread: threadId,
-    host: hostname(),
-    started: startOf(process.pid),
-    since: new Date().toISOString(),
-  };
+function create(path: string, text: string): boolean {
   const beside = `${path}-${process.pid}-${threadId}`;
   try {
-    writeFileSync(beside, `${JSON.stringify(me)}\n`);
+    writeFileSync(beside, text);
     try {
       linkSync(beside, path);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === "EEXIST") return false;
-      writeFileSync(path, `${JSON.stringify(me)}\n`, { flag: "wx" }); // a file system without links
+      writeFileSync(path, text, { flag: "wx" }); // a file system without links
     }
     return true;
   } catch (error) {
@@ -123,26 +133,6 @@ function read(path: string): Holder | "gone" | undefined {
   }
 }
 
-function isThere({ pid, host, started }: Holder, path: string): boolean {
-  if (host !== hostname()) return Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) < LEFT_OVER_MS;
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM"; // somebody else's process
-  }
-  return startOf(pid) === started;
-}
-
-/** Field 22 of /proc/PID/stat, in clock ticks since the machine started; "" where there is no such file. */
-function startOf(pid: number): string {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
-  } catch {
-    return "";
-  }
-}
-
 /** Removes a lock that is left over, but not one that another process has put in its place meanwhile. */
 function setAside(path: string, holder: Holder | undefined): void {
   const aside = `${path}-left-${process.pid}-${threadId}`;
@@ -157,10 +147,9 @@ function setAside(path: string, holder: Holder | undefined): void {
   }
 }
 
-function refusal(folder: string, { pid, host, since }: Holder): string {
-  const where = host === hostname() ? `process ${pid}` : `process ${pid} on ${host}`;
+function refusal(folder: string, holder: Holder): string {
   return (
-    `${folder}: ${where} is training in this run folder since ${since}. Wait for it or stop it; ` +
+    `${folder}: ${nameOf(holder)} is training in this run folder since ${holder.since}. Wait for it or stop it; ` +
     `if there is no such process, delete ${join(folder, "lock")}`
   );
 }

@@ -13,6 +13,7 @@ import {
   writeCheckpoint,
 } from "./checkpoints.js";
 import { EventLog, type LoggedEvent, readEvents, truncateEvents } from "./event-log.js";
+import { WATCH_MS } from "./heartbeat.js";
 import { RunLock } from "./lock.js";
 
 /** What config.json holds beside the resolved configuration. */
@@ -94,9 +95,12 @@ export class RunFolder {
     }
   }
 
-  /** Keeps others from writing to the folder until `close`. Throws UsageError where somebody is. */
+  /**
+   * Keeps others from writing to the folder until `close`. Throws UsageError where somebody is; where that is a job's process on another
+   * machine, its sign of life is waited for (half a minute at the most, without one it is dead).
+   */
   lock(): void {
-    this.#lock ??= RunLock.take(this.path);
+    this.#lock ??= RunLock.take(this.path, { watchMs: WATCH_MS });
   }
 
   /** Throws DiskError where somebody has taken the folder away: what is written now would be half a run. */
@@ -130,6 +134,7 @@ export class RunFolder {
   /** Writes result.json: whole or not at all. */
   writeResult(result: object): void {
     this.assertThere();
+    this.#lock?.assertMine();
     this.#writeWhole("result.json", result);
   }
 
@@ -160,6 +165,7 @@ export class RunFolder {
     { extra = {}, keep = 3, spare }: CheckpointOptions = {},
   ): string {
     this.assertThere();
+    this.#lock?.assertMine();
     const path = this.#makingRoom(step, spare, () => writeCheckpoint(this.checkpointsPath, step, owners, extra));
     pruneCheckpoints(this.checkpointsPath, keep, spare);
     return path;

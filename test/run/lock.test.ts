@@ -1,9 +1,19 @@
 /** One writer to a run folder at a time; nobody waits for one that is gone. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { UsageError } from "../../src/errors.js";
+import { startHeartbeat } from "../../src/run/heartbeat.js";
 import { RunFolder } from "../../src/run/index.js";
 import { RunLock } from "../../src/run/lock.js";
 
@@ -82,5 +92,54 @@ describe("a name that nobody chose", () => {
     expect(() => RunFolder.assertFree(out)).not.toThrow();
     writeFileSync(join(out, "mine.txt"), "");
     expect(() => RunFolder.assertFree(out)).toThrow(/is not empty/);
+  });
+});
+
+describe("a job that starts again on another machine", () => {
+  const elsewhere = { host: "elsewhere", pid: 77, beats: true };
+
+  test("takes over the lock of one that is not heard of any more, and waits for that", () => {
+    leave(elsewhere);
+    expect(() => RunLock.take(folder)).toThrow(/process 77 on elsewhere is training/);
+    const began = performance.now();
+    const lock = RunLock.take(folder, { watchMs: 300 });
+    expect(performance.now() - began).toBeGreaterThan(290);
+    expect(readFileSync(path(), "utf8")).toContain(`"pid":${process.pid}`);
+    lock.release();
+    leave({ ...elsewhere, beats: undefined }); // an earlier version's: nobody knows
+    expect(() => RunLock.take(folder, { watchMs: 300 })).toThrow(/process 77 on elsewhere/);
+  });
+
+  test("is refused by one that lives, at its next beat, however busy that is", () => {
+    leave(elsewhere);
+    const stop = startHeartbeat(path(), readFileSync(path(), "utf8"), 100);
+    const began = performance.now();
+    expect(() => RunLock.take(folder, { watchMs: 20_000 })).toThrow(/process 77 on elsewhere is training/); // this thread sleeps
+    expect(performance.now() - began).toBeLessThan(10_000);
+    stop();
+  });
+
+  test("one that was believed dead touches and removes no lock but its own, and writes nothing more", async () => {
+    vi.stubEnv("SLURM_JOB_ID", "7");
+    const out = join(folder, "run");
+    const run = RunFolder.create(out, {}, { versions: {}, dataFingerprint: "" });
+    expect(JSON.parse(readFileSync(join(out, "lock"), "utf8"))).toMatchObject({ pid: process.pid, beats: true });
+    vi.unstubAllEnvs();
+    const stop = startHeartbeat(join(out, "lock"), readFileSync(join(out, "lock"), "utf8"), 20);
+    leave(elsewhere, 1);
+    renameSync(path(), join(out, "lock"));
+    const before = statSync(join(out, "lock")).mtimeMs;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(statSync(join(out, "lock")).mtimeMs).toBe(before);
+    const words = /run: process 77 on elsewhere has taken this run folder over at 2026-11-25/;
+    expect(() => run.writeCheckpoint(1, {})).toThrow(words);
+    expect(() => run.writeResult({})).toThrow(words);
+    vi.spyOn(Date, "now").mockReturnValue(Date.now() + 60_000);
+    expect(() => run.append({ type: "step" })).toThrow(words);
+    vi.restoreAllMocks();
+    expect(run.checkpointSteps()).toEqual([]);
+    run.close();
+    expect(existsSync(join(out, "lock"))).toBe(true);
+    stop();
   });
 });
