@@ -117,13 +117,19 @@ World& world() {
 
 std::string open_world(const Meeting& meeting) {
   auto& here = world();
-  if (here.group) return "";  // the next run of the same processes
-  const auto store = meeting_place(meeting);
+  // The next run of the same processes meets at the same place, where it may have another card and another timeout.
+  const auto place = here.store ? here.store : meeting_place(meeting);
+  place->setTimeout(meeting.timeout);
+  const int runs = here.runs + 1;
+  const auto store = c10::make_intrusive<c10d::PrefixStore>("run" + std::to_string(runs), place);
   const auto why = against_nccl(told(*store, meeting, card_name(meeting.card)));
+  close_world();  // the last run's group: all have come, so nobody waits in it
+  here.store = place;
+  here.runs = runs;
   if (why.empty()) {
 #if FEWLABELS_WITH_NCCL
     auto group = nccl_group(store, meeting);
-    here = {store, group, at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(meeting.card)), meeting.timeout};
+    here = {place, runs, group, at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(meeting.card)), meeting.timeout};
     try {
       connect(*group, here.device);
     } catch (...) {
@@ -134,7 +140,7 @@ std::string open_world(const Meeting& meeting) {
     return "";
   }
 #if FEWLABELS_WITH_GLOO
-  here = {store, gloo_group(store, meeting), at::kCPU, meeting.timeout};
+  here = {place, runs, gloo_group(store, meeting), at::kCPU, meeting.timeout};
   return "";
 #else
   return why + ", and the engine was built without Gloo";

@@ -31,7 +31,8 @@ using Group = c10d::ProcessGroup;
 #endif
 
 struct World {
-  c10::intrusive_ptr<c10d::Store> store;
+  c10::intrusive_ptr<c10d::Store> store;  // where the processes met
+  int runs = 0;                           // groups opened there, one after the other
   c10::intrusive_ptr<Group> group;  // null: this process is alone
   at::Device device = at::kCPU;     // where the tensors of a message must lie: NCCL's on the GPU
   std::chrono::milliseconds timeout{0};

@@ -76,6 +76,33 @@ describeWorld("three processes", () => {
     });
   });
 
+  it("may be told of another timeout in their next run", { timeout: 60_000 }, async () => {
+    const found = await inProcesses<Record<string, unknown>>(
+      2,
+      `import { closeWorld, openWorld, tensor } from "dist/torch/index.js";
+      const sum = (seconds) => {
+        const world = openWorld({ seconds });
+        const t = tensor([world.rank + 1], [1]);
+        world.sum([t]);
+        return [world, t.item()];
+      };
+      const sums = [sum(50)[1]];
+      closeWorld({ failed: false });
+      const [world, second] = sum(1);
+      const began = performance.now();
+      let words = "";
+      if (world.rank === 0) try { world.barrier(); } catch (error) { words = error.message; }
+      else await new Promise((resolve) => setTimeout(resolve, 8000));
+      console.log(JSON.stringify({ sums: [...sums, second], words, soon: performance.now() - began < 7000 }));
+      process.exit(0);`,
+    );
+    expect(found.map(({ sums }) => sums)).toEqual([
+      [3, 3],
+      [3, 3],
+    ]);
+    expect(found[0]).toMatchObject({ words: expect.stringContaining("another process is gone or stuck"), soon: true });
+  });
+
   it("say who they are when another one is gone, at once", { timeout: 60_000 }, async () => {
     const script = (rank: number) => [
       "--input-type=module",
