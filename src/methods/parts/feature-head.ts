@@ -4,6 +4,7 @@ import type { Examples, LinearHead } from "../../features/logistic.js";
 import type { Model } from "../../nn/index.js";
 import { noGrad, scope, type Tensor, tensor } from "../../torch/index.js";
 import type { Method, Metrics, Setup } from "../method.js";
+import { inSharedChunks } from "./shared-chunks.js";
 
 /** Images a pass. */
 const CHUNK = 64;
@@ -30,16 +31,15 @@ export function oneLinearHead({ parameters }: Model, who: string): { readonly we
   );
 }
 
-/** Gives the features of training images, `[rows.length, size]` row by row. */
+/** Gives the features of training images, `[rows.length, size]` row by row; several processes share them out. */
 export function featuresBy(model: Model, setup: Setup, size: number): (rows: Int32Array) => Float32Array {
   return (rows) => {
     const out = new Float32Array(rows.length * size);
-    for (let start = 0; start < rows.length; start += CHUNK) {
-      const part = rows.subarray(start, start + CHUNK);
-      noGrad(() =>
-        scope(() => out.set(model.features(setup.trainingImages(part)).toArray() as Float32Array, start * size)),
-      );
-    }
+    const { device } = model.parameters[0]!.tensor;
+    const compute = (part: Int32Array) => model.features(setup.trainingImages(part));
+    inSharedChunks({ rows, size: CHUNK, width: size, device, compute }, (features, start) =>
+      out.set(features.contiguous().toArray() as Float32Array, start * size),
+    );
     return out;
   };
 }

@@ -8,8 +8,9 @@ import {
   sampleLabels,
   selectConfident,
 } from "../../targets/index.js";
-import { noGrad, scope, type Tensor, tensor } from "../../torch/index.js";
+import { type Tensor, tensor } from "../../torch/index.js";
 import type { Setup } from "../method.js";
+import { inSharedChunks } from "./shared-chunks.js";
 
 export const POOL_LABELS = ["argmax", "sample", "soft"] as const;
 
@@ -25,7 +26,7 @@ const CHUNK = 500;
 
 /**
  * Fills `table` from `teacher` in mode `eval`, on images without augmentation. The filter goes by the largest probability
- * and its class, whatever the label. Returns the share that is kept.
+ * and its class, whatever the label. Several processes share out the images and all get all labels. Returns the share that is kept.
  */
 export function labelPool(setup: Setup, teacher: Model, table: PseudoLabelTable, options: PoolOptions): number {
   const { labels, rng } = options;
@@ -36,17 +37,14 @@ export function labelPool(setup: Setup, teacher: Model, table: PseudoLabelTable,
     if (labels === "soft") return probs;
     return labels === "sample" ? sampleLabels(probs, rng) : hardLabels(probs);
   };
-  for (let start = 0; start < rows.length; start += CHUNK) {
-    const part = rows.subarray(start, start + CHUNK);
-    noGrad(() =>
-      scope(() => {
-        const probs = teacher.forward(setup.trainingImages(part), "eval").softmax(1);
-        table.store(tensor(part, [part.length], "int64").toDevice(probs.device), label(probs));
-        confidence.set(probs.amax([1]).toNumbers(), start);
-        classes.set(hardLabels(probs).toNumbers(), start);
-      }),
-    );
-  }
+  const { device } = teacher.parameters[0]!.tensor;
+  const compute = (part: Int32Array) => teacher.forward(setup.trainingImages(part), "eval").softmax(1);
+  inSharedChunks({ rows, size: CHUNK, width: setup.numClasses, device, compute }, (probs, start) => {
+    const part = rows.subarray(start, start + probs.size(0));
+    table.store(tensor(part, [part.length], "int64").toDevice(probs.device), label(probs));
+    confidence.set(probs.amax([1]).toNumbers(), start);
+    classes.set(hardLabels(probs).toNumbers(), start);
+  });
   const kept = selectConfident(confidence, classes, options);
   table.keepOnly(kept.map((i) => rows[i]!));
   return kept.length / rows.length;

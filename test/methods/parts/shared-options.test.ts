@@ -3,7 +3,13 @@ import { expect, test } from "vitest";
 import { consistencyWeight } from "../../../src/methods/parts/shared-options.js";
 
 const setup = { totalSteps: 100, numLabeled: 10, numTraining: 40, numClasses: 4 };
-const given = { consistencyWeight: 8, scaleByLabels: false, rampUpSteps: 50, rampUp: "sigmoid", rampEvery: "step" } as const;
+const given = {
+  consistencyWeight: 8,
+  scaleByLabels: false,
+  rampUpSteps: 50,
+  rampUp: "sigmoid",
+  rampEvery: "step",
+} as const;
 
 test("scaleByLabels is labeled over the images that training shows: 1 with all labels", () => {
   const end = { step: 99, epoch: 9 };
