@@ -2,6 +2,10 @@
  * A shuffled stream out of a pool that is only ever read in order. The pictures come in windows, each mixed by a
  * permutation; while one is drawn from, the next one fills at the same rate. So memory is two windows, and the state is
  * where a window began and how many of it are drawn: continuing reads that window again.
+ *
+ * Of several processes each decodes the pictures of its own rows, which it knows before it decodes them as long as none is damaged: a damaged
+ * one moves those after it by a place. So all say for every batch whether they have found one; where somebody has, all decode that
+ * batch's pictures once more, whole, and remember the damaged ones.
  */
 
 import { type PoolPicture, type PoolPosition, poolStart, readPool } from "../data/shards/pool.js";
@@ -10,41 +14,63 @@ import { DataError, UsageError } from "../errors.js";
 import type { DamagedFile, ShardPool } from "../images/image-set.js";
 import type { Rng } from "../rng.js";
 import type { Json, State, Stateful } from "../stateful.js";
+import { type World, whole } from "../torch/index.js";
+import { Allotment, Window } from "./pool-window.js";
+import { Prefetch } from "./prefetch.js";
+
+/** The processes that share out the rows of a batch. */
+export type Sharing = Pick<World, "rank" | "size" | "any">;
+
+const alone: Sharing = { ...whole, any: (mine) => mine };
+
+/** Of a picture that another process decodes. */
+const left = "left";
+type Undecoded = DecodedPicture | Promise<DecodedPicture> | typeof left;
+type Picture = PoolPicture<Undecoded>;
+/** Pictures whose decoding has begun, by number. */
+type Begun = ReadonlyMap<number, Exclude<Undecoded, typeof left>>;
 
 /** Damaged pictures are counted against their limit from so many pictures on. */
 const fairSample = 200;
+/** So many damaged pictures are remembered, by all processes the same ones. */
+const mostKnown = 100_000;
 
 export class PoolStream implements Stateful {
   readonly #pool: ShardPool;
   readonly #rng: Rng;
   /** Pictures handed out at a time, at the most. */
   readonly #chunk: number;
-  #source: Prefetch | undefined;
+  readonly #sharing: Sharing;
+  #source: Prefetch<Picture> | undefined;
   #current: Window;
   #next: Window;
-  #order: Int32Array = new Int32Array(0);
+  /** Of the pictures that are in windows. */
+  #allotted: Allotment | undefined;
   #cursor = 0;
   #start: PoolPosition = poolStart;
-  #read = 0;
+  #seen = 0;
   #damaged = 0;
   #remarks: string[] = [];
   /** Pictures that took decoding, by number, where all of the pool fit into the memory they may take. */
   readonly #kept: Map<number, DecodedPicture> | undefined;
+  /** Why pictures are damaged, by number, where all processes know it. */
+  readonly #known = new Map<number, { readonly reason: string }>();
+  #decoded = 0;
 
   /** Throws UsageError where the shuffle buffer is smaller than two chunks. */
-  constructor(pool: ShardPool, chunk: number, rng: Rng) {
+  constructor(pool: ShardPool, chunk: number, rng: Rng, sharing: Sharing = alone) {
     const { decoding, shuffleBuffer, count, memory = 0 } = pool;
     if (shuffleBuffer < 2 * chunk) {
       throw new UsageError(
         `shards: --dataset.shuffleBuffer ${shuffleBuffer} is too small for ${chunk} unlabeled rows a batch: give ${2 * chunk} or more`,
       );
     }
-    [this.#pool, this.#rng, this.#chunk] = [pool, rng, chunk];
+    [this.#pool, this.#rng, this.#chunk, this.#sharing] = [pool, rng, chunk, sharing];
     // A window longer than a pass would hold every picture several times.
     const size = Math.max(chunk, Math.min(shuffleBuffer >> 1, count));
     const imageBytes = decoding.channels * decoding.size ** 2;
-    this.#current = new Window(size, imageBytes);
-    this.#next = new Window(size, imageBytes);
+    this.#current = new Window(size, imageBytes, sharing);
+    this.#next = new Window(size, imageBytes, sharing);
     this.#kept = count * imageBytes <= memory ? new Map() : undefined;
   }
 
@@ -59,6 +85,11 @@ export class PoolStream implements Stateful {
     return this.#damaged;
   }
 
+  /** Pictures that this process has decoded so far, those that are read ahead too. */
+  get decoded(): number {
+    return this.#decoded;
+  }
+
   /** What has to be said since this was last asked. */
   remarks(): string[] {
     return this.#remarks.splice(0);
@@ -70,13 +101,17 @@ export class PoolStream implements Stateful {
     await this.#fill(this.#next, Math.min(this.#next.size, this.#cursor + count));
   }
 
-  /** Takes pictures that are ready: bytes `[count, C, H, W]` into `pixels`, their numbers in the pool into `index`. */
+  /**
+   * Takes pictures that are ready: their numbers in the pool into `index`, bytes `[count, C, H, W]` into `pixels`, of several processes the own
+   * rows' (every so-manieth).
+   */
   take(pixels: Uint8Array, index: Int32Array): void {
+    const { size } = this.#sharing;
+    if (index.length % size !== 0)
+      throw new Error(`PoolStream: ${index.length} rows cannot be shared by ${size} processes`);
     for (let row = 0; row < index.length; row++) {
       if (this.#cursor === this.#current.size) this.#swap();
-      const from = this.#order[this.#cursor++]!;
-      index[row] = this.#current.index[from]!;
-      this.#current.copy(from, pixels, row);
+      index[row] = this.#current.draw(this.#cursor++, pixels, row);
     }
   }
 
@@ -87,19 +122,14 @@ export class PoolStream implements Stateful {
 
   /** The first window, or the one under way when the state was saved. */
   async #open(): Promise<void> {
-    const pool = this.#pool;
-    const orderOf = (pass: number) => this.#rng.split(`pass:${pass}`).permutation(pool.shards.length);
-    const skipped = ({ file, reason }: DamagedFile) =>
-      void this.#remarks.push(`skipped the rest of ${file}: ${reason}`);
-    // Decoding runs on threads of its own, so what a batch needs after this one is under way while a step is computed.
-    this.#source = new Prefetch(
-      readPool(pool, this.#start, orderOf, skipped, (index) => this.#kept?.get(index)),
-      Math.max(32, 2 * this.#chunk),
-    );
+    const { size } = this.#current;
+    const orderOf = (from: number) => this.#rng.split(`window:${from}`).permutation(size);
+    this.#allotted = new Allotment(size, this.#sharing, orderOf, -this.#cursor); // what is drawn next is a batch's first row
+    this.#source = this.#read(this.#start);
     this.#current.filled = 0;
     this.#next.filled = 0;
-    await this.#fill(this.#current, this.#current.size);
-    this.#mix();
+    await this.#fill(this.#current, size);
+    this.#start = this.#current.start;
   }
 
   #swap(): void {
@@ -107,27 +137,84 @@ export class PoolStream implements Stateful {
     [this.#current, this.#next] = [this.#next, this.#current];
     this.#next.filled = 0;
     this.#cursor = 0;
-    this.#mix();
+    this.#start = this.#current.start;
   }
 
-  #mix(): void {
-    const { start, from, size } = this.#current;
-    this.#start = start;
-    this.#order = this.#rng.split(`window:${from}`).permutation(size);
+  /** Reads on from `start`. Decoding runs on threads of its own, so what a batch needs after this one is under way while a step is computed. */
+  #read(start: PoolPosition, begun?: Begun): Prefetch<Picture> {
+    const expected = this.#allotted!.copy();
+    const isOwn = (before: number) => expected.next(before).place >= 0;
+    return this.#openShards(start, Math.max(32, 2 * this.#chunk), isOwn, begun);
+  }
+
+  /** Pictures from `start` on. `isOwn`, asked about those that are not known to be damaged: whether to decode one. */
+  #openShards(
+    start: PoolPosition,
+    ahead: number,
+    isOwn: (before: number) => boolean,
+    begun: Begun = new Map(),
+  ): Prefetch<Picture> {
+    const pool = this.#pool;
+    const orderOf = (pass: number) => this.#rng.split(`pass:${pass}`).permutation(pool.shards.length);
+    const skipped = ({ file, reason }: DamagedFile) =>
+      void this.#remarks.push(`skipped the rest of ${file}: ${reason}`);
+    const known = (index: number, before: number) => {
+      const damage = this.#known.get(index);
+      if (damage) return damage;
+      if (!isOwn(before)) return left;
+      const kept = this.#kept?.get(index) ?? begun.get(index);
+      if (!kept) this.#decoded++;
+      return kept;
+    };
+    return new Prefetch(readPool<Undecoded>(pool, start, orderOf, skipped, known), ahead);
   }
 
   async #fill(window: Window, upTo: number): Promise<void> {
-    const source = this.#source!;
+    const { size, any } = this.#sharing;
     while (window.filled < upTo) {
-      const picture = source.take() ?? (await source.next());
-      const decoding = picture.picture instanceof Promise;
-      const image = decoding ? await picture.picture : (picture.picture as DecodedPicture);
-      if (decoding) this.#kept?.set(picture.index, image);
-      if (window.filled === 0) [window.start, window.from] = [picture.position, picture.before];
-      this.#read++;
-      if ("reason" in image) this.#note(picture.name, image.reason);
-      else window.add(picture, image.pixels);
+      const pictures = await take(this.#source!, size === 1 ? 1 : Math.min(upTo - window.filled, this.#chunk));
+      const images = await this.#decode(pictures);
+      const found = images.some((image, i) => isDamage(image) && !this.#known.has(pictures[i]!.index));
+      if (size > 1 && any(found)) await this.#fillWhole(window, pictures);
+      else this.#add(window, pictures, images);
     }
+  }
+
+  /** The same pictures once more, all of them decoded by every process: one of them has found a damaged one. */
+  async #fillWhole(window: Window, pictures: readonly Picture[]): Promise<void> {
+    const count = pictures.length;
+    const ahead = await this.#source!.close();
+    const begun: Begun = new Map(
+      [...pictures, ...ahead].flatMap(({ index, picture }) => (picture === left ? [] : [[index, picture]])),
+    );
+    const again = this.#openShards(pictures[0]!.position, count + 1, () => true, begun);
+    const [all, next] = [await take(again, count), await again.next()];
+    const images = await this.#decode(all);
+    await again.close();
+    this.#add(window, all, images);
+    images.forEach((image, i) => {
+      if (isDamage(image) && this.#known.size < mostKnown) this.#known.set(all[i]!.index, { reason: image.reason });
+    });
+    this.#source = this.#read(next.position, begun);
+  }
+
+  async #decode(pictures: readonly Picture[]): Promise<(DecodedPicture | typeof left)[]> {
+    const images: (DecodedPicture | typeof left)[] = [];
+    for (const { picture, index } of pictures) {
+      const image = await picture;
+      if (picture instanceof Promise && image !== left) this.#kept?.set(index, image);
+      images.push(image);
+    }
+    return images;
+  }
+
+  #add(window: Window, pictures: readonly Picture[], images: readonly (DecodedPicture | typeof left)[]): void {
+    images.forEach((image, i) => {
+      const picture = pictures[i]!;
+      this.#seen++;
+      if (isDamage(image)) this.#note(picture.name, image.reason);
+      else window.add(picture, this.#allotted!, image === left ? undefined : image.pixels);
+    });
   }
 
   #note(name: string, reason: string): void {
@@ -135,11 +222,11 @@ export class PoolStream implements Stateful {
     if (this.#damaged++ === 0)
       this.#remarks.push(`damaged pictures of the pool are passed over; the first is ${name}: ${reason}`);
     if (this.#damaged >= 10 && Number.isInteger(Math.log10(this.#damaged))) {
-      this.#remarks.push(`${this.#damaged} of the ${this.#read} pictures of the pool read so far are damaged`);
+      this.#remarks.push(`${this.#damaged} of the ${this.#seen} pictures of the pool read so far are damaged`);
     }
-    if (this.#read < fairSample || this.#damaged <= maxDamaged * this.#read) return;
+    if (this.#seen < fairSample || this.#damaged <= maxDamaged * this.#seen) return;
     throw new DataError(
-      `shards: ${this.#damaged} of the ${this.#read} pictures read so far are damaged, more than the share of --dataset.maxDamaged ${maxDamaged}; the last is ${name} (${reason})`,
+      `shards: ${this.#damaged} of the ${this.#seen} pictures read so far are damaged, more than the share of --dataset.maxDamaged ${maxDamaged}; the last is ${name} (${reason})`,
     );
   }
 
@@ -166,94 +253,12 @@ export class PoolStream implements Stateful {
   }
 }
 
-/** Pictures in memory, in the order they were read. */
-class Window {
-  readonly size: number;
-  readonly index: Int32Array;
-  readonly #pixels: Uint8Array;
-  readonly #imageBytes: number;
-  filled = 0;
-  start: PoolPosition = poolStart;
-  /** Pictures of all passes before the first one, and up to the last one. */
-  from = 0;
-  to = 0;
-
-  constructor(size: number, imageBytes: number) {
-    [this.size, this.#imageBytes] = [size, imageBytes];
-    this.index = new Int32Array(size);
-    this.#pixels = new Uint8Array(size * imageBytes);
-  }
-
-  add({ index, before }: PoolPicture, pixels: Uint8Array): void {
-    this.index[this.filled] = index;
-    this.#pixels.set(pixels, this.filled * this.#imageBytes);
-    this.to = before + 1;
-    this.filled++;
-  }
-
-  copy(from: number, pixels: Uint8Array, to: number): void {
-    const bytes = this.#imageBytes;
-    pixels.set(this.#pixels.subarray(from * bytes, (from + 1) * bytes), to * bytes);
-  }
+async function take<T>(source: Prefetch<T>, count: number): Promise<T[]> {
+  const items: T[] = [];
+  while (items.length < count) items.push(source.take() ?? (await source.next()));
+  return items;
 }
 
-/** Keeps up to `ahead` items of an endless generator in hand, in order. */
-class Prefetch {
-  readonly #items: AsyncGenerator<PoolPicture>;
-  readonly #ahead: number;
-  #ready: PoolPicture[] = [];
-  #first = 0;
-  #pumping: Promise<void> | undefined;
-  #failed: { readonly error: unknown } | undefined;
-  #closed = false;
-
-  constructor(items: AsyncGenerator<PoolPicture>, ahead: number) {
-    [this.#items, this.#ahead] = [items, ahead];
-  }
-
-  /** The next item, if it is in hand. */
-  take(): PoolPicture | undefined {
-    const item = this.#ready[this.#first];
-    if (item === undefined) return undefined;
-    if (++this.#first >= this.#ahead) {
-      this.#ready = this.#ready.slice(this.#first);
-      this.#first = 0;
-    }
-    void this.#pump();
-    return item;
-  }
-
-  async next(): Promise<PoolPicture> {
-    for (;;) {
-      const item = this.take();
-      if (item !== undefined) return item;
-      if (this.#failed) throw this.#failed.error;
-      await this.#pump();
-    }
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true;
-    await this.#pumping;
-    await this.#items.return(undefined);
-  }
-
-  #pump(): Promise<void> {
-    this.#pumping ??= this.#fill().finally(() => {
-      this.#pumping = undefined;
-    });
-    return this.#pumping;
-  }
-
-  /** Until enough are in hand. An error waits for those before it to be used up. */
-  async #fill(): Promise<void> {
-    try {
-      while (!this.#closed && !this.#failed && this.#ready.length - this.#first < this.#ahead) {
-        const { value } = await this.#items.next();
-        this.#ready.push(value);
-      }
-    } catch (error) {
-      this.#failed = { error };
-    }
-  }
+function isDamage(image: DecodedPicture | typeof left): image is Extract<DecodedPicture, { reason: string }> {
+  return image !== left && "reason" in image;
 }

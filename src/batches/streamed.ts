@@ -4,7 +4,7 @@ import type { ShardPool } from "../images/image-set.js";
 import { imageScaling } from "../images/normalize.js";
 import type { State } from "../stateful.js";
 import { classesOf, type LoaderOptions, partLoader } from "./loader.js";
-import { PoolStream } from "./pool-stream.js";
+import { PoolStream, type Sharing } from "./pool-stream.js";
 import type { Sampler } from "./sampler.js";
 import type { BatchSource } from "./source.js";
 import { type ImageStore, storeImages } from "./store.js";
@@ -19,6 +19,7 @@ export interface StreamOptions<L extends Views, U extends Views> extends LoaderO
   /** Unlabeled rows of the batch of `step`, and the most there are in any. */
   unlabeledRows(step: number): number;
   readonly mostUnlabeledRows: number;
+  readonly spread?: Sharing;
 }
 
 /**
@@ -36,7 +37,7 @@ export function streamedBatches<L extends Views, U extends Views>({
   views,
   ...options
 }: StreamOptions<L, U>): BatchSource<L, U> {
-  const stream = new PoolStream(pool, most, options.rng.split("pool"));
+  const stream = new PoolStream(pool, most, options.rng.split("pool"), options.spread);
   const { size, channels } = pool.decoding;
   const pixels = new Uint8Array(most * channels * size * size);
   const labels = new Int32Array(most).fill(-1);

@@ -29,6 +29,8 @@ export interface World extends Spread {
    * was none. All processes get the same answer.
    */
   agreed(): boolean;
+  /** Whether it is so in any process: a message of its own. All processes get the same answer. */
+  any(mine: boolean): boolean;
   /** Returns when all are here. */
   barrier(): void;
 }
@@ -44,6 +46,7 @@ const alone = (flag: () => boolean): World => ({
   broadcast() {},
   broadcastText: (text) => text,
   agreed: flag,
+  any: (mine) => mine,
   barrier() {},
 });
 
@@ -188,6 +191,12 @@ function together(rank: number, size: number, flag: () => boolean): World {
       told = undefined;
       return answer;
     },
+    any: (mine) =>
+      scope(() => {
+        const count = tensor([mine ? 1 : 0], [1]);
+        world.sum([count]);
+        return count.item() > 0;
+      }),
     barrier: () => reduce([], 1),
   };
   return world;

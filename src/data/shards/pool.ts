@@ -73,12 +73,12 @@ export interface PoolPosition {
 
 export const poolStart: PoolPosition = { pass: 0, rank: 0, offset: 0, seen: 0 };
 
-/** One picture on its way. */
-export interface PoolPicture {
+/** One picture on its way; `K`: what takes the place of those that are not decoded. */
+export interface PoolPicture<K = never> {
   /** Its number in the pool. */
   readonly index: number;
   readonly name: string;
-  readonly picture: DecodedPicture | Promise<DecodedPicture>;
+  readonly picture: K | DecodedPicture | Promise<DecodedPicture>;
   /** Where reading would go on with this picture, and how many pictures of all passes came before it. */
   readonly position: PoolPosition;
   readonly before: number;
@@ -86,16 +86,16 @@ export interface PoolPicture {
 
 /**
  * Endless passes over the pool from `start`, one shard at a time; `orderOf(pass)` is the order of the shards. Decoding
- * of a picture goes on after it has been handed out. A shard that has become damaged since it was counted ends the run,
- * or is reported to `skipped` and left.
+ * of a picture goes on after it has been handed out; what `known` gives, asked in order, is not decoded. A shard that has become damaged
+ * since it was counted ends the run, or is reported to `skipped` and left.
  */
-export async function* readPool(
+export async function* readPool<K = never>(
   pool: ShardPool,
   start: PoolPosition,
   orderOf: (pass: number) => Int32Array,
   skipped: (damage: DamagedFile) => void,
-  known: (index: number) => DecodedPicture | undefined = () => undefined,
-): AsyncGenerator<PoolPicture> {
+  known: (index: number, before: number) => K | undefined = () => undefined,
+): AsyncGenerator<PoolPicture<K>> {
   let { offset, seen } = start;
   for (let { pass, rank } = start; ; pass++, rank = 0) {
     const order = orderOf(pass);
@@ -105,7 +105,7 @@ export async function* readPool(
     for (; rank < order.length; rank++) {
       const shard = pool.shards[order[rank]!]!;
       try {
-        const kept = () => known(shard.first + seen);
+        const kept = () => known(shard.first + seen, before + seen);
         for await (const [sample, picture] of readShard(shard.path, offset, pool.decoding, kept)) {
           const position = { pass, rank, offset: sample.offset, seen };
           yield {
@@ -131,12 +131,12 @@ export async function* readPool(
 }
 
 /** Samples and their pictures in order, from the sample that begins at byte `offset`; what `kept` has is not decoded. */
-export async function* readShard(
+export async function* readShard<K = never>(
   path: string,
   offset: number,
   decoding: Decoding,
-  kept: () => DecodedPicture | undefined = () => undefined,
-): AsyncGenerator<readonly [Sample, DecodedPicture | Promise<DecodedPicture>]> {
+  kept: () => K | undefined = () => undefined,
+): AsyncGenerator<readonly [Sample, K | DecodedPicture | Promise<DecodedPicture>]> {
   const tar = await TarFile.open(path);
   try {
     tar.seek(offset);
