@@ -47,7 +47,11 @@ describeEngine("pseudo-labels", () => {
   });
 
   test("sharpen of nearly equal probabilities at a small temperature is a distribution, not 0 / 0", () => {
-    for (const [classes, temperature] of [[10, 0.02], [100, 0.04], [1000, 0.001]] as const) {
+    for (const [classes, temperature] of [
+      [10, 0.02],
+      [100, 0.04],
+      [1000, 0.001],
+    ] as const) {
       const row = Array.from({ length: classes }, (_, k) => (1 + (k === 3 ? 0.01 : 0)) / (classes + 0.01));
       scope(() => {
         const found = sharpen(tensor(Float32Array.from(row), [1, classes]), temperature).toNumbers();
