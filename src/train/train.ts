@@ -185,7 +185,13 @@ async function* trainHere(
           path = checkpoint(done);
         });
         if (path !== undefined) yield log({ type: stopping ? "interrupted" : "checkpoint", step: done, path });
-        if (stopping) return undefined;
+        if (stopping) {
+          folder?.close();
+          // Who starts them may end all at the first that ends: none does before the checkpoint is there.
+          if (folder) tryTo(() => world.barrier());
+          else world.barrier();
+          return undefined;
+        }
       }
     }
     const splits: Split[] = config.val > 0 ? ["val", "test"] : ["test"];

@@ -1,6 +1,6 @@
 /** The real program in several processes: what happens when one is stopped, killed or stuck, and under the launchers that are here. */
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { describeWorld, startProcesses } from "../support/processes.js";
@@ -55,6 +55,30 @@ describeWorld("two processes of the program", () => {
     const resumed = await startCommand([...launcher, ...program, "--resume", out]).finished;
     expect([resumed.code, resumed.err]).toEqual([0, ""]);
     expect(checkpointFiles(out, STEPS)).toEqual(checkpointFiles(whole, STEPS));
+  });
+
+  it("SIGTERM under a launcher that ends all at the first bad exit code: the checkpoint is written by then", {
+    timeout: 180_000,
+  }, async () => {
+    const out = join(folder, "by-srun");
+    const running = await start([...endless, "--model.hidden", "2048", "--checkpoint-every", "0", "--out", out]);
+    await running[0]!.seen(/step \d+\//);
+    running[1]!.child.on("exit", () => running[0]!.child.kill("SIGKILL"));
+    for (const { child } of running) child.kill("SIGTERM");
+    const [, second] = await end(running);
+    expect(second!.code).toBe(130);
+    expect(readdirSync(join(out, "checkpoints"))).toEqual([expect.stringMatching(/^step-\d+$/)]);
+  });
+
+  it("SIGTERM where the checkpoint cannot be written: 1 everywhere", { timeout: 180_000 }, async () => {
+    const out = join(folder, "taken-away");
+    const running = await start([...endless, "--log-every", "1000000", "--out", out]);
+    await written(join(out, "checkpoints/step-10"));
+    rmSync(out, { recursive: true });
+    running[1]!.child.kill("SIGTERM");
+    const [first, second] = await end(running);
+    expect([first!.code, second!.code]).toEqual([1, 1]);
+    expect(second!.err).toMatch(/process 1 of 2: .* another process is gone or stuck: /);
   });
 
   it("one killed: the other says so at once, with exit code 1", { timeout: 180_000 }, async () => {
