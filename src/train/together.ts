@@ -32,6 +32,13 @@ export function checkAlike({ config, data }: Pick<Session, "config" | "data">): 
   const mine = JSON.stringify([config, data.fingerprint]);
   const [first, fingerprint] = JSON.parse(world().broadcastText(mine)) as [Record<string, unknown>, string];
   const here: Record<string, unknown> = { ...config };
+  if ((first.resume === undefined) !== (config.resume === undefined)) {
+    const [sees, misses] = config.resume === undefined ? ["process 0", "this one"] : ["this one", "process 0"];
+    throw new UsageError(
+      `process ${rank} of ${size}: ${sees} continues a run and ${misses} starts one (run folder ${config.out} here, ${first.out} in process 0). ` +
+        "To go on with a run its folder must be readable by all: put it on a disk that all of them see, under one path, and give --resume to all",
+    );
+  }
   for (const key of new Set([...Object.keys(first), ...Object.keys(here)])) {
     const [theirs, ours] = [first[key], here[key]].map((value) => JSON.stringify(value));
     if (own.has(key) || theirs === ours) continue;
@@ -39,11 +46,13 @@ export function checkAlike({ config, data }: Pick<Session, "config" | "data">): 
       `process ${rank} of ${size}: ${key} is ${ours} here and ${theirs} in process 0. Start all processes with the same options`,
     );
   }
-  if (fingerprint === data.fingerprint) return;
-  throw new DataError(
-    `process ${rank} of ${size}: the data here are not those of process 0 (fingerprints ${data.fingerprint} and ${fingerprint}). ` +
-      "Give all machines the same files",
-  );
+  if (fingerprint !== data.fingerprint) {
+    throw new DataError(
+      `process ${rank} of ${size}: the data here are not those of process 0 (fingerprints ${data.fingerprint} and ${fingerprint}). ` +
+        "Give all machines the same files",
+    );
+  }
+  world().barrier(); // process 0 makes no folder before all have agreed
 }
 
 /** The run that process 0 has opened, as the others see it: its folder stays process 0's. */

@@ -1,6 +1,6 @@
 /** The real program in several processes: what happens when one is stopped, killed or stuck, and under the launchers that are here. */
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { describeWorld, startProcesses } from "../support/processes.js";
@@ -121,6 +121,25 @@ describeWorld("two processes of the program", () => {
     expect(second!.code).toBe(2);
     expect(second!.err).toMatch(/process 1 of 2: seed is 2 here and 1 in process 0/);
     expect(first!.code).not.toBe(0);
+    expect(existsSync(join(folder, "odd"))).toBe(false);
+  });
+
+  it("a run folder that only some of them see is named", { timeout: 180_000 }, async () => {
+    const [out, nothing] = [join(folder, "seen-by-one"), join(folder, "not-there")];
+    cpSync(whole, out, { recursive: true });
+    rmSync(join(out, "result.json"));
+    for (const folders of [
+      [out, nothing],
+      [nothing, out],
+    ]) {
+      const args = (rank: number) => [binary, "train", ...flags, "--out", folders[rank]!, "--resume"];
+      const [first, second] = await end(await startProcesses(2, args));
+      expect(second!.err).toMatch(
+        /process 1 of 2: (process 0|this one) continues a run .* its folder must be readable by all/,
+      );
+      expect([first!.code, second!.code]).toEqual([1, 2]);
+      expect(existsSync(nothing)).toBe(false);
+    }
   });
 
   const torchrun = has("torchrun");
