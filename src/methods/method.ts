@@ -122,6 +122,11 @@ export interface MethodDefinition<
   views(options: OptionsOf<S>): { readonly labeled: L; readonly unlabeled: U };
   /** Stretches of the run, in order; their steps add up to `totalSteps`. Default: one, `both` (or `labeled`, without `usesUnlabeled`). */
   phases?(options: OptionsOf<S>, totalSteps: number): readonly Phase[];
+  /**
+   * Where rows are mixed: the n sub-batches in which the labeled rows and n - 1 views of the unlabeled ones go through the network
+   * (`interleavedForward`). Several processes then need batches that divide so. Default 1: they are not mixed.
+   */
+  subBatches?(options: OptionsOf<S>): number;
   create(setup: Setup, options: OptionsOf<S>): Method<L, U>;
 }
 

@@ -58,6 +58,7 @@ export const mixmatch = defineMethod({
     labeled: { image: { augment: "weak" } },
     unlabeled: { first: { augment: "weak" }, second: { augment: "weak" } },
   }),
+  subBatches: () => SUB_BATCHES,
   create(setup, options) {
     const { numClasses } = setup;
     const { student, rest, descend, device } = averagedStudent(setup, options);

@@ -34,6 +34,8 @@ import { rotationTask } from "./parts/side-tasks/rotation.js";
 /** Share of the run in which the weights ramp up: 2^20 of 2^26 images (the authors' code). */
 const RAMP = 1 / 64;
 const GUESSED = "the cross-entropy to the guesses of mixed unlabeled rows; anchorWeight grows with it";
+/** The labeled rows, the strong views and the weak one. */
+const subBatches = ({ strongViews }: { readonly strongViews: number }) => strongViews + 2;
 const rolesOf = (k: number) => Array.from({ length: k }, (_, i) => `strong${i + 1}`);
 
 export const remixmatch = defineMethod({
@@ -72,6 +74,7 @@ export const remixmatch = defineMethod({
     const unlabeled: Readonly<Record<string, ViewSpec>> = { weak: { augment: "weak" }, ...Object.fromEntries(strong) };
     return { labeled: { image: { augment: "strong" } }, unlabeled };
   },
+  subBatches,
   create(setup, options) {
     const { numClasses: k, totalSteps, rng, labeled: known } = setup;
     const { student, rest, descend, device } = averagedStudent(setup, options);
@@ -101,7 +104,7 @@ export const remixmatch = defineMethod({
         const mixture = drawMixUp(rng.split(`mix-up:${now.step}`), x.size(0), draw, device);
         const [bl, bu] = counts({ labeled, unlabeled });
         const rows = [bl, (strong.length + 1) * bu] as const; // X' and U'
-        const [zl, zu] = splitRows(interleavedForward(student, mixRows(x, mixture), strong.length + 2), rows);
+        const [zl, zu] = splitRows(interleavedForward(student, mixRows(x, mixture), subBatches(options)), rows);
         const [yl, yu] = splitRows(mixRows(y, mixture), rows);
 
         const [first] = strong as [typeof weak];

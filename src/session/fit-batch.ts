@@ -1,4 +1,5 @@
 /** Small sets work by default: the rows of a batch that nobody chose follow from how many images there are. */
+import { sharedRows } from "../batches/shared-batch.js";
 import type { RunConfig } from "../config/resolve.js";
 import { UsageError } from "../errors.js";
 import type { MethodDefinition } from "../methods/index.js";
@@ -12,7 +13,7 @@ import type { PreparedData } from "./data.js";
  */
 export function fitBatch(
   config: RunConfig,
-  { name, usesUnlabeled }: Pick<MethodDefinition, "name" | "usesUnlabeled">,
+  { name, usesUnlabeled, subBatches }: Pick<MethodDefinition, "name" | "usesUnlabeled" | "subBatches">,
   { split, pool }: Pick<PreparedData, "split" | "pool">,
   { size }: Spread = world(),
 ): { readonly config: RunConfig; readonly fitted: readonly string[] } {
@@ -36,16 +37,22 @@ export function fitBatch(
     if (free("batch")) batch = labeledBatch + Math.min(wanted, unlabeled);
   }
   const filled = { batch, labeledBatch };
+  const groups = subBatches?.(config.methodOptions) ?? 1;
   if (size > 1 && config.sampler !== "mixed") {
-    const shared = (rows: number) => (rows === 0 ? 0 : Math.max(size, rows - (rows % size)));
-    const wanted = batch - labeledBatch;
-    if (free("labeledBatch") && (usesUnlabeled || free("batch"))) labeledBatch = shared(labeledBatch);
-    if (free("batch")) batch = labeledBatch + shared(wanted);
+    if (usesUnlabeled) {
+      const [part, whole] = [free("labeledBatch"), free("batch")];
+      const rows = sharedRows([labeledBatch, batch - labeledBatch], { labeled: part, batch: whole }, size, groups);
+      if (rows) [batch, labeledBatch] = [rows[0] + rows[1], rows[0]];
+    } else if (free("batch")) batch = labeledBatch = Math.max(size, batch - (batch % size));
   }
   const few = `there are only ${labeled} labeled and ${unlabeled} unlabeled images`;
   const fitted = [
     ...remarkOf(rest, filled, few),
-    ...remarkOf(filled, { batch, labeledBatch }, `${size} processes share the batch`),
+    ...remarkOf(
+      filled,
+      { batch, labeledBatch },
+      `${size} processes share the batch${groups > 1 ? ` and its ${groups} sub-batches` : ""}`,
+    ),
   ];
   return { config: { ...rest, batch, labeledBatch }, fitted };
 }

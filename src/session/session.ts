@@ -62,7 +62,9 @@ export async function openSession(saved: RunConfig, catalog: Catalog = builtIn):
       evaluationMetrics({ numClasses: data.classes.length, topK: asked.topK }); // a k that does not fit is told before training
       if (asked.resume === undefined) checkDataEffects(asked, definition, { "views.flip": data.flip });
       const fit = fitBatch(asked, definition, data);
-      checkShared(fit.config, phasesOf(fit.config, definition));
+      const { usesUnlabeled, subBatches } = definition;
+      const groups = subBatches?.(fit.config.methodOptions) ?? 1;
+      checkShared(fit.config, { phases: phasesOf(fit.config, definition), usesUnlabeled, groups });
       return fit;
     } catch (error) {
       data.release();

@@ -4,7 +4,7 @@ import { resolveConfig } from "../../src/config/resolve.js";
 import { fitBatch } from "../../src/session/fit-batch.js";
 import { type Spread, whole } from "../../src/torch/index.js";
 
-const method = { name: "mean-teacher", usesUnlabeled: true };
+const method: Parameters<typeof fitBatch>[1] = { name: "mean-teacher", usesUnlabeled: true };
 function fitted(
   given: Readonly<Record<string, unknown>>,
   labeled: number,
@@ -62,6 +62,29 @@ describe("fitBatch", () => {
     const few = { name: "supervised", usesUnlabeled: false };
     expect(fitted({ method: "supervised" }, 40, 0, few, { rank: 0, size: 3 }).slice(0, 2)).toEqual([99, 99]);
     expect(fitted({ method: "supervised", batch: 25 }, 40, 0, few, { rank: 0, size: 3 })).toEqual([25, 25]);
+  });
+
+  it("makes rows fit that are mixed and go through the network in sub-batches", () => {
+    const two = { rank: 0, size: 2 };
+    const mixing = (groups: number, given: Readonly<Record<string, unknown>> = {}, unlabeled = 50_000) =>
+      fitted(given, 1000, unlabeled, { ...method, subBatches: () => groups }, two);
+    expect(mixing(3)).toEqual([
+      96,
+      24,
+      "--batch 96 in place of 100 and --labeled-batch 24 in place of 25, because 2 processes share the batch and its 3 sub-batches",
+    ]);
+    expect(mixing(10).slice(0, 2)).toEqual([88, 24]);
+    expect(mixing(10, { batch: 100 }).slice(0, 2)).toEqual([100, 20]); // 10 and 40 rows each
+    expect(mixing(10, { labeledBatch: 16 }).slice(0, 2)).toEqual([92, 16]); // 8 and 38
+    expect(mixing(34, {}, 6).slice(0, 2)).toEqual([12, 6]);
+    expect(mixing(10, { batch: 98 })).toEqual([98, 25]); // 49 rows each: none do
+  });
+
+  it("knows no labeled rows beside the batch where all are labeled", () => {
+    const few = { name: "supervised", usesUnlabeled: false };
+    expect(fitted({ method: "supervised", labeledBatch: 30 }, 40, 0, few, { rank: 0, size: 3 }).slice(0, 2)).toEqual([
+      99, 99,
+    ]);
   });
 
   it("takes rows as they fall with one stream, all of them labeled too", () => {

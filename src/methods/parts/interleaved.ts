@@ -1,6 +1,5 @@
 /** One pass over many rows in several sub-batches, each with the same share of every kind of row. */
 
-import { UsageError } from "../../errors.js";
 import type { Model } from "../../nn/index.js";
 import { cat, type Tensor, tensor, world } from "../../torch/index.js";
 
@@ -18,9 +17,8 @@ export function interleavedForward(student: Model, x: Tensor, groups: number): T
   const { size } = world();
   for (const { length } of parts) {
     if (length % size === 0) continue;
-    throw new UsageError(
-      `fewlabels: ${n} mixed rows go through the network in ${groups} sub-batches, and each must divide by ${size} processes. ` +
-        `Choose --batch and --labeled-batch so that the mixed rows divide by ${groups * size}`,
+    throw new Error(
+      `interleavedForward: ${size} processes cannot share ${n} rows in ${groups} sub-batches; declare subBatches`,
     );
   }
   const logits = parts.map((rows, s) =>
