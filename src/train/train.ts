@@ -26,6 +26,7 @@ import {
   scope,
   type World,
 } from "../torch/index.js";
+import { collectRemarks } from "./all-remarks.js";
 import { classResults, type Split } from "./evaluate.js";
 import { evaluation } from "./evaluation.js";
 import { EvaluationHistory } from "./evaluation-history.js";
@@ -110,6 +111,7 @@ async function* trainHere(
     log({ type: "warning", ...(step === undefined ? {} : { step }), message });
   /** The latest step's numbers: the one place that waits for the device. Throws where the run has lost its way. */
   const read = () => clock.waitFor(() => metrics.read());
+  const remarksOfAll = collectRemarks();
   let saved = startStep;
   const checkpoint = (step: number) => {
     read();
@@ -127,7 +129,7 @@ async function* trainHere(
   let done = startStep;
   try {
     yield log(startEvent(config, session, startStep));
-    if (config.resume === undefined) for (const message of session.remarks) yield warning(message);
+    if (config.resume === undefined) for (const message of remarksOfAll(session.remarks)) yield warning(message);
     const seen = folder && (await openSeen(session, folder.path, startStep));
     for (let step = startStep; step < config.steps; step++) {
       done = step + 1;
@@ -163,7 +165,7 @@ async function* trainHere(
           ...emaDecay(session),
           ...clock.report(config.batch, config.steps - done),
         });
-        for (const message of batches.remarks()) yield warning(message, done);
+        for (const message of remarksOfAll(batches.remarks())) yield warning(message, done);
         const slow = clock.slowdown()?.toFixed(1);
         if (slow)
           yield warning(`steps take ${slow} times as long as before: something else is using the machine`, done);
