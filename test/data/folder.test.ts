@@ -4,6 +4,7 @@ import fc from "fast-check";
 import sharp from "sharp";
 import { afterEach, describe, expect, it } from "vitest";
 import type { DataSet } from "../../src/data/dataset.js";
+import { inspectFolder } from "../../src/data/folder/inspect.js";
 import { folder } from "../../src/data/folder.js";
 import { DataError } from "../../src/errors.js";
 import { channelStatistics, levelStatistics } from "../../src/images/normalize.js";
@@ -199,6 +200,18 @@ describe("folder with a labels file", () => {
     expect(levels(test)).toEqual([200, 201]);
     expect([...test.labels]).toEqual([0, 1]);
     expect(train.count).toBe(17);
+  });
+
+  it("holds a share out where the file names nothing under test/, as competitions have it", async () => {
+    const dir = await make({ ...flatFiles, ...grays("test", 200, 3), "labels.csv": csv(some) });
+    const labelsFile = join(dir, "labels.csv");
+    const { train, test, remarks } = await load(dir, { labelsFile });
+    expect([...levels(train), ...levels(test)].every((level) => level < 200)).toBe(true);
+    expect([...test.labels].sort()).toEqual([0, 1]);
+    expect(remarks).toContainEqual(expect.stringMatching(/names none of the 3 pictures in .*test: they are not read/));
+    const inspected = await inspectFolder(dir, { labelsFile });
+    expect([inspected.train, inspected.test]).toEqual([10, 0]);
+    expect(inspected.remarks).toEqual(remarks);
   });
 
   it("finds pictures of class folders by path, by path in unlabeled/, and by a file name that is the only one", async () => {

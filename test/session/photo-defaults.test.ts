@@ -1,11 +1,13 @@
 // What nobody chose for a folder of pictures follows from the weights, or from the pictures, their labels and the machine.
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { flatten } from "../../src/config/given.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { folder as folderSet } from "../../src/data/folder.js";
+import { folderItems, packShards } from "../../src/data/shards/pack.js";
 import { photoDefaults } from "../../src/session/photos/photo-defaults.js";
+import { countLabels } from "../../src/session/photos/picture-facts.js";
 import { describeEngine } from "../support/engine.js";
 import { noisy, pictureFolder } from "../support/pictures.js";
 import { removeFolder, temporaryFolder, trainToEnd } from "../support/train-run.js";
@@ -56,6 +58,21 @@ describe("without weights", () => {
     expect(large).toMatchObject({ labeledBatch: 25 });
     expect(await chosen(30, { labels: 100 })).toMatchObject({ labeledBatch: 50 });
     expect((await chosen(30, { method: "supervised" })).remarks[0]).not.toContain("teacher");
+  });
+
+  it("guesses beside the folders' labels count in addition to them, as does what shards hold", async () => {
+    const guesses = join(out, "guesses.csv");
+    writeFileSync(guesses, "file,label,confidence\na/0.jpg,a,1\nb/0.jpg,b,1\n");
+    expect((await chosen(30, { labels: guesses })).remarks[0]).toContain(", 2 labels");
+    expect((await chosen(30, { labels: guesses, "dataset.keepLabels": true })).remarks[0]).toContain(", 26 labels");
+    const { items, classes } = folderItems(folders[30]!.dir, { format: "copy" });
+    const packed = { prefix: join(out, "pack"), shardSize: 100, seed: 1 };
+    await packShards(items, { classes, format: "copy" }, packed);
+    const asked = (labels: string) =>
+      resolveConfig(flatten({ dataset: "shards", data: join(out, "pack-labeled-000000.tar"), labels }));
+    expect(await countLabels(asked("all"), "shards")).toBe(24);
+    expect(await countLabels(asked("7"), "shards")).toBe(7);
+    expect(await countLabels(asked(guesses), "shards")).toBe(2);
   });
 
   it("a run too short to learn labels from half of the batch shows more of them", async () => {

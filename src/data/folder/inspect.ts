@@ -67,7 +67,7 @@ export async function inspectFolder(dir: string, options: LayoutOptions = {}): P
     }
     const label = layout.kind === "flat" || file.label < 0 ? (given.get(i) ?? -1) : file.label;
     const part = file.part === "test" ? "test" : label < 0 ? "unlabeled" : "train";
-    known[i] = { name: file.name, hash: image.hash, part, label };
+    if (part !== "test" || label >= 0) known[i] = { name: file.name, hash: image.hash, part, label };
     formats[image.format] = (formats[image.format] ?? 0) + 1;
     const [width, height] = image.dimensions!;
     widths.push(width);

@@ -10,7 +10,7 @@ import { isFolder, listFolders, listImages } from "../../images/image-files.js";
 import { byNumberOrName, classByName, classReader, composed, hint } from "../../labels/class-names.js";
 import { type LabelRow, type LabelTable, readLabelTable, readLabelText } from "../../labels/label-rows.js";
 import { levelAdvice, tableAdvice } from "./advice.js";
-import { slashed } from "./finder.js";
+import { pictureFinder, slashed } from "./finder.js";
 import { annotationsName, findSplits, hasAnnotations, type SplitOptions, type Splits, testNames } from "./splits.js";
 
 export type Part = "train" | "test" | "unlabeled";
@@ -33,7 +33,7 @@ export interface FolderLayout {
   readonly roots: readonly string[];
   /** The labels file, where one was given. */
   readonly table: LabelTable | undefined;
-  /** There is a test folder. */
+  /** There is a test folder; in a flat folder one of which the labels file names pictures. */
   readonly hasTest: boolean;
   readonly remarks: readonly string[];
 }
@@ -186,20 +186,34 @@ function flatLayout(dir: string, unlabeledDir: string | undefined, table: LabelT
       files.push(picture(dir, join(unlabeledDir, file), "unlabeled", -1));
   }
   if (files.length === 0) throw new DataError(`folder: found no pictures in ${dir}. Check --data`);
-  return {
+  const layout = {
     kind: "flat",
     classes,
     files: distinct(files),
     roots: [dir, ...(unlabeledDir === undefined ? [] : [unlabeledDir])],
     table,
-    hasTest: files.some(({ part }) => part === "test"),
-    remarks: [
-      ...(test !== undefined && test !== "test"
-        ? [`the test pictures are those in ${shownName(join(dir, test))}`]
-        : []),
-      ...table.remarks,
-    ],
-  };
+  } as const;
+  const tests = files.filter(({ part }) => part === "test").length;
+  const hasTest = tests > 0 && namesTest(layout, table);
+  const where = test === undefined ? "" : shownName(join(dir, test));
+  const unnamed = `the labels file names none of the ${tests} pictures in ${where}: they are not read, and a share of the labeled pictures tests`;
+  const decisions = [
+    ...(hasTest && test !== "test" ? [`the test pictures are those in ${where}`] : []),
+    ...(tests > 0 && !hasTest ? [unnamed] : []),
+  ];
+  return { ...layout, hasTest, remarks: [...decisions, ...table.remarks] };
+}
+
+/** Whether a row means a picture that lies in a test folder. What is wrong with rows is told where they are read. */
+function namesTest({ files, roots }: Pick<FolderLayout, "files" | "roots">, { rows }: LabelTable): boolean {
+  const find = pictureFinder(files, roots);
+  return rows.some(({ name }) => {
+    try {
+      return files[find(name) ?? -1]?.part === "test";
+    } catch {
+      return false;
+    }
+  });
 }
 
 function picture(dir: string, path: string, part: Part, label: number): PictureFile {

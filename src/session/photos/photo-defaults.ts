@@ -8,7 +8,7 @@ import type { MethodDefinition } from "../../methods/index.js";
 import { countLabels, lookAt, type PictureFacts } from "./picture-facts.js";
 
 /** Data sets of people's own pictures. */
-const ownPictures = ["folder", "shards"];
+const isOwnPictures = (name: string): name is "folder" | "shards" => name === "folder" || name === "shards";
 /** How often a run from scratch shows each label: short runs end before they have learned labels that they see seldom. */
 const VIEWS_OF_A_LABEL = 500;
 
@@ -29,11 +29,11 @@ export async function photoDefaults(
   device: string,
 ): Promise<Defaults> {
   const unchanged = { config: asked, remarks: [] };
-  if (!asked.byDefault || asked.resume !== undefined || !ownPictures.includes(name)) return unchanged;
+  if (!asked.byDefault || asked.resume !== undefined || !isOwnPictures(name)) return unchanged;
   const { weights } = asked.modelOptions;
   const wanted = typeof weights === "string" ? wantedBy(weights) : undefined;
   if (wanted) {
-    const labels = countLabels(asked, name);
+    const labels = await countLabels(asked, name);
     const { size, crop, interpolation, normalize } = wanted;
     const crops = asked.weak !== "translate";
     const chosen = choose(asked, method.onFeatures === true, {

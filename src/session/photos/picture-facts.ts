@@ -1,7 +1,9 @@
 /** What a folder of pictures tells of itself before a run reads it: how large they are, and which have labels. */
 import type { RunConfig } from "../../config/resolve.js";
 import { type FolderLayout, scanFolder } from "../../data/folder/layout.js";
+import { countShardLabels } from "../../data/shards/count-labels.js";
 import { defaultMaxMegapixels, readImages } from "../../images/decode.js";
+import { readLabelTable } from "../../labels/label-rows.js";
 import { median } from "../../statistics.js";
 
 /** Pictures whose size is looked at. */
@@ -28,7 +30,10 @@ export async function lookAt(asked: RunConfig): Promise<PictureFacts> {
     },
     { measure: true },
   );
-  return { side: sides.length > 0 ? Math.round(median(sides)) : 32, labels: countLabels(asked, "folder", layout) };
+  return {
+    side: sides.length > 0 ? Math.round(median(sides)) : 32,
+    labels: await countLabels(asked, "folder", layout),
+  };
 }
 
 function layoutOf({ data, labels, unlabeled }: RunConfig): FolderLayout {
@@ -38,10 +43,16 @@ function layoutOf({ data, labels, unlabeled }: RunConfig): FolderLayout {
   });
 }
 
-/** About: pictures held out for tests and validation are no matter here. Of what is not a folder, as asked, or 100. */
-export function countLabels(asked: RunConfig, set: string, known?: FolderLayout): number {
+/** Of more labels than these nothing depends on how many they are (photo-defaults.ts), and shards may hold millions. */
+const MOST_OF_SHARDS = 1000;
+
+/** About: pictures held out for tests and validation are no matter here. Of folders and shards; as asked, where a number is. */
+export async function countLabels(asked: RunConfig, set: "folder" | "shards", known?: FolderLayout): Promise<number> {
   if (/^\d+$/.test(asked.labels)) return Number(asked.labels);
-  if (set !== "folder") return 100;
+  if (set === "shards" && asked.labels === "all") return countShardLabels(asked.data!, MOST_OF_SHARDS);
+  if (set === "shards") return readLabelTable(asked.labels).rows.length;
   const { files, table } = known ?? layoutOf(asked);
-  return table?.rows.length ?? files.filter(({ part, label }) => part === "train" && label >= 0).length;
+  const inFolders = files.filter(({ part, label }) => part === "train" && label >= 0).length;
+  if (!table) return inFolders;
+  return table.rows.length + (asked.datasetOptions.keepLabels === true ? inFolders : 0);
 }

@@ -296,18 +296,6 @@ describe("labels files and folders", () => {
     expect(remarks!.join("\n")).toMatch(/gives \d of \d pictures in class folders another class than their folder/);
   });
 
-  it("test pictures without a label are an error, not an error of NaN %", async () => {
-    const dir = await make({
-      ...some("x", 8),
-      ...some("test", 4),
-      "l.csv": csv(["x/0.png,u", "x/1.png,u", "x/2.png,v", "x/3.png,v"]),
-    });
-    await expect(load(dir, { labelsFile: join(dir, "l.csv") })).rejects.toThrow(DataError);
-    await expect(load(dir, { labelsFile: join(dir, "l.csv") })).rejects.toThrow(
-      /no readable picture with a label is there to test with/,
-    );
-  });
-
   it("data inspect finds the rows that train refuses", async () => {
     const dir = await make({
       ...some("a"),
