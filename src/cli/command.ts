@@ -6,8 +6,8 @@ import type { Given } from "../config/given.js";
 import type { Option, OptionSpec, OptionsOf } from "../options.js";
 import type { Externals } from "./externals.js";
 
-/** One value, one that may be left out, or one and more. */
-type ArgumentKind = "one" | "optional" | "many";
+/** One value, one that may be left out, one and more, or a command with its flags. */
+type ArgumentKind = "one" | "optional" | "many" | "words";
 
 /** What stands on the command line without a flag, in this order. */
 export interface Argument<K extends ArgumentKind = ArgumentKind, V extends string = string> {
@@ -18,7 +18,7 @@ export interface Argument<K extends ArgumentKind = ArgumentKind, V extends strin
 export type ArgumentSpec = Readonly<Record<string, Argument>>;
 
 export type ArgumentsOf<A extends ArgumentSpec> = {
-  readonly [N in keyof A]: A[N] extends Argument<"many", infer V>
+  readonly [N in keyof A]: A[N] extends Argument<"many" | "words", infer V>
     ? readonly V[]
     : A[N] extends Argument<"optional", infer V>
       ? V | undefined
@@ -40,6 +40,11 @@ export function optionalArgument(doc: string): Argument<"optional"> {
 /** One value or more; the last one. */
 export function restArguments(doc: string): Argument<"many"> {
   return { kind: "many", doc };
+}
+
+/** A command and whatever follows it, flags too, with `--` before it or without. */
+export function commandArguments(doc: string): Argument<"words"> {
+  return { kind: "words", doc };
 }
 
 /** What a command takes beside its own options: those of a whole run, or of its network or data set alone. */
@@ -94,7 +99,7 @@ export function usageOf({ arguments: args }: Pick<Command, "arguments">): string
   return Object.entries(args)
     .map(([name, { kind }]) => {
       const shown = name.toUpperCase();
-      return kind === "optional" ? `[${shown}]` : kind === "many" ? `${shown}...` : shown;
+      return kind === "optional" ? `[${shown}]` : kind === "many" || kind === "words" ? `${shown}...` : shown;
     })
     .join(" ");
 }

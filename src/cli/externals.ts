@@ -3,11 +3,12 @@ import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { catalog as builtIn, type Catalog } from "../config/catalog.js";
 import { readConfigFile } from "../config/config-file.js";
-import type { Given } from "../config/given.js";
+import { canonicalKey, type Given } from "../config/given.js";
 import { findPluginFile, loadPlugin, type Modules, withModules } from "../config/plugin.js";
 import type { RunConfig } from "../config/resolve.js";
 import { type Group, groups } from "../config/run-options.js";
 import { RunFolder } from "../run/index.js";
+import { flagsOf } from "./flags.js";
 
 export interface Externals {
   /** What comes with the package, and what was loaded. */
@@ -73,9 +74,12 @@ function modulesOfRun(args: readonly string[]): Modules {
   return RunFolder.open(run).config<RunConfig>().modules ?? {};
 }
 
-/** Whether what follows `before` is the value of that flag. */
+/** Whether what follows `before` is the value of that flag: flags that are true or false have none. */
 function isValue(before: string): boolean {
-  return before.startsWith("--") && before !== "--json" && !before.includes("=");
+  if (!before.startsWith("--") || before.includes("=")) return false;
+  const name = before.slice(2).replace(/^no-/, "");
+  const option = flagsOf({ options: {}, takes: "run" }, builtIn).get(canonicalKey(name))?.option;
+  return name !== "json" && option?.type !== "boolean";
 }
 
 /** The last value of a flag, as the command line takes it. */

@@ -17,7 +17,8 @@ export interface CommandRow {
   readonly summary: string;
 }
 
-const width = (): number => Math.min(120, process.stdout.columns ?? 100);
+/** Of lines; a terminal that says 0 does not know, and in a very narrow one the texts beside the flags need room all the same. */
+const width = (): number => Math.max(60, Math.min(120, process.stdout.columns || 100));
 /** Column in which the texts begin. */
 const INDENT = 30;
 

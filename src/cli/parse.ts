@@ -22,7 +22,8 @@ export function asksForHelp(args: readonly string[]): boolean {
 /** Throws UsageError that says what was expected where, and what came. */
 export function parseArguments(command: Command, flags: Flags, args: readonly string[]): Parsed {
   const who = `fewlabels ${command.name}`;
-  const { raw, positional } = readWords(args, flags, who);
+  const whole = Object.values(command.arguments).some(({ kind }) => kind === "words");
+  const { raw, positional } = readWords(args, flags, who, whole);
   const values: Record<string, unknown> = positionalValues(command, positional, who);
   const given = new Map<string, unknown>();
   for (const [key, { option, own }] of flags) {
@@ -44,8 +45,8 @@ function nothingFor(who: string, name: string, option: Option): UsageError {
   return new UsageError(`${who}: expected ${kindOf(option)} for ${name}, got nothing (${option.doc}). ${advice}`);
 }
 
-/** Flags by canonical key, the last value of each, and the other words. */
-function readWords(args: readonly string[], flags: Flags, who: string) {
+/** Flags by canonical key, the last value of each, and the other words; `whole`: what follows the first of them belongs to it. */
+function readWords(args: readonly string[], flags: Flags, who: string, whole: boolean) {
   const raw = new Map<string, string | boolean>();
   const positional: string[] = [];
   for (let i = 0; i < args.length; i++) {
@@ -55,7 +56,8 @@ function readWords(args: readonly string[], flags: Flags, who: string) {
       break;
     }
     if (!word.startsWith("-") || word === "-") {
-      positional.push(word);
+      positional.push(...(whole ? args.slice(i) : [word]));
+      if (whole) break;
       continue;
     }
     const [, name = word, inline] = /^--([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
@@ -86,10 +88,11 @@ function positionalValues(command: Command, words: readonly string[], who: strin
   for (const [name, declared] of Object.entries(command.arguments)) {
     const shown = name.toUpperCase();
     const option: Option = { ...asOption(declared), value: nounOf(name) };
-    const taken = declared.kind === "many" ? left.splice(0) : left.splice(0, 1);
+    const many = declared.kind === "many" || declared.kind === "words";
+    const taken = many ? left.splice(0) : left.splice(0, 1);
     if (taken.length === 0 && declared.kind !== "optional") throw nothingFor(who, shown, option);
     const checked = taken.map((word) => parseOption(option, shown, word, who));
-    values[name] = declared.kind === "many" ? checked : checked[0];
+    values[name] = many ? checked : checked[0];
   }
   if (left.length > 0) {
     const names = Object.keys(command.arguments).map((name) => name.toUpperCase());

@@ -117,7 +117,7 @@ export class Progress {
   }
 
   #draw(): void {
-    if (this.#tty && this.#bar) this.#stream.write(this.#bar.slice(0, Math.max(20, (this.#stream.columns ?? 100) - 1)));
+    if (this.#tty && this.#bar) this.#stream.write(this.#bar.slice(0, Math.max(20, (this.#stream.columns || 100) - 1)));
   }
 
   #paint(text: string, color: number): string {

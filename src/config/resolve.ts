@@ -186,7 +186,7 @@ function checkBatch(
         `Give ${batchName} more than ${name}, or use the method supervised`,
     );
   }
-  if (sampler === "two-stream" && count === 0) {
+  if (sampler === "two-stream" && labeledBatch === 0) {
     throw new UsageError(`${who}: expected at least 1 for ${name} with two streams, got 0`);
   }
   return count;

@@ -1,5 +1,5 @@
 /** Writes the network of a run for elsewhere, and checks what was written before it is called done. */
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { UsageError } from "../errors.js";
 import { writeWhole, writeWholeFolder } from "../files/write-whole.js";
@@ -23,6 +23,7 @@ import { decodeOnnx, encodeOnnx, writeChunks } from "./onnx/file.js";
 import type { Chunks } from "./onnx/protobuf.js";
 import { loadGraph } from "./onnx/run-graph.js";
 import { type Dtype, shrink } from "./onnx/shrink.js";
+import { checkPlace } from "./place.js";
 import { type FileRunner, onnxruntimeRunner } from "./runtime.js";
 import { openSource, type Source, type SourceOptions } from "./source.js";
 import { openTestSet, type TestSet } from "./test-set.js";
@@ -66,9 +67,7 @@ const defaultTestPictures = 2000;
 export async function exportRun(run: string, options: ExportOptions): Promise<ExportReport> {
   const started = performance.now();
   const { format, out, dtype = "fp32", force = false } = options;
-  if (existsSync(out) && !force && !(statSync(out).isDirectory() && readdirSync(out).length === 0)) {
-    throw new UsageError(`${out} is already there. Give another --out, or --force to replace it`);
-  }
+  checkPlace(run, { out, isFile: format === "onnx", force });
   if (format === "safetensors" && dtype !== "fp32")
     throw new UsageError("export: safetensors files are float32; leave --dtype out");
   const source = await openSource(run, options);
@@ -193,9 +192,8 @@ async function write(
   threshold: Threshold | undefined,
   compared: TestComparison | undefined,
 ): Promise<ExportReport["files"]> {
-  const { out, force } = options;
+  const { out } = options;
   if (format === "onnx") {
-    if (force && existsSync(out) && statSync(out).isDirectory()) rmSync(out, { recursive: true });
     return [{ file: out, bytes: writeChunks(out, chunks) }];
   }
   const pictures = await Promise.all(

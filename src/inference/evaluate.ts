@@ -33,7 +33,11 @@ export async function evaluateRun(
   try {
     const evaluations = await evaluateSplit(session, split);
     const roles = roleResults(evaluations);
-    const base = folder.result<RunResult>() ?? runResult({ ...session, config }, { steps: checkpoint.step, test: {} });
+    const unfinished = () => ({
+      ...runResult({ ...session, config }, { steps: checkpoint.step, test: {} }),
+      steps: saved.steps,
+    });
+    const base = folder.result<RunResult>() ?? unfinished();
     const confusion = Object.fromEntries(Object.entries(evaluations).map(([role, e]) => [role, e.confusion]));
     const perClass = Object.fromEntries(
       Object.entries(evaluations).map(([role, evaluation]) => [role, classResults(evaluation, data.classes)]),

@@ -48,6 +48,7 @@ export class RunFolder {
 
   /** Throws UsageError where the folder already holds a run or anything else: a run asks before it loads its data. */
   static assertFree(path: string): void {
+    if (path.trim() === "") throw new UsageError('expected a folder for --out, got ""');
     if (existsSync(path) && !statSync(path).isDirectory())
       throw new UsageError(`${path} is a file. Give a folder with --out`);
     if (existsSync(path) && readdirSync(path).some((name) => !isLeftOver(path, name))) {
@@ -115,6 +116,12 @@ export class RunFolder {
   static open(path: string): RunFolder {
     if (!existsSync(join(path, "config.json"))) {
       throw new UsageError(`${path} is not a run folder: there is no config.json in it`);
+    }
+    // Exports and networks from elsewhere have a config.json too.
+    if (!["checkpoints", "metrics.jsonl"].some((name) => existsSync(join(path, name)))) {
+      throw new UsageError(
+        `${path} is not a run folder: it has a config.json, and neither checkpoints nor metrics.jsonl. Give the folder that train wrote; an export cannot be used in its place`,
+      );
     }
     const folder = new RunFolder(path);
     folder.config();

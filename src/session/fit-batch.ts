@@ -19,6 +19,9 @@ export function fitBatch(
 ): { readonly config: RunConfig; readonly fitted: readonly string[] } {
   const { byDefault = [], given: _, ...rest } = config;
   const [labeled, unlabeled] = [split.labeled.length, pool ? pool.count : split.unlabeled.length];
+  if (labeled + unlabeled === 0) {
+    throw new UsageError(`no image is left to train on: --val ${config.val} holds all of them out. Hold fewer out`);
+  }
   if (usesUnlabeled && unlabeled === 0 && config.sampler !== "mixed") {
     throw new UsageError(
       `method ${name} learns from unlabeled images, and none is left: all ${labeled} have labels${config.unlabeled === "rest" ? ", and --unlabeled rest leaves those out" : ""}. ` +

@@ -96,6 +96,14 @@ describeBinary("fewlabels", () => {
       /expected one of methods, models.* for WHAT, got "modles"\. Did you mean "models"/,
     );
     await wrongUsage(["evaluate", "nowhere"], /nowhere is not a run folder/);
+    await wrongUsage(
+      ["train", "--dataset", "digits", "--labels", "0"],
+      /expected a whole number of at least 1, .* for --labels, got "0"/,
+    );
+    await wrongUsage(
+      ["train", "--dataset", "digits", "--steps", "1", "--out", ""],
+      /expected a folder for --out, got ""/,
+    );
     await wrongUsage(["train", "--resume"], /--resume needs the run folder/);
     await wrongUsage(["train", "--resume", "nowhere"], /nowhere is not a run folder/);
   }, 60_000);

@@ -2,6 +2,7 @@
 import { describe, expect, it, test } from "vitest";
 import { argument, defineCommand, optionalArgument, restArguments } from "../../src/cli/command.js";
 import { commands } from "../../src/cli/commands/index.js";
+import { launch } from "../../src/cli/commands/launch/launch.js";
 import { flagsOf } from "../../src/cli/flags.js";
 import { commandHelp } from "../../src/cli/help.js";
 import { parseArguments } from "../../src/cli/parse.js";
@@ -54,6 +55,13 @@ describe("parseArguments", () => {
     const { values, given } = parse("r --out f --topK 2 --top-k=4 --model.input-noise 0.1 -- --odd -v.png");
     expect(values).toMatchObject({ topK: 4, files: ["--odd", "-v.png"] });
     expect([...given]).toEqual([["model.inputNoise", "0.1"]]);
+  });
+
+  it("a command in a command keeps its flags, with -- before it and without", () => {
+    const words = ["train", "--dataset", "digits", "--json"];
+    for (const before of ["-n 2 -- ", "-n 2 "]) {
+      expect(parse(`${before}${words.join(" ")}`, launch).values).toEqual({ processes: 2, command: words });
+    }
   });
 
   it("a switch takes the next word only where that is true or false", () => {

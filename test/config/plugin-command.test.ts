@@ -82,6 +82,23 @@ describeTraining("fewlabels train --method ./my-method.mjs", () => {
     expect(again.code).toBe(0);
   }, 120_000);
 
+  it("is found in a YAML file behind a flag that is true or false", async () => {
+    const lines = [
+      "dataset: two-moons",
+      "model: mlp",
+      "method: ./my-method.mjs",
+      "steps: 1",
+      "batch: 30",
+      "labeledBatch: 10",
+      "labels: 10",
+    ];
+    writeFileSync(join(project, "bool.yaml"), lines.join("\n"));
+    for (const flag of ["--class-balanced", "--no-tensorboard"]) {
+      const { code, err } = await fewlabels(["train", flag, "bool.yaml", "--out", flag.slice(2)], { cwd: project });
+      expect([code, err]).toEqual([0, ""]);
+    }
+  }, 60_000);
+
   it("shows its options in the help", async () => {
     const { code, out } = await fewlabels(["train", "--method", example, "--help"]);
     expect(code).toBe(0);

@@ -1,7 +1,7 @@
 // `exportRun`: what is written, for runs of every normalization, and what is refused.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { beforeAll, expect, test } from "vitest";
 import { flatten } from "../../src/config/given.js";
@@ -14,6 +14,7 @@ import { decodeOnnx, readOnnx } from "../../src/export/onnx/file.js";
 import { toHalf } from "../../src/export/onnx/shrink.js";
 import { openPredictor } from "../../src/inference/predict.js";
 import { batchNorm2d, conv2d, globalAvgPool, layer, linear, network, sequential } from "../../src/nn/index.js";
+import { RunFolder } from "../../src/run/index.js";
 import { call, type Tensor, tensor } from "../../src/torch/index.js";
 import { openJudge } from "../../src/web/open-judge.js";
 import { describeEngine } from "../support/engine.js";
@@ -118,9 +119,39 @@ describeEngine("export", () => {
     expect(readFileSync(out, "utf8")).toBe("mine");
     await exportRun(run, { format: "onnx", out, force: true });
     expect(readOnnx(out).nodes.length).toBeGreaterThan(5);
+    const there = fresh("weights-twice");
+    await exportRun(run, { format: "safetensors", out: there });
+    await exportRun(run, { format: "safetensors", out: there, force: true });
     await expect(exportRun(run, { format: "onnx", out: join(folder, "no/such/x.onnx") })).rejects.toThrow(
       /cannot write/,
     );
+  });
+
+  test("--force removes neither the run, nor what holds it, nor what is no export", async () => {
+    const run = await digits({});
+    const photos = fresh("photos");
+    mkdirSync(photos);
+    writeFileSync(join(photos, "a.png"), "picture");
+    const places = [
+      [run, "safetensors", /holds the run itself/],
+      [dirname(run), "safetensors", /holds the run itself/],
+      [".", "safetensors", /holds the working folder/],
+      [join(run, "checkpoints"), "safetensors", /is no earlier export/],
+      [photos, "safetensors", /is no earlier export/],
+      [photos, "onnx", /photos is a folder. Give a file with --out, such as .*model\.onnx/],
+      [".", "onnx", /is a folder/],
+    ] as const;
+    for (const [out, format, why] of places) {
+      await expect(exportRun(run, { format, out, force: true }), `${format} ${out}`).rejects.toThrow(why);
+    }
+    expect(readdirSync(run)).toContain("config.json");
+    expect(readdirSync(photos)).toEqual(["a.png"]);
+  });
+
+  test("an export is no run", async () => {
+    const out = fresh("as-run");
+    await exportRun(await digits({}), { format: "safetensors", out });
+    expect(() => RunFolder.open(out)).toThrow(/as-run is not a run folder: .* an export cannot be used in its place/);
   });
 
   test("safetensors go back in by --model.weights, and say what timm reads", async () => {

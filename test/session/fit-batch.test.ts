@@ -21,6 +21,10 @@ function fitted(
 }
 
 describe("fitBatch", () => {
+  it("says where --val has taken every image", () => {
+    expect(() => fitted({ val: 8 }, 0, 0)).toThrow(/no image is left to train on: --val 8 holds all of them out/);
+  });
+
   it("leaves a batch alone that the data can fill", () => {
     expect(fitted({}, 25, 75)).toEqual([100, 25]);
     expect(fitted({}, 1000, 50_000)).toEqual([100, 25]);

@@ -113,7 +113,7 @@ function entry(name: string, summary: string, source: string, options: OptionSpe
 }
 
 function entryLines({ name, summary, source, lines }: Entry): string[] {
-  const width = Math.min(120, process.stdout.columns ?? 100);
+  const width = Math.min(120, process.stdout.columns || 100);
   return [
     name,
     ...wrap(`${summary}${source ? ` (${source})` : ""}`, width, "  "),
