@@ -18,15 +18,22 @@ interface Drawn {
   readonly epoch: number;
 }
 
+export interface AheadOptions {
+  /** Of the rows of a batch those of this process are decoded here. Default all. */
+  readonly spread?: Spread;
+  /** After so many steps nothing more is drawn: the last one has other pictures to hold. Default: without end. */
+  readonly steps?: number;
+}
+
 /**
- * Of the rows of a batch those of this process (`spread`) are decoded here. The same batches as `memoryBatches`. Its state is that of the sampler before the first batch that has not been given out, so
- * what was drawn ahead is drawn again by a run that continues.
+ * The same batches as `memoryBatches`. Its state is that of the sampler before the first batch that has not been given out, so what was
+ * drawn ahead is drawn again by a run that continues.
  */
 export function aheadBatches<L extends Views, U extends Views>(
   sampler: Sampler,
   loader: Loader<L, U>,
   cache: PictureCache,
-  spread: Spread = whole,
+  { spread = whole, steps = Number.POSITIVE_INFINITY }: AheadOptions = {},
 ): BatchSource<L, U> {
   let queue: Drawn[] = [];
   /** Still held: what is done with a batch after it was given out (probes) may ask for its rows. */
@@ -44,10 +51,10 @@ export function aheadBatches<L extends Views, U extends Views>(
     queue = [];
   };
   return {
-    prepare() {
+    prepare(step) {
       last?.release();
       last = undefined;
-      while (queue.length < batchesAhead) queue.push(draw());
+      while (queue.length < Math.min(batchesAhead, steps - step)) queue.push(draw());
       return queue[0]!.hold.ready;
     },
     batch(step) {

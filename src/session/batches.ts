@@ -41,7 +41,11 @@ export function createBatches(
   const sampler = runSampler(config, phases, data, rng.split("sampler"));
   if (!pool) {
     const loader = createLoader(train, split.y, options);
-    return probed(train.cache ? aheadBatches(sampler, loader, train.cache, world()) : memoryBatches(sampler, loader));
+    return probed(
+      train.cache
+        ? aheadBatches(sampler, loader, train.cache, { spread: world(), steps: config.steps })
+        : memoryBatches(sampler, loader),
+    );
   }
   const rowsOf = ({ rows }: Phase) => (rows === "both" ? config.batch - config.labeledBatch : 0);
   const streamed = streamedBatches({
