@@ -3,12 +3,12 @@ import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { catalog as builtIn, type Catalog } from "../config/catalog.js";
 import { readConfigFile } from "../config/config-file.js";
-import { canonicalKey, type Given } from "../config/given.js";
+import { canonicalKey, type Given, splitKey } from "../config/given.js";
 import { findPluginFile, loadPlugin, type Modules, withModules } from "../config/plugin.js";
 import type { RunConfig } from "../config/resolve.js";
-import { type Group, groups } from "../config/run-options.js";
+import { type Group, groups, runOptions } from "../config/run-options.js";
+import type { OptionSpec } from "../options.js";
 import { RunFolder } from "../run/index.js";
-import { flagsOf } from "./flags.js";
 
 export interface Externals {
   /** What comes with the package, and what was loaded. */
@@ -78,8 +78,21 @@ function modulesOfRun(args: readonly string[]): Modules {
 function isValue(before: string): boolean {
   if (!before.startsWith("--") || before.includes("=")) return false;
   const name = before.slice(2).replace(/^no-/, "");
-  const option = flagsOf({ options: {}, takes: "run" }, builtIn).get(canonicalKey(name))?.option;
-  return name !== "json" && option?.type !== "boolean";
+  return name !== "json" && !isSwitch(canonicalKey(name));
+}
+
+function isSwitch(key: string): boolean {
+  const [group, inner] = splitKey(key);
+  const { dataSets: dataset, methods: method, models: model, optimizers: optimizer } = builtIn;
+  const families: Readonly<Partial<Record<string, readonly { readonly options: OptionSpec }[]>>> = {
+    dataset,
+    method,
+    model,
+    optimizer,
+  };
+  const specs =
+    inner === undefined ? [runOptions as OptionSpec] : (families[group] ?? []).map(({ options }) => options);
+  return specs.some((spec) => spec[inner ?? group]?.type === "boolean");
 }
 
 /** The last value of a flag, as the command line takes it. */

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, expect, it } from "vitest";
+import { missingFonts } from "../../src/report/fonts.js";
 import { writeTiny } from "../experiments/tiny.js";
 import { describeTraining, fewlabels, lastJson, start } from "./run-cli.js";
 
@@ -40,7 +41,7 @@ describeTraining("fewlabels experiment", () => {
     const files = readdirSync(join(folder, "whole")).sort();
     expect(files).toEqual(["arms", "plots", "report.html", "results.json", "table.csv"]);
     expect(readFileSync(join(folder, "whole/report.html"), "utf8")).toContain("somebody else");
-    expect(readdirSync(join(folder, "whole/plots"))).toContain("errors.png");
+    expect(readdirSync(join(folder, "whole/plots"))).toContain(missingFonts() ? "errors.svg" : "errors.png");
     const [head, ...lines] = readFileSync(join(folder, "whole/table.csv"), "utf8").trim().split("\n");
     expect(head).toMatch(/^row,column,unit,mean,sd/);
     expect(lines.length).toBe(3);

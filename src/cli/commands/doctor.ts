@@ -3,6 +3,7 @@ import { pathToFileURL } from "node:url";
 import { resolveConfig } from "../../config/resolve.js";
 import { boolean } from "../../options.js";
 import { packagePath, setupCommand } from "../../package.js";
+import { missingFonts } from "../../report/fonts.js";
 import { whyNoCard } from "../../session/device.js";
 import { median } from "../../statistics.js";
 import { engineInfo, transports } from "../../torch/index.js";
@@ -84,6 +85,8 @@ async function doctorCommand(json: boolean): Promise<void> {
       problems.push({ what: `training fails: ${(error as Error).message}`, todo: [setupCommand()], level: "error" });
     }
   }
+  const fonts = missingFonts();
+  if (fonts) problems.push({ what: "no fonts: plots are written as SVG alone", todo: [fonts], level: "warning" });
   // What was found before is about Debian's packages; the engine that has run knows of any libtorch.
   const report: Report = { ...found, blas: found.blas ?? (engine && loadedBlas()) ?? null };
   const ok = problems.every((problem) => problem.level !== "error");

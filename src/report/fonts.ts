@@ -1,0 +1,29 @@
+/** Whether letters can be drawn here: an SVG has its reader's fonts, a PNG those of the machine that makes it. Small containers have none. */
+import { existsSync, readdirSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+/** Where Linux keeps fonts. */
+const folders = (home: string) => [
+  ...["/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/texmf/fonts"],
+  ...[join(home, ".fonts"), join(home, ".local/share/fonts")],
+];
+
+/** What to install where there is nothing to draw letters with; undefined where there is, and on systems that always have fonts. */
+export function missingFonts(
+  root = "/",
+  env: NodeJS.ProcessEnv = process.env,
+  platform: NodeJS.Platform = process.platform,
+): string | undefined {
+  if (platform !== "linux" || env.FONTCONFIG_FILE !== undefined || env.FONTCONFIG_PATH !== undefined) return undefined;
+  const configured = existsSync(join(root, "/etc/fonts/fonts.conf"));
+  if (configured && folders(homedir()).some((folder) => hasFont(join(root, folder)))) return undefined;
+  return "apt-get install fontconfig-config fonts-dejavu-core";
+}
+
+function hasFont(folder: string): boolean {
+  if (!existsSync(folder)) return false;
+  return readdirSync(folder, { recursive: true, encoding: "utf8" }).some((name) =>
+    /\.(ttf|otf|ttc|pf[ab]|pcf)(\.gz)?$/i.test(name),
+  );
+}
