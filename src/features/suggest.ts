@@ -31,6 +31,7 @@ export function suggest(
   const by = numClasses > 1 && known.length >= ENOUGH * numClasses ? "uncertain" : "typical";
   const among = by === "typical" ? [...known, ...open] : open;
   const wanted = Math.min(open.length, count);
+  if (wanted === 0) return { rows: [], by };
   const groups = cluster(pick(rows, size, among), size, by === "typical" ? known.length + wanted : wanted, rng);
   const margins = by === "typical" ? undefined : marginsOf({ features, size, y, numClasses }, known, open);
   const clusters = new Map<number, { readonly rows: { row: number; score: number }[]; labeled: number }>();

@@ -16,6 +16,7 @@ export interface Asking {
   /** Why pictures come in the order they do: at random until they are read. */
   readonly by: "random" | "typical" | "uncertain";
   readonly reading: { readonly done: number; readonly total: number } | undefined;
+  /** Why the pictures could not be read, or the last choice failed; a choice is made again with the next answer. */
   readonly problem: string | undefined;
   /** Rows of the pictures that were read, in the order in which the mind speaks of them; undefined until then. */
   readonly rows: Int32Array | undefined;
@@ -72,13 +73,15 @@ export function startAsking(studio: Studio, { source, threads, pool, onChange }:
     });
     suggested = found.rows.map((at) => mine[at]!);
     by = found.by;
+    problem = undefined;
   };
   const tick = () => {
     const mine = rows;
-    if (!mine || busy || problem !== undefined) return;
+    if (!mine || busy) return;
     const now = answered();
     const left = suggested.reduce((sum, row) => sum + (studio.codes[row] === OPEN ? 1 : 0), 0);
-    if (answeredThen >= 0 && Math.abs(now - answeredThen) < (left < LOW ? 1 : ANSWERS)) return;
+    const enough = left < LOW || problem !== undefined ? 1 : ANSWERS;
+    if (answeredThen >= 0 && Math.abs(now - answeredThen) < enough) return;
     [busy, answeredThen] = [true, now];
     turn++;
     void choose(mine)

@@ -38,6 +38,18 @@ describeEngine("suggest", () => {
     expect([...all].sort((a, b) => a - b)).toEqual([...made.y.keys()].filter((i) => made.y[i]! < 0));
   });
 
+  test("nothing is suggested where every row has a label, where there is no row, and where none is wanted", () => {
+    const made = groups([6, 6]);
+    const none = { ...made, features: new Float32Array(0), y: new Int32Array(0) };
+    const few = new Int32Array(12).fill(-1);
+    few[0] = 0;
+    for (const y of [new Int32Array(12), few.with(1, 1).map((k, i) => (k < 0 ? i % 2 : k))]) {
+      expect(suggest({ ...made, y, numClasses: 2 }, 5, Rng.fromSeed(1)).rows).toEqual([]);
+    }
+    expect(suggest(none, 5, Rng.fromSeed(1)).rows).toEqual([]);
+    expect(suggest({ ...made, y: few, numClasses: 2 }, 0, Rng.fromSeed(1)).rows).toEqual([]);
+  });
+
   test("the same picture twice is suggested once", () => {
     const made = groups([6, 6]);
     const twice = {

@@ -124,8 +124,10 @@ export function labelRoutes(session: Session, { cache }: RouteOptions = {}): Rea
     },
     "GET /api/map": async () => {
       if (!asking.rows) throw new HttpError(404, "the pictures are still being read");
-      map ??= asking.mind.ask("map", {});
-      const places = await map;
+      const making = map ?? asking.mind.ask("map", {});
+      map = making;
+      making.catch(() => (map = undefined)); // made again when it is asked for again
+      const places = await making;
       return json(200, {
         rows: [...asking.rows],
         places: Array.from(places, (v) => Number(v.toFixed(4))),

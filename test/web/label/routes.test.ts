@@ -7,6 +7,7 @@ import { openStudio, type Studio } from "../../../src/studio/studio.js";
 import { labelRoutes } from "../../../src/web/label/routes.js";
 import type { Session } from "../../../src/web/label/session.js";
 import { type RunningPage, startPage } from "../../../src/web/page-server.js";
+import type { Call } from "../../../src/web/server.js";
 import { appBuilt } from "../../support/app.js";
 import { addPictures, bomb, flat } from "../../support/pictures.js";
 import { folderOfThisFile } from "../../support/train-run.js";
@@ -204,5 +205,15 @@ describe.skipIf(!appBuilt)("the studio's server", () => {
   test("what is not there yet is said", async () => {
     for (const path of ["/api/guesses", "/api/map"]) expect((await ask(path)).status).toBe(404);
     expect((await ask("/api/export", { body: { format: "onnx" } })).status).toBe(409);
+  });
+
+  test("a map that could not be made is made when it is asked for again", async () => {
+    const quiet = quietSession(studio);
+    const answers = [() => Promise.reject(new Error("no memory left")), () => Promise.resolve(Float32Array.of(0, 1))];
+    const mind = { ask: () => answers.shift()!() as Promise<never>, close: () => {} };
+    const routes = labelRoutes({ ...quiet, asking: { ...quiet.asking, mind, rows: Int32Array.of(0) } });
+    const map = async () => routes["GET /api/map"]!({} as Call);
+    await expect(map()).rejects.toThrow("no memory left");
+    expect(JSON.parse(String((await map()).body))).toEqual({ rows: [0], places: [0, 1] });
   });
 });
