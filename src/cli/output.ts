@@ -1,5 +1,7 @@
 /** Where text goes: results to stdout, everything else to stderr; a reader that went away is no error. */
 
+import { FewlabelsError } from "../errors.js";
+
 /** Writes lines to stdout. */
 export function print(...lines: readonly string[]): void {
   process.stdout.write(`${lines.join("\n")}\n`);
@@ -8,6 +10,16 @@ export function print(...lines: readonly string[]): void {
 /** Writes lines to stderr. */
 export function printError(...lines: readonly string[]): void {
   process.stderr.write(`${lines.join("\n")}\n`);
+}
+
+/** Tells on stderr what went wrong in a server: the message of what is thrown on purpose, the stack of a fault. */
+export function tellFault(who: string): (error: unknown) => void {
+  return (error) => {
+    const known = error instanceof FewlabelsError || !(error instanceof Error);
+    printError(
+      `${who}: ${known ? (error instanceof Error ? error.message : String(error)) : (error.stack ?? error.message)}`,
+    );
+  };
 }
 
 const listeners = new Set<() => void>();

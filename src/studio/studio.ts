@@ -5,7 +5,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { DataError, DiskError, UsageError } from "../errors.js";
+import { DataError, UsageError } from "../errors.js";
 import { makeFolder, writeWhole } from "../files/write-whole.js";
 import { Rng } from "../rng.js";
 import { RunLock } from "../run/lock.js";
@@ -73,7 +73,7 @@ export interface Studio {
   readonly version: number;
   /** Labels for training: all but those of the test set. */
   trainRows(): NamedLabel[];
-  /** Writes the labels files where something has changed; false where another process is writing them just now. */
+  /** Writes the labels files where something has changed; false where another process is writing them just now. Throws DiskError. */
   save(): boolean;
   close(): void;
 }
@@ -251,13 +251,13 @@ function recordOf(path: string, options: StudioOptions, dir: string, open: () =>
   return record;
 }
 
-/** Does the work unless another process is at it. */
+/** Does the work unless another process is at it. Throws DiskError where that cannot be told. */
 function alone(folder: string, work: () => void): boolean {
   let lock: RunLock;
   try {
     lock = RunLock.take(folder);
   } catch (error) {
-    if (error instanceof UsageError || error instanceof DiskError) return false;
+    if (error instanceof UsageError) return false;
     throw error;
   }
   try {

@@ -1,6 +1,7 @@
 /** Trains while people label: a new model whenever labels have come, each an ordinary run, rated on the honest test set. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { UsageError } from "../errors.js";
 import { makeFolder } from "../files/write-whole.js";
 import { RunFolder } from "../run/index.js";
 import { RunLock } from "../run/lock.js";
@@ -37,6 +38,7 @@ export interface Training {
   readonly problem: string | undefined;
   /** The training as people type it. */
   readonly command: string;
+  /** Looks whether it is time to train. Throws DiskError. */
   tick(): void;
   close(): void;
 }
@@ -186,12 +188,13 @@ function weightsOf(source: string): string {
   return checkpoint ? join(checkpoint.path, `${readInferenceRecord(source).predictor}.safetensors`) : source;
 }
 
-/** Who trains for this folder; undefined while another process does. */
+/** Who trains for this folder; undefined while another process does. Throws DiskError. */
 function takeLock(folder: string): RunLock | undefined {
   makeFolder(join(folder, "runs"));
   try {
     return RunLock.take(join(folder, "runs"));
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (error instanceof UsageError) return undefined;
+    throw error;
   }
 }

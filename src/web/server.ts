@@ -4,7 +4,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { type AddressInfo, isIP } from "node:net";
-import { FewlabelsError, UsageError } from "../errors.js";
+import { DiskError, FewlabelsError, UsageError } from "../errors.js";
 
 export interface Limits {
   /** Bytes of a request's body. */
@@ -66,7 +66,7 @@ export interface ServerOptions {
   /** 0: any free one. */
   readonly port: number;
   readonly limits?: Partial<Limits> | undefined;
-  /** Told of faults of ours, which the caller sees as a bare 500. */
+  /** Told of full disks, and of faults of ours, which the caller sees as a bare 500. */
   readonly onFault?: (error: unknown) => void;
 }
 
@@ -208,6 +208,7 @@ function replyOf(error: unknown, onFault: (error: unknown) => void): Reply {
   if (error instanceof HttpError) return json(error.status, { error: error.message }, error.headers);
   if (error instanceof FewlabelsError && error.exitCode !== 1) return json(422, { error: error.message });
   onFault(error);
+  if (error instanceof DiskError) return json(507, { error: error.message });
   return json(500, { error: "the server has a fault; see its log" });
 }
 

@@ -1,5 +1,6 @@
 /** A studio at work: what is asked next, what trains, and a look at the disk now and then. */
 import { randomUUID } from "node:crypto";
+import { DiskError } from "../../errors.js";
 import { type Asking, startAsking } from "../../studio/asking.js";
 import type { Studio } from "../../studio/studio.js";
 import { startTraining, type Training } from "../../studio/training.js";
@@ -22,6 +23,7 @@ export interface Session {
   tests(): TestState;
   /** Told when the background has something new. */
   subscribe(listener: () => void): () => void;
+  /** Ends it and writes the labels files. Throws DiskError where they cannot be written. */
   close(): void;
 }
 
@@ -40,18 +42,24 @@ export function startSession(studio: Studio, { source, threads, pool, training: 
   };
   const asking = startAsking(studio, { source, threads, pool, onChange });
   const training = wanted && startTraining(studio, asking, { ...wanted, source, threads, onChange });
+  let trouble: string | undefined;
   const timer = setInterval(() => {
     studio.poll();
     asking.tick();
-    training?.tick();
-    studio.save();
+    const said = diskTrouble(() => {
+      studio.save();
+      training?.tick();
+    });
+    if (said !== trouble) onChange();
+    trouble = said;
   }, INTERVAL);
   const tests = (): TestState => {
     const { rows, none, skipped } = studio.tests();
     return { labeled: rows.length, none, skipped, most: studio.reserve.length };
   };
   const background = (): BackgroundState => {
-    const { reading, problem, by, rows } = asking;
+    const { reading, by, rows } = asking;
+    const problem = trouble ?? asking.problem;
     return {
       tests: tests(),
       by,
@@ -98,9 +106,27 @@ export function startSession(studio: Studio, { source, threads, pool, training: 
       clearTimeout(telling);
       training?.close();
       asking.close();
-      studio.poll();
-      studio.save();
-      studio.close();
+      try {
+        studio.poll();
+        const said = diskTrouble(() => studio.save());
+        if (said !== undefined)
+          throw new DiskError(
+            `${said}. The answers are in ${studio.shown.out}/answers.jsonl, and the same command goes on`,
+          );
+      } finally {
+        studio.close();
+      }
     },
   };
+}
+
+/** Why the work could not write, which the next look at the disk tries again. */
+function diskTrouble(work: () => void): string | undefined {
+  try {
+    work();
+    return undefined;
+  } catch (error) {
+    if (error instanceof DiskError) return error.message;
+    throw error;
+  }
 }

@@ -1,5 +1,5 @@
 // `fewlabels label`: what it refuses and how, and that it starts, listens and goes.
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { appBuilt } from "../../support/app.js";
@@ -57,5 +57,52 @@ describeTraining("fewlabels label", () => {
       expect(existsSync(join(folder, "labels", "photos", "labels.csv"))).toBe(true);
     },
     120_000,
+  );
+
+  test.skipIf(!appBuilt || !existsSync("/dev/full"))(
+    "on a full disk every answer is refused in a sentence, on the page and in the terminal",
+    async () => {
+      mkdirSync(join(folder, "full"));
+      symlinkSync("/dev/full", join(folder, "full", "answers.jsonl"));
+      const running = start(["label", "photos", "--out", "full", "--port", "0", "--no-train", "--json"], {
+        cwd: folder,
+      });
+      let out = "";
+      running.child.stdout!.on("data", (part) => (out += part));
+      await running.seen(/\n/);
+      const { url } = JSON.parse(out);
+      const [, token = ""] = /name="fewlabels-token" content="([^"]+)"/.exec(await (await fetch(url)).text()) ?? [];
+      const answer = await fetch(`${url}api/answer`, {
+        method: "POST",
+        headers: { "x-fewlabels-token": token },
+        body: JSON.stringify({ by: "", do: "label", rows: [0], class: "cat" }),
+      });
+      running.child.kill("SIGTERM");
+      const { code, err } = await running.finished;
+      const sentence =
+        /cannot write \S*answers.jsonl: ENOSPC.*The disk is full: free some space or choose another place/;
+      expect([answer.status, (await answer.json()).error]).toEqual([507, expect.stringMatching(sentence)]);
+      expect(err).toMatch(sentence);
+      expect(err).not.toMatch(/\n\s+at /);
+      expect(code).toBe(0);
+    },
+    60_000,
+  );
+
+  test.skipIf(!appBuilt)(
+    "labels files and runs that cannot be written do not end it; at the end it says where the answers are",
+    async () => {
+      mkdirSync(join(folder, "blocked", "labels.csv"), { recursive: true });
+      writeFileSync(join(folder, "blocked", "runs"), "");
+      const running = start(["label", "photos", "--out", "blocked", "--port", "0"], { cwd: folder });
+      await running.seen(/127\.0\.0\.1/);
+      await new Promise((resolve) => setTimeout(resolve, 3000)); // several looks at the disk
+      running.child.kill("SIGTERM");
+      const { code, err } = await running.finished;
+      expect(err).toMatch(/^cannot write \S+labels\.csv: EISDIR.*\. The answers are in blocked\/answers\.jsonl/);
+      expect(err).not.toMatch(/\n\s+at /);
+      expect(code).toBe(1);
+    },
+    60_000,
   );
 });

@@ -6,7 +6,7 @@ import { findRuns } from "../../../web/dashboard/find-runs.js";
 import { dashboardRoutes } from "../../../web/dashboard/routes.js";
 import { startPage } from "../../../web/page-server.js";
 import { defineCommand, optionalArgument } from "../../command.js";
-import { print, printError } from "../../output.js";
+import { print, tellFault } from "../../output.js";
 import { stopSignal } from "../../signals.js";
 
 export const dashboard = defineCommand({
@@ -33,8 +33,7 @@ export const dashboard = defineCommand({
       page: "dashboard",
       routes: dashboardRoutes(runs),
       port,
-      onFault: (error) =>
-        printError(`${who}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`),
+      onFault: tellFault(who),
     });
     const stopped = stopSignal(); // whoever reads where it listens may stop it at once
     const count = ids.length + leftOut;

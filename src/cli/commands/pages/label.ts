@@ -13,7 +13,7 @@ import { startSession } from "../../../web/label/session.js";
 import { startPage } from "../../../web/page-server.js";
 import { argument, defineCommand } from "../../command.js";
 import { count, quoted } from "../../format.js";
-import { print, printError } from "../../output.js";
+import { print, printError, tellFault } from "../../output.js";
 import { stopSignal } from "../../signals.js";
 
 export const label = defineCommand({
@@ -95,8 +95,7 @@ export const label = defineCommand({
         page: "label",
         routes: labelRoutes(session),
         port,
-        onFault: (error) =>
-          printError(`${who}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`),
+        onFault: tellFault(who),
       });
       const stopped = stopSignal(); // whoever reads where it listens may stop it at once
       const pictures = studio.pictures.length;

@@ -5,7 +5,7 @@ import { classifyRoutes } from "../../../web/classify-routes.js";
 import { openJudge } from "../../../web/open-judge.js";
 import { defaultLimits, startServer } from "../../../web/server.js";
 import { argument, defineCommand } from "../../command.js";
-import { print, printError } from "../../output.js";
+import { print, tellFault } from "../../output.js";
 import { predictorOptions } from "../../predictor-options.js";
 import { stopSignal } from "../../signals.js";
 
@@ -51,8 +51,7 @@ export const serve = defineCommand({
       host,
       port,
       limits: { body: Math.round(maxBody * 2 ** 20), requests: maxRequests },
-      onFault: (error) =>
-        printError(`${who}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`),
+      onFault: tellFault(who),
     });
     const stopped = stopSignal(); // whoever reads where it listens may stop it at once
     if (json) print(JSON.stringify({ url: server.url, port: server.port, classes: judge.classes }));
