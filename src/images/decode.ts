@@ -132,17 +132,22 @@ function toPlanes(data: Uint8Array, channels: number): Uint8Array {
   return planes;
 }
 
-/** Reads and decodes one file. */
-export async function readImage(path: string, decoding: Decoding, measure: Measure = {}): Promise<ReadImage | Damage> {
-  let content: Buffer;
+/** What is in the file of a picture. Pipes and devices are never opened: that could wait for ever. */
+export async function readContent(path: string): Promise<Buffer | Damage> {
   try {
     const info = await stat(fsPath(path));
     if (!info.isFile()) return { reason: "not a file" };
     if (info.size > maxFileBytes) return { reason: `${bytes(info.size)} are too long for a picture` };
-    content = await readFile(fsPath(path));
+    return await readFile(fsPath(path));
   } catch (error) {
     return unreadable(error as NodeJS.ErrnoException);
   }
+}
+
+/** Reads and decodes one file. */
+export async function readImage(path: string, decoding: Decoding, measure: Measure = {}): Promise<ReadImage | Damage> {
+  const content = await readContent(path);
+  if ("reason" in content) return content;
   const hash = createHash("sha256").update(content).digest("hex");
   const image = await decodeImage(content, decoding, measure);
   if ("reason" in image) return { ...image, hash };

@@ -1,8 +1,7 @@
 /** Features of pictures by a run or by weights: what the network's head is given. */
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { atOnce } from "../images/decode.js";
+import { atOnce, readContent } from "../images/decode.js";
 import { cacheFolder } from "../pretrained/cache.js";
 import { FeatureCache } from "./feature-cache.js";
 import { idOf, ofImages, type PictureModel } from "./picture-model.js";
@@ -60,11 +59,9 @@ async function look(source: PictureModel, names: readonly string[], known: Featu
   const contents = new Map<number, Uint8Array>();
   const errors = new Map<number, string>();
   await atOnce(names.length, async (i) => {
-    try {
-      contents.set(i, await readFile(names[i]!));
-    } catch (error) {
-      errors.set(i, `cannot be read (${(error as NodeJS.ErrnoException).code ?? (error as Error).message})`);
-    }
+    const content = await readContent(names[i]!);
+    if ("reason" in content) errors.set(i, content.reason);
+    else contents.set(i, content);
   });
   const keys = names.map((_, i) => {
     const bytes = contents.get(i);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { pictureFinder } from "../data/folder/finder.js";
 import { type Part, scanFolder } from "../data/folder/layout.js";
 import { DataError } from "../errors.js";
+import { shownName } from "../files/names.js";
 import { listFolders, listImages } from "../images/image-files.js";
 import { classReader } from "../labels/class-names.js";
 
@@ -38,7 +39,12 @@ export function folderPictures(
 ): FolderPictures {
   if (labelsFile === undefined && listFolders(dir).length === 0) {
     const { files } = listImages(dir);
-    const plain = files.map((name) => ({ name, path: join(dir, name), part: "unlabeled" as const, label: -1 }));
+    const plain = files.map((name) => ({
+      name: shownName(name),
+      path: join(dir, name),
+      part: "unlabeled" as const,
+      label: -1,
+    }));
     return { files: plain, classes: [], byFolders: false };
   }
   const { kind, files, classes, roots, table } = scanFolder(dir, { labelsFile, unlabeledDir });

@@ -2,6 +2,7 @@
 
 import { dirname, join } from "node:path";
 import { DataError } from "../errors.js";
+import { shownName } from "../files/names.js";
 import { makeFolder } from "../files/write-whole.js";
 import { isFolder, listImages } from "../images/image-files.js";
 import { LabelWriter } from "../labels/write-labels.js";
@@ -51,7 +52,7 @@ export async function pseudoLabel(
   try {
     const paths = names.map((name) => join(data, name));
     for await (const prediction of predictor.predict(paths, batch)) {
-      const name = names[at++]!;
+      const name = shownName(names[at++]!);
       if ("error" in prediction) {
         damaged++;
         onDamaged(name, prediction.error);

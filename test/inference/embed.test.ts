@@ -1,9 +1,11 @@
 // Features of pictures: of a run they are what its head is given, of weights from elsewhere they follow the weights; the cache.
-import { readdirSync, rmSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { copyFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { flatten } from "../../src/config/given.js";
 import { resolveConfig } from "../../src/config/resolve.js";
+import { fsPath } from "../../src/files/names.js";
 import { writeSafetensors } from "../../src/files/safetensors.js";
 import { type Embedding, embed } from "../../src/inference/embed.js";
 import { openPictureModel } from "../../src/inference/picture-model.js";
@@ -97,15 +99,24 @@ describeEngine("embed", () => {
     writeSafetensors(path, Object.fromEntries(file));
     const cache = join(dir, "cache");
     const source = await openPictureModel(path, { size: 64, threads: 1 });
-    const wanted = [...files, join(dir, "other", "broken.png"), join(dir, "none.png")];
+    const [latin, pipe] = [join(dir, "caf\udce9.png"), join(dir, "pipe.png")]; // a name that is not UTF-8
+    copyFileSync(files[1]!, fsPath(latin));
+    execFileSync("mkfifo", [pipe]);
+    const wanted = [...files, join(dir, "other", "broken.png"), join(dir, "none.png"), pipe, latin];
     const first = await collect(embed(source, wanted, { batch: 4, cache }));
     const rows = featuresOf(first);
-    expect(rows.slice(4)).toEqual([expect.stringMatching(/./), expect.stringMatching(/cannot be read \(ENOENT\)/)]);
+    expect(rows.slice(4)).toEqual([
+      expect.stringMatching(/this is text/),
+      "there is no such file",
+      "not a file",
+      expect.any(Array),
+    ]);
+    expect(relativeError(rows[7] as number[], rows[1] as number[])).toBeLessThan(1e-4);
     expect(rows[0]).toHaveLength(1024);
     expect(rows[3]).toEqual(rows[0]);
     expect(relativeError(rows[1] as number[], rows[2] as number[])).toBeGreaterThan(1e-3);
     const second = await collect(embed(source, wanted, { batch: 4, cache }));
-    expect(second.filter((item) => "cached" in item && item.cached)).toHaveLength(4);
+    expect(second.filter((item) => "cached" in item && item.cached)).toHaveLength(5);
     expect(featuresOf(second).slice(0, 4)).toEqual(rows.slice(0, 4));
 
     // Another size of pictures, or other numbers in the network, are other features.

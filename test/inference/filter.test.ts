@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -31,6 +32,16 @@ describe("BestOf", () => {
         expect(best.size).toBe(Math.min(limit, values.length));
       }),
     );
+  });
+});
+
+describe("openPicturePool", () => {
+  it("names what is no file of a folder, and never waits for it", async () => {
+    const dir = temporaryFolder();
+    execFileSync("mkfifo", [join(dir, "pipe.png")]);
+    const contents = (await openPicturePool(dir, "fail")).contents([0]);
+    await expect(contents.next()).rejects.toThrow(/cannot read .*pipe\.png: not a file/);
+    removeFolder(dir);
   });
 });
 

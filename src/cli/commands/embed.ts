@@ -1,5 +1,6 @@
 /** `fewlabels embed RUN|WEIGHTS FILES... --out FILE`: features of pictures. */
 import { DataError, UsageError } from "../../errors.js";
+import { shownName } from "../../files/names.js";
 import { writeNpy } from "../../files/npy.js";
 import { writeSafetensors } from "../../files/safetensors.js";
 import { writeWhole } from "../../files/write-whole.js";
@@ -59,7 +60,7 @@ export const embed = defineCommand({
     for await (const item of embedPictures(model, allFiles(files), { batch, ...(cache ? {} : { cache: null }) })) {
       if ("error" in item) {
         damaged++;
-        printError(`${item.file}: ${item.error}`);
+        printError(`${shownName(item.file)}: ${item.error}`);
         continue;
       }
       names.push(item.file);
@@ -74,7 +75,7 @@ export const embed = defineCommand({
     if (size === undefined) throw new DataError(`${who}: not one picture could be read`);
     if (out.endsWith(".npy")) {
       writeNpy(out, rows.length, size, rows);
-      writeWhole(out.replace(/\.npy$/, ".names.txt"), `${names.join("\n")}\n`);
+      writeWhole(out.replace(/\.npy$/, ".names.txt"), `${names.map(shownName).join("\n")}\n`);
     } else
       writeSafetensors(
         out,

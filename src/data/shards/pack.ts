@@ -3,14 +3,12 @@
  * apart.
  */
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { DataError, UsageError } from "../../errors.js";
-import { fsPath } from "../../files/names.js";
 import { encodePixmap, pixmapExtension } from "../../files/pixmap.js";
 import { TarWriter } from "../../files/tar-writer.js";
 import { makeFolder, writeWhole } from "../../files/write-whole.js";
-import { readImage } from "../../images/decode.js";
+import { readContent, readImage } from "../../images/decode.js";
 import { encodeImage } from "../../images/encode.js";
 import { formatExtensions, sniffBytes, sniffFormat } from "../../images/image-formats.js";
 import type { DamagedFile, Decoding, ImageSet } from "../../images/image-set.js";
@@ -184,12 +182,8 @@ export function folderItems(dir: string, { unlabeledDir, format, decoding }: Fol
 }
 
 async function copyFile(path: string): Promise<PackContent | { readonly reason: string }> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(fsPath(path));
-  } catch (error) {
-    return { reason: (error as Error).message };
-  }
+  const bytes = await readContent(path);
+  if ("reason" in bytes) return { reason: bytes.reason };
   const format = sniffFormat(bytes.subarray(0, sniffBytes));
   if (format === undefined) return { reason: bytes.length === 0 ? "the file is empty" : "not a picture" };
   return typeof format === "string" ? { bytes, extension: formatExtensions[format] } : format;

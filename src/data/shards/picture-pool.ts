@@ -1,12 +1,11 @@
 /**
  * Any number of pictures in a fixed order, of shards or of a folder, that are gone through from the first to the last.
  */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../../errors.js";
-import { fsPath, shownName } from "../../files/names.js";
+import { shownName } from "../../files/names.js";
 import { TarFile } from "../../files/tar.js";
-import { readImage } from "../../images/decode.js";
+import { readContent, readImage } from "../../images/decode.js";
 import { isFolder, listImages } from "../../images/image-files.js";
 import { formatExtensions, sniffBytes, sniffFormat } from "../../images/image-formats.js";
 import type { DamagedFile, Decoding } from "../../images/image-set.js";
@@ -68,11 +67,9 @@ function extensionOf(bytes: Uint8Array): string {
 }
 
 async function readWhole(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(fsPath(path));
-  } catch (error) {
-    throw new DataError(`cannot read ${path}: ${(error as Error).message}`);
-  }
+  const content = await readContent(path);
+  if ("reason" in content) throw new DataError(`cannot read ${shownName(path)}: ${content.reason}`);
+  return content;
 }
 
 async function shardPool(pattern: string, onDamaged: "fail" | "skip"): Promise<PicturePool> {

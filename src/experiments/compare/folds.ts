@@ -1,12 +1,11 @@
 /** Folds of the labeled training pictures, each an ordinary folder of pictures in which the held-out ones test. The test set is in none. */
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, linkSync, renameSync, rmSync, symlinkSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { extname, join, resolve } from "node:path";
 import { DataError } from "../../errors.js";
 import { fsPath, shownName } from "../../files/names.js";
 import { makeFolder } from "../../files/write-whole.js";
-import { atOnce } from "../../images/decode.js";
+import { atOnce, readContent } from "../../images/decode.js";
 import type { FolderPictures } from "../../inference/folder-pictures.js";
 import { rejectConflicts } from "../../labels/by-content.js";
 import type { Rng } from "../../rng.js";
@@ -44,8 +43,8 @@ export async function dealFolds(
   const used = files.filter(({ part }) => part !== "test");
   const hashes = new Map<number, string>();
   await atOnce(used.length, async (i) => {
-    const content = await readFile(fsPath(used[i]!.path)).catch(() => undefined);
-    if (content) hashes.set(i, createHash("sha256").update(content).digest("hex"));
+    const content = await readContent(used[i]!.path);
+    if (!("reason" in content)) hashes.set(i, createHash("sha256").update(content).digest("hex"));
   });
   const pictures = used.flatMap(({ name, path, label }, i): Picture[] => {
     const hash = hashes.get(i);

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -118,11 +119,15 @@ describe("folderItems", () => {
       "test/cat/t.jpg": noisy(5, [1, 2, 3]),
       "test/dog/t.jpg": noisy(6, [3, 2, 1]),
     });
+    execFileSync("mkfifo", [join(pictures, "dog/pipe.jpg")]); // never waited for
     const { items, classes } = folderItems(pictures, { format: "copy" });
     const prefix = join(dir, "copied");
     const result = await packShards(items, { classes, format: "copy" }, { prefix, shardSize: 10, seed: 0 });
     expect(result.classes).toEqual(["cat", "dog"]);
-    expect(result.damaged).toEqual([{ file: "dog/bad.jpg", reason: expect.stringMatching(/text|not a picture/) }]);
+    expect([...result.damaged].sort((a, b) => (a.file < b.file ? -1 : 1))).toEqual([
+      { file: "dog/bad.jpg", reason: expect.stringMatching(/text|not a picture/) },
+      { file: "dog/pipe.jpg", reason: "not a file" },
+    ]);
     expect(Object.fromEntries(Object.entries(result.parts).map(([part, { count }]) => [part, count]))).toEqual({
       labeled: 3,
       unlabeled: 1,

@@ -1,4 +1,5 @@
 // Which method for my pictures: folds that share nothing with what they test, steps that fit into a time, one recommendation.
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -68,6 +69,14 @@ describe("folds", () => {
     expect(tested.sort()).toEqual(
       [0, 1, 2, 3, 3, 4, 5, 6].map((i) => `a${i}`).concat([0, 1, 2, 3].map((i) => `b${i}`)),
     );
+  });
+
+  it("a named pipe is left out as what cannot be read is, and never waited for", async () => {
+    const path = join(folder, "pipe.png");
+    execFileSync("mkfifo", [path]);
+    const some = [...files, { name: "pipe.png", path, part: "train" as const, label: 0 }];
+    const { labeled } = await dealFolds({ files: some, classes }, folder, 3, Rng.fromSeed(1));
+    expect(labeled.map(({ name }) => name)).not.toContain("pipe.png");
   });
 
   it("another label, picture or number of folds is another fingerprint; few pictures are fewer folds, too few an error", async () => {

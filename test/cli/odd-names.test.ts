@@ -1,0 +1,69 @@
+// Pictures whose names are not UTF-8 or hold a line break: what commands print and write of them.
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, expect, test } from "vitest";
+import { fsPath } from "../../src/files/names.js";
+import { flat } from "../support/pictures.js";
+import { configure, folderOfThisFile, trainToEnd } from "../support/train-run.js";
+import { describeTraining, fewlabels } from "./run-cli.js";
+
+const folder = folderOfThisFile();
+const [run, photos] = [join(folder, "run"), join(folder, "photos")];
+const env = { FEWLABELS_CACHE: join(folder, "cache") };
+/** "café" as Latin-1 writes it. */
+const latin = "caf\udce9.png";
+
+describeTraining(
+  "odd names of pictures",
+  () => {
+    beforeAll(async () => {
+      await trainToEnd(configure(run, { method: "supervised", steps: 1 }));
+      mkdirSync(photos);
+      const png = await flat([200, 40, 40]).png().toBuffer();
+      for (const name of [latin, "plain.png"]) writeFileSync(fsPath(join(photos, name)), png);
+      writeFileSync(fsPath(join(photos, "broken\udce9.png")), "no picture");
+    });
+    const ours = (...args: string[]) => fewlabels(args, { env, cwd: folder });
+
+    test("predict shows them as people read them", async () => {
+      const { out, err, code } = await ours("predict", "run", "photos");
+      expect(code, err).toBe(0);
+      expect(out.split("\n").map((line) => line.split("\t")[0])).toEqual([
+        "photos/caf\u00e9.png",
+        "photos/plain.png",
+        "",
+      ]);
+      expect(err).toMatch(/^photos\/broken\u00e9\.png: this is text/);
+    });
+
+    test("pseudo-label writes the names that labels files take", async () => {
+      const { err, code } = await ours("pseudo-label", "run", "--data", "photos", "--out", "pseudo.csv");
+      expect(code, err).toBe(0);
+      const names = readFileSync(join(folder, "pseudo.csv"), "utf8")
+        .split("\n")
+        .map((line) => line.split(",")[0]);
+      expect(names).toEqual(["file", "caf\u00e9.png", "plain.png", ""]);
+      expect(err).toMatch(/^broken\u00e9\.png: this is text/);
+    });
+
+    test("data suggest and data audit read and name them", async () => {
+      const suggested = await ours("data", "suggest", "run", "photos", "--out", "list.csv");
+      expect(suggested.code, suggested.err).toBe(0);
+      expect(readFileSync(join(folder, "list.csv"), "utf8")).toMatch(/^file,label\n(caf\u00e9|plain)\.png,\n$/); // one picture twice
+      const audited = await ours("data", "audit", "photos", "--features", "run", "--json");
+      expect(audited.code, audited.err).toBe(0);
+      const { findings, damaged } = JSON.parse(audited.out);
+      expect(damaged).toEqual([{ file: "broken\u00e9.png", reason: expect.stringMatching(/this is text/) }]);
+      expect(findings).toMatchObject([{ problem: "copy", file: "plain.png", other: { file: "caf\u00e9.png" } }]);
+    });
+
+    test("embed writes them beside .npy, and says which cannot be read", async () => {
+      const { out, err, code } = await ours("embed", "run", "photos", "--out", "e.npy");
+      expect(code, err).toBe(0);
+      expect(out).toMatch(/^2 pictures/);
+      expect(readFileSync(join(folder, "e.names.txt"), "utf8")).toBe("photos/caf\u00e9.png\nphotos/plain.png\n");
+      expect(err).toMatch(/^photos\/broken\u00e9\.png: this is text/);
+    });
+  },
+  120_000,
+);
