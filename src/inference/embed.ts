@@ -1,6 +1,7 @@
 /** Features of pictures by a run or by weights: what the network's head is given. */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { DiskError } from "../errors.js";
 import { atOnce, readContent } from "../images/decode.js";
 import { cacheFolder } from "../pretrained/cache.js";
 import { FeatureCache } from "./feature-cache.js";
@@ -16,18 +17,24 @@ export interface EmbedOptions {
   readonly batch?: number;
   /** Folder of features computed before; null: none. Default: `features` in the cache. */
   readonly cache?: string | null;
+  /** Told once where features cannot be kept for the next time, which costs nothing else. */
+  readonly onNote?: ((line: string) => void) | undefined;
 }
 
 /** Passes between two writes of the cache. */
 const FLUSH_EVERY = 32;
 
-/** Features of each file `[D]`, in order, as they come; `files` may be endless. What is new is in the cache at the end, or when left. */
+/**
+ * Features of each file `[D]`, in order, as they come; `files` may be endless. What is new is in the cache at the end, or when left, if it
+ * can be written.
+ */
 export async function* embed(
   source: PictureModel,
   files: Iterable<string> | AsyncIterable<string>,
-  { batch = 32, cache = cacheFolder("features") }: EmbedOptions = {},
+  { batch = 32, cache = cacheFolder("features"), onNote = () => {} }: EmbedOptions = {},
 ): AsyncGenerator<Embedding> {
   const known = cache === null ? undefined : new FeatureCache(join(cache, idOf(source)));
+  const keep = keeper(known, onNote);
   let passes = 0;
   try {
     let reading: ReturnType<typeof look> | undefined;
@@ -35,13 +42,28 @@ export async function* embed(
       const next = look(source, names, known);
       next.catch(() => {}); // whoever awaits it gets the error
       if (reading) yield* finish(source, await reading, known);
-      if (++passes % FLUSH_EVERY === 0) known?.flush();
+      if (++passes % FLUSH_EVERY === 0) keep();
       reading = next;
     }
     if (reading) yield* finish(source, await reading, known);
   } finally {
-    known?.flush();
+    keep();
   }
+}
+
+/** Writes what is new, until that fails once. */
+function keeper(known: FeatureCache | undefined, onNote: (line: string) => void): () => void {
+  let failed = false;
+  return () => {
+    if (failed) return;
+    try {
+      known?.flush();
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      failed = true;
+      onNote(`features are not kept: ${error.message}. FEWLABELS_CACHE names another folder, --no-cache keeps none`);
+    }
+  };
 }
 
 interface Looked {

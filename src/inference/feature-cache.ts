@@ -3,7 +3,7 @@
  * are written whole, so that several processes may write at once.
  */
 import { randomUUID } from "node:crypto";
-import { existsSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { readSafetensors, writeSafetensors } from "../files/safetensors.js";
 import { isUnfinished, makeFolder } from "../files/write-whole.js";
@@ -16,11 +16,10 @@ export class FeatureCache {
   readonly #rows = new Map<string, Float32Array>();
   #fresh: [key: string, row: Float32Array][] = [];
 
-  /** Reads what is there; a segment that cannot be read counts as not there. */
+  /** Reads what is there; what cannot be read, a segment or the folder, counts as not there. */
   constructor(folder: string) {
     this.#folder = folder;
-    if (!existsSync(folder)) return;
-    for (const name of readdirSync(folder))
+    for (const name of namesOf(folder))
       if (name.endsWith(".safetensors") && !isUnfinished(name)) this.#read(join(folder, name));
   }
 
@@ -35,7 +34,7 @@ export class FeatureCache {
     this.#fresh.push([key, row]);
   }
 
-  /** Writes what is new as a segment of its own. Throws DataError where it cannot be written. */
+  /** Writes what is new as a segment of its own. Throws DiskError where it cannot be written. */
   flush(): void {
     const fresh = this.#fresh;
     if (fresh.length === 0) return;
@@ -66,5 +65,13 @@ export class FeatureCache {
     } catch {
       // Computed again.
     }
+  }
+}
+
+function namesOf(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
   }
 }

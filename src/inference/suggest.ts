@@ -13,6 +13,8 @@ export interface SuggestOptions extends PredictorOptions {
   readonly seed?: number;
   /** Folder of features computed before; null: none. Default: `features` in the cache. */
   readonly cache?: string | null;
+  /** Told once where features cannot be kept for the next time. */
+  readonly onNote?: ((line: string) => void) | undefined;
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -35,11 +37,11 @@ export async function suggestLabels(source: string, dir: string, options: Sugges
   const found: (LabeledFile & { readonly features: Float32Array })[] = [];
   const damaged: { file: string; reason: string }[] = [];
   let at = 0;
-  const { cache } = options;
+  const { cache, onNote } = options;
   for await (const item of embed(
     model,
     files.map(({ path }) => path),
-    cache === undefined ? {} : { cache },
+    { onNote, ...(cache === undefined ? {} : { cache }) },
   )) {
     const file = files[at++]!;
     if ("error" in item) damaged.push({ file: file.name, reason: item.error });

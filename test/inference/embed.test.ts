@@ -129,6 +129,15 @@ describeEngine("embed", () => {
       (await collect(embed(source, files.slice(0, 1), { cache }))).map((item) => "cached" in item && item.cached),
     ).toEqual([false]);
     expect(readdirSync(cache)).toHaveLength(3);
+
+    // A cache that cannot be written, here below a file, is told once and costs nothing else.
+    const notes: string[] = [];
+    const many = Array.from({ length: 70 }, (_, i) => files[i % files.length]!);
+    const below = { batch: 1, cache: join(path, "cache"), onNote: (line: string) => notes.push(line) };
+    expect(featuresOf(await collect(embed(source, many, below)))).toHaveLength(70);
+    expect(notes).toEqual([
+      expect.stringMatching(/features are not kept: cannot write .*cache.*ENOTDIR.*FEWLABELS_CACHE.*--no-cache/),
+    ]);
     rmSync(cache, { recursive: true });
   });
 });

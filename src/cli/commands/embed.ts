@@ -57,7 +57,9 @@ export const embed = defineCommand({
     const model = await openPictureModel(source, options);
     const [names, rows]: [string[], Float32Array[]] = [[], []];
     let [damaged, known, last] = [0, 0, performance.now()];
-    for await (const item of embedPictures(model, allFiles(files), { batch, ...(cache ? {} : { cache: null }) })) {
+    const onNote = (line: string) => printError(`${who}: ${line}`);
+    const reading = { batch, onNote, ...(cache ? {} : { cache: null }) };
+    for await (const item of embedPictures(model, allFiles(files), reading)) {
       if ("error" in item) {
         damaged++;
         printError(`${shownName(item.file)}: ${item.error}`);

@@ -29,6 +29,8 @@ export interface ReadOptions extends PredictorOptions {
   /** Run folder, or name or file of weights; undefined: features of the pixels themselves. */
   readonly source?: string | undefined;
   readonly cache?: string | null;
+  /** Told once where features cannot be kept for the next time. */
+  readonly onNote?: ((line: string) => void) | undefined;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
@@ -46,7 +48,7 @@ export async function readForAudit(
   options: ReadOptions,
   rng: Rng,
 ): Promise<AuditPictures> {
-  const { source, cache, onProgress = () => {} } = options;
+  const { source, cache, onNote, onProgress = () => {} } = options;
   const model = source === undefined ? undefined : await openPictureModel(source, options);
   const area = CHANNELS * SIDE * SIDE;
   const reasons = new Map<number, string>();
@@ -66,7 +68,7 @@ export async function readForAudit(
   const rows = new Map<number, Float32Array>();
   if (model) {
     let at = 0;
-    for await (const item of embed(model, paths, cache === undefined ? {} : { cache })) {
+    for await (const item of embed(model, paths, { onNote, ...(cache === undefined ? {} : { cache }) })) {
       if ("error" in item) reasons.set(at, item.error);
       else rows.set(at, item.features);
       onProgress(++at, files.length);

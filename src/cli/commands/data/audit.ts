@@ -48,13 +48,14 @@ export const dataAudit = defineCommand({
     "fewlabels data audit photos --features resnet-18.tv1 --out audit.csv --sheet audit.html",
     "fewlabels data audit photos --labels labels.csv",
   ],
-  async run({ dir, features, labels, out, sheet, cache, json, ...options }) {
+  async run({ dir, features, labels, out, sheet, cache, json, ...options }, { who }) {
     let told = performance.now();
     const report = await auditFolder(resolve(dir), {
       ...options,
       source: features,
       labelsFile: labels,
       ...(cache ? {} : { cache: null }),
+      onNote: (line) => printError(`${who}: ${line}`),
       onProgress(done, total) {
         if (performance.now() - told < 5000) return;
         told = performance.now();

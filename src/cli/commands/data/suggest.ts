@@ -45,12 +45,13 @@ export const dataSuggest = defineCommand({
     "fewlabels data suggest dinov2-s14 photos --count 50 --out to-label.csv",
     "fewlabels data suggest runs/mine photos --labels labels.csv --out to-label.csv",
   ],
-  async run({ source, dir, out, sheet, labels, cache, json, ...options }) {
+  async run({ source, dir, out, sheet, labels, cache, json, ...options }, { who }) {
     let told = performance.now();
     const found = await suggestLabels(source, resolve(dir), {
       ...options,
       labelsFile: labels,
       ...(cache ? {} : { cache: null }),
+      onNote: (line) => printError(`${who}: ${line}`),
       onProgress(done, total) {
         if (performance.now() - told < 5000) return;
         told = performance.now();
