@@ -1,6 +1,8 @@
-/** Where text goes: results to stdout, everything else to stderr; a reader that went away is no error. */
-
-import { FewlabelsError } from "../errors.js";
+/** Where output goes: results to stdout, everything else to stderr; files. A reader that went away is no error. */
+import { dirname } from "node:path";
+import { FewlabelsError, UsageError } from "../errors.js";
+import { makeFolder } from "../files/write-whole.js";
+import { isFolder } from "../images/image-files.js";
 
 /** Writes lines to stdout. */
 export function print(...lines: readonly string[]): void {
@@ -50,4 +52,16 @@ export function surviveClosedPipes(): void {
       for (const listener of listeners) listener();
     });
   }
+}
+
+/**
+ * Makes the folders above the files, by their option's name; call it before the work, which would be lost. Throws UsageError where a
+ * folder has the place of a file, DiskError where no folder can be made.
+ */
+export function makePlaces(who: string, files: Readonly<Record<string, string | undefined>>): void {
+  for (const [option, path] of Object.entries(files)) {
+    if (path !== undefined && isFolder(path))
+      throw new UsageError(`${who}: --${option} ${path} is a folder. Give the name of a file, in it for instance`);
+  }
+  for (const path of Object.values(files)) if (path !== undefined) makeFolder(dirname(path));
 }

@@ -2,7 +2,7 @@
 import { DataError } from "../errors.js";
 import { type WholeFile, writeWhole } from "./write-whole.js";
 
-/** Writes a float32 matrix given row by row. Throws DataError where it cannot be written or a row has another length. */
+/** Writes a float32 matrix given row by row. Throws DiskError where it cannot be written, DataError where a row has another length. */
 export function writeNpy(path: string, count: number, size: number, rows: Iterable<Float32Array>): void {
   const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${count}, ${size}), }`;
   const length = Math.ceil((10 + text.length + 1) / 64) * 64 - 10;

@@ -36,7 +36,7 @@ export interface TensorSource {
 
 /**
  * Writes tensors one after another, whole or not at all; returns size and CRC-32 of the whole file. Wide types come first, so that every
- * tensor starts at a multiple of its element size. Throws DataError if bytes and shape differ, or it cannot be written.
+ * tensor starts at a multiple of its element size. Throws DataError if bytes and shape differ, DiskError where it cannot be written.
  */
 export function writeSafetensors(
   path: string,

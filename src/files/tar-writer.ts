@@ -5,7 +5,7 @@ import { WholeFile } from "./write-whole.js";
 /** Gathered before it is written. */
 const bufferBytes = 1 << 20;
 
-/** A tar file that is there whole or not at all, see `WholeFile`. Throws DataError where it cannot be written. */
+/** A tar file that is there whole or not at all, see `WholeFile`. Throws DiskError where it cannot be written. */
 export class TarWriter {
   readonly path: string;
   readonly #file: WholeFile;

@@ -37,7 +37,7 @@ export interface PseudoLabelResult {
 
 /**
  * Names in the file are relative to `data`, as a labels file for it needs them. Written beside and renamed. Throws DataError
- * where there is no picture, none can be read, or nothing can be written.
+ * where there is no picture or none can be read, DiskError where nothing can be written.
  */
 export async function pseudoLabel(
   run: string,

@@ -4,7 +4,7 @@ import { WholeFile, writeWhole } from "../files/write-whole.js";
 /** Gathered before it is written. */
 const bufferChars = 1 << 16;
 
-/** Rows `file,label,confidence`, any number: `finish`, and `abandon` in any case. Throws DataError where they cannot be written. */
+/** Rows `file,label,confidence`, any number: `finish`, and `abandon` in any case. Throws DiskError where they cannot be written. */
 export class LabelWriter {
   readonly #file: WholeFile;
   #text = "file,label,confidence\n";

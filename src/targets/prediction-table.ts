@@ -8,7 +8,7 @@
 import { closeSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { DataError } from "../errors.js";
 import { openRows, type RawDType, type Rows, writeSafetensors } from "../files/safetensors.js";
-import { besidePath } from "../files/write-whole.js";
+import { besidePath, cannotWrite } from "../files/write-whole.js";
 import { noGrad, scope, type Tensor, tensor } from "../torch/index.js";
 
 export const TABLE_DTYPES = ["float16", "float32"] as const;
@@ -34,7 +34,7 @@ const bytesOf = { float16: 2, float32: 4 } as const;
 
 /**
  * Writes the rows chunk by chunk (each `[n, K]` row-major probabilities, in order): a table is there whole or not at all. Throws DataError
- * if the chunks do not add up to N rows or cannot be written.
+ * if the chunks do not add up to N rows, DiskError where they cannot be written.
  */
 export function writePredictionTable(path: string, info: TableInfo, chunks: Iterable<Float32Array>): void {
   const { rows, classes, dtype, dataFingerprint, source } = info;
@@ -53,7 +53,7 @@ export function writePredictionTable(path: string, info: TableInfo, chunks: Iter
   writeSafetensors(path, { [NAME]: { dtype: rawTypes[dtype], shape: [rows, k], bytes: pieces } }, metadata);
 }
 
-/** The same for chunks that come over time: they wait in a file beside the table. Call `abandon` at the end in any case. */
+/** The same for chunks that come over time: they wait in a file beside the table. Call `abandon` at the end in any case. Throws DiskError. */
 export class PredictionWriter {
   readonly #path: string;
   readonly #info: TableInfo;
@@ -82,7 +82,7 @@ export class PredictionWriter {
     this.#numbers += chunk.length;
   }
 
-  /** Writes the table. Throws DataError as `writePredictionTable`. */
+  /** Writes the table. Throws as `writePredictionTable`. */
   finish(): void {
     const file = this.#file!;
     const k = this.#info.classes.length;
@@ -109,7 +109,7 @@ export class PredictionWriter {
     try {
       return body();
     } catch (error) {
-      throw new DataError(`${this.#path}: cannot be written (${(error as Error).message})`);
+      throw cannotWrite(this.#path, error);
     }
   }
 }

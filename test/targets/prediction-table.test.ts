@@ -15,7 +15,7 @@ import { expect, test } from "vitest";
 import { DataError, DiskError } from "../../src/errors.js";
 import { besidePath } from "../../src/files/write-whole.js";
 import { Rng } from "../../src/rng.js";
-import { PredictionTable, type TableInfo, writePredictionTable } from "../../src/targets/index.js";
+import { PredictionTable, PredictionWriter, type TableInfo, writePredictionTable } from "../../src/targets/index.js";
 import { scope } from "../../src/torch/index.js";
 import { describeEngine } from "../support/engine.js";
 import { tinyInfo, tinyProbs } from "../support/tiny-table.js";
@@ -53,6 +53,12 @@ function withHeader(path: string, change: (text: string) => string): string {
 }
 
 describeEngine("prediction table", () => {
+  test("rows that come over time: a place that cannot be written is a matter of the disk, not of the data", () => {
+    const path = join(folder, "none", "table");
+    expect(() => new PredictionWriter(path, tinyInfo(N, K))).toThrow(DiskError);
+    expect(() => new PredictionWriter(path, tinyInfo(N, K))).toThrow(/^cannot write .*There is no such folder$/);
+  });
+
   test("float32 rows come back bit for bit, in any order, repeated or none", () => {
     const path = write();
     const index = [22, 0, 7, 7, 13];

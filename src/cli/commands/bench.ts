@@ -11,7 +11,7 @@ import { load, machine } from "../measure/machine.js";
 import { type Measurement, measure } from "../measure/measure.js";
 import { comparePeer } from "../measure/peer.js";
 import { type BenchResult, benchLines } from "../measure/result.js";
-import { print, printError } from "../output.js";
+import { makePlaces, print, printError } from "../output.js";
 
 const who = "fewlabels bench";
 
@@ -64,6 +64,7 @@ async function benchCommand(
   catalog: Catalog,
 ): Promise<void> {
   const config = benchConfig(given, catalog);
+  makePlaces(who, { save: options.save });
   let result: BenchResult;
   if (peer === undefined) result = await benchOurs(config, options);
   else {

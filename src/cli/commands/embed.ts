@@ -9,7 +9,7 @@ import { openPictureModel } from "../../inference/picture-model.js";
 import { boolean, integer, required, text } from "../../options.js";
 import { argument, defineCommand, restArguments } from "../command.js";
 import { count } from "../format.js";
-import { print, printError } from "../output.js";
+import { makePlaces, print, printError } from "../output.js";
 import { deviceOption } from "../predictor-options.js";
 import { allFiles } from "./predict.js";
 
@@ -55,6 +55,7 @@ export const embed = defineCommand({
       throw new UsageError(`${who}: expected a name that ends in .safetensors or .npy for --out, got ${out}`);
     }
     const model = await openPictureModel(source, options);
+    makePlaces(who, { out });
     const [names, rows]: [string[], Float32Array[]] = [[], []];
     let [damaged, known, last] = [0, 0, performance.now()];
     const onNote = (line: string) => printError(`${who}: ${line}`);

@@ -4,7 +4,7 @@ import { boolean, choice, integer, required, text } from "../../options.js";
 import { TABLE_DTYPES } from "../../targets/index.js";
 import { argument, defineCommand } from "../command.js";
 import { count } from "../format.js";
-import { print, printError } from "../output.js";
+import { makePlaces, print, printError } from "../output.js";
 
 /** Seconds between two lines of progress. */
 const PROGRESS_SECONDS = 5;
@@ -29,7 +29,8 @@ export const predictions = defineCommand({
     "fewlabels predictions runs/large --out large.table",
     "fewlabels train --method reduced-meta-pseudo-labels --method.table large.table --dataset cifar10 --data DIR",
   ],
-  async run({ run, json, ...options }) {
+  async run({ run, json, ...options }, { who }) {
+    makePlaces(who, { out: options.out });
     let shown = Date.now();
     const onProgress = (done: number, total: number) => {
       if (done < total && Date.now() - shown < 1000 * PROGRESS_SECONDS) return;

@@ -3,7 +3,7 @@ import { type PseudoLabelResult, pseudoLabel as writeLabels } from "../../infere
 import { boolean, number, required, text } from "../../options.js";
 import { argument, defineCommand } from "../command.js";
 import { count, table } from "../format.js";
-import { print, printError } from "../output.js";
+import { makePlaces, print, printError } from "../output.js";
 import { predictorOptions } from "../predictor-options.js";
 
 export const pseudoLabel = defineCommand({
@@ -32,7 +32,8 @@ export const pseudoLabel = defineCommand({
     "fewlabels pseudo-label runs/mine --data pictures --out pseudo.csv --min-confidence 0.9",
     "fewlabels train --dataset folder --data pictures --labels pseudo.csv --dataset.keepLabels",
   ],
-  async run({ run, json, ...options }) {
+  async run({ run, json, ...options }, { who }) {
+    makePlaces(who, { out: options.out });
     const onDamaged = (file: string, reason: string) => printError(`${file}: ${reason}`);
     const result = await writeLabels(run, { ...options, onDamaged });
     print(...(json ? [JSON.stringify(result)] : reportLines(result)));

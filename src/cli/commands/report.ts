@@ -7,7 +7,7 @@ import { boolean, text } from "../../options.js";
 import { readRun } from "../../report/read-run.js";
 import { defineCommand, restArguments } from "../command.js";
 import { count, table } from "../format.js";
-import { print } from "../output.js";
+import { makePlaces, print } from "../output.js";
 
 const who = "fewlabels report";
 
@@ -25,6 +25,7 @@ export const report = defineCommand({
   },
   examples: ["fewlabels report runs/digits-* --out digits.html", "fewlabels report runs --title 'All of them'"],
   async run({ runs, out, title, json }) {
+    makePlaces(who, { out });
     const folders = [...new Set(runs.flatMap((path) => runFolders(path)))];
     // Plots take half a second to load, which other commands need not wait for.
     const [{ htmlPage }, { reportOnRuns }, { writeFigures }] = await Promise.all([
@@ -35,8 +36,8 @@ export const report = defineCommand({
     const found = reportOnRuns(folders.map(readRun), title);
     const page = resolve(out);
     const plots = `${page.replace(/\.html?$/i, "")}-plots`;
-    const files = await writeFigures(plots, found.figures);
     writeWhole(page, htmlPage(title, found.sections));
+    const files = await writeFigures(plots, found.figures);
     const groups = found.groups.map(({ label, runs: some }) => ({
       arm: label,
       runs: some.map(({ path }) => path),

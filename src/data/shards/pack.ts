@@ -53,7 +53,7 @@ export interface PackResult extends ShardManifest {
 const concurrency = 16;
 
 /**
- * Throws UsageError where the prefix is taken, DataError where nothing can be written or not one picture could be read.
+ * Throws UsageError where the prefix is taken, DiskError where nothing can be written, DataError where not one picture could be read.
  */
 export async function packShards(
   items: readonly PackItem[],

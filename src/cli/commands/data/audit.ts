@@ -8,7 +8,7 @@ import { spreadsheetField } from "../../../labels/write-labels.js";
 import { boolean, integer, text } from "../../../options.js";
 import { argument, defineCommand } from "../../command.js";
 import { count, percent, table } from "../../format.js";
-import { print, printError } from "../../output.js";
+import { makePlaces, print, printError } from "../../output.js";
 import { deviceOption } from "../../predictor-options.js";
 
 export const dataAudit = defineCommand({
@@ -49,6 +49,7 @@ export const dataAudit = defineCommand({
     "fewlabels data audit photos --labels labels.csv",
   ],
   async run({ dir, features, labels, out, sheet, cache, json, ...options }, { who }) {
+    makePlaces(who, { out, sheet });
     let told = performance.now();
     const report = await auditFolder(resolve(dir), {
       ...options,

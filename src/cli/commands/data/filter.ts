@@ -4,7 +4,7 @@ import { type FilterOptions, type FilterResult, filterPool } from "../../../infe
 import { boolean, choice, integer, number, required, text } from "../../../options.js";
 import { argument, defineCommand } from "../../command.js";
 import { count, table } from "../../format.js";
-import { print, printError } from "../../output.js";
+import { makePlaces, print, printError } from "../../output.js";
 import { predictorOptions } from "../../predictor-options.js";
 
 export const dataFilter = defineCommand({
@@ -53,6 +53,7 @@ export const dataFilter = defineCommand({
     if (out === undefined && shards === undefined) {
       throw new UsageError(`${who}: expected --out FILE.csv or --shards PREFIX, where the result goes`);
     }
+    makePlaces(who, { out });
     const result = await filterPool(run, { ...options, onProgress: tellProgress() });
     if (json) print(JSON.stringify({ ...(out ? { out } : {}), ...(shards ? { shards } : {}), ...result }));
     else report(result, options);

@@ -5,7 +5,7 @@ import { contactSheet } from "../../../images/contact-sheet.js";
 import { boolean, integer, required, text } from "../../../options.js";
 import { type Preview, previewRun } from "../../../session/look/preview.js";
 import { defineCommand, optionalArgument } from "../../command.js";
-import { print, printError } from "../../output.js";
+import { makePlaces, print, printError } from "../../output.js";
 import { configOf } from "../../run-config.js";
 
 export const dataPreview = defineCommand({
@@ -30,7 +30,9 @@ export const dataPreview = defineCommand({
     "fewlabels data preview --dataset folder --data pictures --dataset.size 256 --weak photo --crop 224 --out views.png",
   ],
   async run({ config: file, out, images, draws, cell, json }, context) {
-    const preview = await previewRun(configOf(file, context, "allow"), {
+    const config = configOf(file, context, "allow");
+    makePlaces(context.who, { out });
+    const preview = await previewRun(config, {
       images,
       draws,
       catalog: context.externals.catalog,

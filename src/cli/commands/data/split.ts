@@ -11,7 +11,7 @@ import { loadSplit } from "../../../session/data.js";
 import { defineCommand } from "../../command.js";
 import type { Externals } from "../../externals.js";
 import { count, table } from "../../format.js";
-import { print } from "../../output.js";
+import { makePlaces, print } from "../../output.js";
 
 const who = "fewlabels data split";
 
@@ -56,6 +56,7 @@ async function splitCommand(
     throw new UsageError(`${who}: --val-out needs --val N, the number of images to hold out`);
   const all: Given = new Map([...Object.entries(draw).filter(([, value]) => value !== undefined), ...given]);
   const config = resolveConfig(named(all), catalog, { describe: asFlags(who), idle: "allow" });
+  makePlaces(who, { out, "val-out": valOut });
   const { data, split } = await loadSplit(config, choose(config, catalog).dataSet);
   const listOf = (rows: Int32Array) =>
     [...rows].map((i) => [nameOf(data, i), data.classes[data.train.labels[i]!]!] as const);

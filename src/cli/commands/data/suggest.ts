@@ -8,7 +8,7 @@ import { csvField } from "../../../labels/write-labels.js";
 import { boolean, integer, required, text } from "../../../options.js";
 import { argument, defineCommand } from "../../command.js";
 import { count } from "../../format.js";
-import { print, printError } from "../../output.js";
+import { makePlaces, print, printError } from "../../output.js";
 import { deviceOption } from "../../predictor-options.js";
 
 export const dataSuggest = defineCommand({
@@ -46,6 +46,7 @@ export const dataSuggest = defineCommand({
     "fewlabels data suggest runs/mine photos --labels labels.csv --out to-label.csv",
   ],
   async run({ source, dir, out, sheet, labels, cache, json, ...options }, { who }) {
+    makePlaces(who, { out, sheet });
     let told = performance.now();
     const found = await suggestLabels(source, resolve(dir), {
       ...options,
