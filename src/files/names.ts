@@ -34,3 +34,12 @@ export function shownName(name: string): string {
     ? name.replace(/[\uDC80-\uDCFF]/g, (c) => String.fromCharCode(c.charCodeAt(0) - 0xdc00))
     : name;
 }
+
+/** The same on one line, as one field among tabs: line breaks, tabs and the like as "\n", "\t", "\x1b". */
+export function lineName(name: string): string {
+  const escaped: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+  return shownName(name).replace(
+    /\p{Cc}/gu,
+    (c) => escaped[c] ?? `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
+}

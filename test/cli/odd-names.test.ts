@@ -64,6 +64,19 @@ describeTraining(
       expect(readFileSync(join(folder, "e.names.txt"), "utf8")).toBe("photos/caf\u00e9.png\nphotos/plain.png\n");
       expect(err).toMatch(/^photos\/broken\u00e9\.png: this is text/);
     });
+
+    test("a line break in a name is no line of its own, wherever a name takes a line", async () => {
+      const lines = join(folder, "lines");
+      mkdirSync(lines);
+      writeFileSync(join(lines, "a\nb\r\tc.png"), await flat([9, 40, 200]).png().toBuffer());
+      writeFileSync(join(lines, "d\ne.png"), "no picture");
+      const shown = "lines/a\\nb\\r\\tc.png";
+      const embedded = await ours("embed", "run", "lines", "--out", "l.npy");
+      expect(readFileSync(join(folder, "l.names.txt"), "utf8")).toBe(`${shown}\n`);
+      const predicted = await ours("predict", "run", "lines");
+      expect(predicted.out.split("\t")[0]).toBe(shown);
+      for (const { err } of [embedded, predicted]) expect(err).toMatch(/^lines\/d\\ne\.png: this is text.*\n$/);
+    });
   },
   120_000,
 );

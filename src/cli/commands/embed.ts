@@ -1,6 +1,6 @@
 /** `fewlabels embed RUN|WEIGHTS FILES... --out FILE`: features of pictures. */
 import { DataError, UsageError } from "../../errors.js";
-import { shownName } from "../../files/names.js";
+import { lineName } from "../../files/names.js";
 import { writeNpy } from "../../files/npy.js";
 import { writeSafetensors } from "../../files/safetensors.js";
 import { writeWhole } from "../../files/write-whole.js";
@@ -63,7 +63,7 @@ export const embed = defineCommand({
     for await (const item of embedPictures(model, allFiles(files), reading)) {
       if ("error" in item) {
         damaged++;
-        printError(`${shownName(item.file)}: ${item.error}`);
+        printError(`${lineName(item.file)}: ${item.error}`);
         continue;
       }
       names.push(item.file);
@@ -78,7 +78,7 @@ export const embed = defineCommand({
     if (size === undefined) throw new DataError(`${who}: not one picture could be read`);
     if (out.endsWith(".npy")) {
       writeNpy(out, rows.length, size, rows);
-      writeWhole(out.replace(/\.npy$/, ".names.txt"), `${names.map(shownName).join("\n")}\n`);
+      writeWhole(out.replace(/\.npy$/, ".names.txt"), `${names.map(lineName).join("\n")}\n`);
     } else
       writeSafetensors(
         out,

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { DataError } from "../../errors.js";
-import { shownName } from "../../files/names.js";
+import { lineName } from "../../files/names.js";
 import { isFolder, listImages } from "../../images/image-files.js";
 import { openPredictor, type Prediction } from "../../inference/predict.js";
 import { boolean, integer } from "../../options.js";
@@ -41,7 +41,7 @@ export const predict = defineCommand({
     for await (const prediction of predictor.predict(allFiles(files), options.batch)) {
       if (!("error" in prediction)) predicted++;
       if (json) print(JSON.stringify(jsonOf(prediction, predictor.classes, topK)));
-      else if ("error" in prediction) printError(`${shownName(prediction.file)}: ${prediction.error}`);
+      else if ("error" in prediction) printError(`${lineName(prediction.file)}: ${prediction.error}`);
       else print(lineOf(prediction, predictor.classes, topK ?? 1));
     }
     if (predicted === 0) throw new DataError(`${who}: not one picture could be read`);
@@ -68,7 +68,7 @@ function jsonOf(prediction: Prediction, classes: readonly string[], topK: number
 function lineOf(prediction: Judged, classes: readonly string[], topK: number): string {
   const ranked = mostProbable(prediction, classes, topK);
   return [
-    shownName(prediction.file),
+    lineName(prediction.file),
     ...ranked.map(({ class: name, probability }) => `${name} ${(100 * probability).toFixed(1)} %`),
   ].join("\t");
 }
