@@ -17,7 +17,7 @@ import { createModel, type Model, withHead } from "../nn/index.js";
 import { parseOptions } from "../options.js";
 import { findWeights, locateWeights } from "../pretrained/cache.js";
 import { inOurNames } from "../pretrained/names.js";
-import { recognize } from "../pretrained/recognize.js";
+import { notRecognized, recognize } from "../pretrained/recognize.js";
 import { Rng } from "../rng.js";
 import { RunFolder } from "../run/index.js";
 import { restoreModel } from "../session/checkpoint.js";
@@ -94,9 +94,7 @@ export function openWeights(nameOrFile: string, { device, threads, size }: Predi
   const official = existsSync(nameOrFile) ? undefined : findWeights(nameOrFile);
   const name = official?.model ?? recognize(inOurNames(readWeightsFile(path).tensors))?.model;
   if (name === undefined) {
-    throw new DataError(
-      `${path}: its tensors are those of none of the networks that fewlabels has (\`fewlabels list models\`)`,
-    );
+    throw new DataError(`${path}: the network is ${notRecognized}. If these are the weights of a run, give its folder`);
   }
   if (threads !== undefined) setThreads(threads);
   const { device: place } = openHardware({ device: device ?? "auto", precision: "fp32" });

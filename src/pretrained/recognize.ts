@@ -6,6 +6,9 @@ import { parseOptions } from "../options.js";
 
 /** Networks that people bring weights of, those with many presets last: without presets by their defaults. */
 const BROUGHT = ["resnet", "mobilenet-v2", "mobilenet-v3", "convnext", "vit", "resnext", "wide-resnet", "efficientnet"];
+/** Said of a network that `recognize` does not know, the networks of most runs among them. */
+export const notRecognized = `not recognized by its tensors, as only ${BROUGHT.slice(0, -1).join(", ")} and ${BROUGHT.at(-1)} are`;
+
 /** Without these a hundred million numbers would be named in vain. */
 const TOO_LARGE = /efficientnet-(b6-wide|l2)|resnext-152/;
 

@@ -4,7 +4,7 @@ import { readWeightsFile } from "../../../files/torch-file.js";
 import { boolean } from "../../../options.js";
 import { cached, findWeights, weightsOf } from "../../../pretrained/cache.js";
 import { inOurNames } from "../../../pretrained/names.js";
-import { recognize } from "../../../pretrained/recognize.js";
+import { notRecognized, recognize } from "../../../pretrained/recognize.js";
 import { argument, defineCommand } from "../../command.js";
 import { count } from "../../format.js";
 import { print } from "../../output.js";
@@ -38,7 +38,7 @@ export const weightsInfo = defineCommand({
       `${path}: ${count(tensors)} tensors, ${count(numbers)} numbers${under.length > 0 ? `, below "${under.join('" "')}"` : ""}`,
       network
         ? `a ${network}${numClasses === null ? " without a head" : ` for ${count(numClasses)} classes`}; use --model ${network}`
-        : "none of the networks that fewlabels has",
+        : `the network is ${notRecognized}. Say it with --model; a run's config.json names it`,
     );
   },
 });
