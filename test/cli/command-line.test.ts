@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { commands } from "../../src/cli/commands/index.js";
+import { runOptions } from "../../src/config/run-options.js";
 import { binary, describeBinary, fewlabels } from "./run-cli.js";
 
 let folder: string;
@@ -20,7 +22,19 @@ async function wrongUsage(args: readonly string[], message: RegExp, code = 2) {
   expect(got).toBe(code);
 }
 
+it.each(["predict", "pseudo-label", "embed", "serve", "label", "data audit", "data suggest", "data filter"])(
+  "%s takes no more threads than a run",
+  (name) => {
+    const { threads } = commands.find((command) => command.name === name)!.options;
+    expect(threads).toMatchObject({ min: 1, max: runOptions.threads.max });
+  },
+);
+
 describeBinary("fewlabels", () => {
+  it("refuses more threads than machines have", async () => {
+    await wrongUsage(["predict", folder, "a.png", "--threads", "99999"], /whole number in 1\.\.1024 for --threads/);
+  });
+
   it("shows its commands", async () => {
     const { code, out } = await fewlabels(["--help"]);
     expect(code).toBe(0);

@@ -10,7 +10,7 @@ import { boolean, integer, required, text } from "../../options.js";
 import { argument, defineCommand, restArguments } from "../command.js";
 import { count } from "../format.js";
 import { makePlaces, print, printError } from "../output.js";
-import { deviceOption } from "../predictor-options.js";
+import { deviceOption, threadsOption } from "../predictor-options.js";
 import { allFiles } from "./predict.js";
 
 export const embed = defineCommand({
@@ -41,7 +41,7 @@ export const embed = defineCommand({
       doc: "student or teacher, of a run (default: the one whose error is the method's result)",
     }),
     device: deviceOption("the run's, or auto"),
-    threads: integer(undefined, { min: 1, doc: "CPU threads of the engine (default: the run's, or all)" }),
+    threads: threadsOption("the run's, or all"),
     json: boolean(false, { doc: "print one JSON object" }),
   },
   examples: [

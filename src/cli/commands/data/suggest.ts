@@ -9,7 +9,7 @@ import { boolean, integer, required, text } from "../../../options.js";
 import { argument, defineCommand } from "../../command.js";
 import { count } from "../../format.js";
 import { makePlaces, print, printError } from "../../output.js";
-import { deviceOption } from "../../predictor-options.js";
+import { deviceOption, threadsOption } from "../../predictor-options.js";
 
 export const dataSuggest = defineCommand({
   name: "data suggest",
@@ -38,7 +38,7 @@ export const dataSuggest = defineCommand({
     }),
     cache: boolean(true, { doc: "keep features in the cache folder, and take what is there" }),
     device: deviceOption("the run's, or auto"),
-    threads: integer(undefined, { min: 1, doc: "CPU threads of the engine (default: the run's, or all)" }),
+    threads: threadsOption("the run's, or all"),
     json: boolean(false, { doc: "print one JSON object" }),
   },
   examples: [

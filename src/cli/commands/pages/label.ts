@@ -14,6 +14,7 @@ import { startPage } from "../../../web/page-server.js";
 import { argument, defineCommand } from "../../command.js";
 import { count, quoted } from "../../format.js";
 import { print, printError, tellFault } from "../../output.js";
+import { threadsOption } from "../../predictor-options.js";
 import { stopSignal } from "../../signals.js";
 
 export const label = defineCommand({
@@ -52,7 +53,7 @@ export const label = defineCommand({
       doc: "of more pictures than that, so many drawn at random are looked at for choosing, map and guesses",
     }),
     seed: integer(1, { min: 0, doc: "seed of all draws (settled when the folder is first opened)" }),
-    threads: integer(undefined, { min: 1, doc: "CPU threads of the background (default: half of them)" }),
+    threads: threadsOption("half of them", "the background"),
     port: integer(8090, { min: 0, max: 65535, doc: "port to listen on; 0: any free one" }),
     json: boolean(false, { doc: "print where it listens as one JSON line" }),
   },
