@@ -10,7 +10,7 @@ import { fsPath, shownName } from "../files/names.js";
 import { bytes } from "../files/packed.js";
 import { pixmapSides } from "../files/pixmap.js";
 import { readHead } from "./image-files.js";
-import { formatOfName, type ImageFormat, sniffBytes, sniffFormat } from "./image-formats.js";
+import { type ImageFormat, promisesOther, sniffBytes, sniffFormat } from "./image-formats.js";
 import type { Decoding } from "./image-set.js";
 import { openSource } from "./plain-source.js";
 
@@ -151,7 +151,7 @@ export async function readImage(path: string, decoding: Decoding, measure: Measu
   const hash = createHash("sha256").update(content).digest("hex");
   const image = await decodeImage(content, decoding, measure);
   if ("reason" in image) return { ...image, hash };
-  return { ...image, hash, wrongExtension: formatOfName(shownName(path)) !== image.format };
+  return { ...image, hash, wrongExtension: promisesOther(shownName(path), image.format) };
 }
 
 /**
@@ -206,7 +206,7 @@ export async function readHeader(
     if (width * height > maxMegapixels * 1e6) {
       return { reason: `its header announces more than ${maxMegapixels} megapixels`, hash };
     }
-    return { hash, format, wrongExtension: formatOfName(shownName(path)) !== format };
+    return { hash, format, wrongExtension: promisesOther(shownName(path), format) };
   } catch {
     return { reason: `cut short or damaged: its ${format.toUpperCase()} header cannot be read`, hash };
   }

@@ -70,8 +70,17 @@ export function sniffFormat(head: Uint8Array): ImageFormat | { readonly reason: 
   return { reason: other.includes("Git LFS") ? other : foreign.text! };
 }
 
+function extensionOf(name: string): string | undefined {
+  return /\.([^./\\]+)$/.exec(name)?.[1]?.toLowerCase();
+}
+
+/** Whether a file's name promises something else than the format that it has; a name without an extension promises nothing. */
+export function promisesOther(name: string, format: ImageFormat): boolean {
+  return extensionOf(name) !== undefined && formatOfName(name) !== format;
+}
+
 /** The format that a file's name promises, if it promises one. */
 export function formatOfName(name: string): ImageFormat | "foreign" | undefined {
-  const extension = /\.([^./\\]+)$/.exec(name)?.[1]?.toLowerCase();
+  const extension = extensionOf(name);
   return extension !== undefined && Object.hasOwn(extensions, extension) ? extensions[extension] : undefined;
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type DecodedImage, decodeImage, readImage, readImages } from "../../src/images/decode.js";
+import { type DecodedImage, decodeImage, readHeader, readImage, readImages } from "../../src/images/decode.js";
 import type { Decoding } from "../../src/images/image-set.js";
 import { bomb, flat, noisy } from "../support/pictures.js";
 
@@ -187,9 +187,12 @@ describe("readImage", () => {
       ["a.PNG", false],
       ["a.jpg", true],
       ["a.dat", true],
+      ["noext", false],
     ] as const) {
       writeFileSync(join(dir, name), png);
-      expect(await readImage(join(dir, name), color)).toMatchObject({ format: "png", wrongExtension: wrong });
+      const said = { format: "png", wrongExtension: wrong };
+      expect(await readImage(join(dir, name), color)).toMatchObject(said);
+      expect(await readHeader(join(dir, name), color)).toMatchObject(said);
     }
   });
 
