@@ -17,7 +17,7 @@ test("draws a few batches ahead, and none that the run does not come to", () => 
   };
   const batches = aheadBatches(sampler as never, { batch: () => ({}) } as never, cache as never, { steps: 10 });
   const counts = Array.from({ length: 10 }, (_, step) => {
-    batches.prepare(step);
+    void batches.prepare(step);
     const now = held;
     batches.batch(step);
     expect(batches.stateDict().values).toEqual({ drawn: step + 1 });
