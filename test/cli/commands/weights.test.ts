@@ -51,19 +51,20 @@ describeTraining("fewlabels weights", () => {
       bad,
       Buffer.from(`\x80\x02cposix\nsystem\nX${String.fromCharCode(order.length)}\0\0\0${order}\x85R.`, "latin1"),
     );
-    // Networks of one's own, as runs train them, have no tensors to be known by.
+    const refused = await fewlabels(["weights", "info", bad]);
+    expect([refused.code, refused.err]).toEqual([3, expect.stringMatching(/names posix.system.*Nothing was executed/)]);
+    expect(existsSync(proof)).toBe(false);
+  });
+
+  test("a file by whose tensors no network is known: which ones are, and that a run's folder says it", async () => {
     const own = join(made, "averaged.zip.pth");
     const words = "not recognized by its tensors, as only resnet, mobilenet-v2, .* and efficientnet are.";
     expect((await fewlabels(["weights", "info", own])).out).toMatch(RegExp(`${words} .*a run's config.json names it`));
-    const embedded = await fewlabels(["embed", own, made, "--out", join(folder, "e.npy")]);
+    const embedded = await fewlabels(["embed", own, made, "--out", join(temporaryFolder(), "e.npy")]);
     expect(embedded.code).toBe(3);
     expect(embedded.err).toMatch(
       RegExp(`averaged.zip.pth: the network is ${words} .*weights of a run, give its folder`),
     );
-
-    const refused = await fewlabels(["weights", "info", bad]);
-    expect([refused.code, refused.err]).toEqual([3, expect.stringMatching(/names posix.system.*Nothing was executed/)]);
-    expect(existsSync(proof)).toBe(false);
   });
 });
 
