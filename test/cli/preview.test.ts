@@ -1,6 +1,6 @@
 // The contact sheet of `data preview`: where each pixel comes from, and the command itself.
 
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -144,7 +144,8 @@ describeTraining("fewlabels data preview", () => {
 
   test("names what is wrong: no place to write, an unknown option, an impossible number", async () => {
     const run = (...more: string[]) => fewlabels(["data", "preview", ...small, ...more]);
-    const place = await run("--out", join(dir, "no/such/views.png"));
+    writeFileSync(join(dir, "file"), "");
+    const place = await run("--out", join(dir, "file/views.png"));
     expect([place.code, place.err]).toEqual([1, expect.stringContaining("cannot write")]);
     const many = await run("--out", join(dir, "x.png"), "--images", "0");
     expect([many.code, many.err]).toEqual([2, expect.stringContaining("--images")]);
