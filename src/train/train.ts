@@ -112,6 +112,11 @@ async function* trainHere(
   /** The latest step's numbers: the one place that waits for the device. Throws where the run has lost its way. */
   const read = () => clock.waitFor(() => metrics.read());
   const remarksOfAll = collectRemarks();
+  async function* evaluated(step: number, splits: readonly Split[]) {
+    const found = yield* evaluation(session, step, splits, log);
+    for (const message of remarksOfAll(data.test.cache?.remarks() ?? [])) yield warning(message, step);
+    return found;
+  }
   let saved = startStep;
   const checkpoint = (step: number) => {
     read();
@@ -175,7 +180,7 @@ async function* trainHere(
       const stopping = !last && world.agreed();
       if (due(config.evalEvery) && !last) {
         read();
-        const { event, split, roles } = yield* evaluation(session, done, [history.split], log);
+        const { event, split, roles } = yield* evaluated(done, [history.split]);
         history.add(event);
         await seen?.record(done, split, roles);
       }
@@ -197,7 +202,7 @@ async function* trainHere(
       }
     }
     const splits: Split[] = config.val > 0 ? ["val", "test"] : ["test"];
-    const { event: final, test, split, roles } = yield* evaluation(session, config.steps, splits, log);
+    const { event: final, test, split, roles } = yield* evaluated(config.steps, splits);
     history.add(final);
     await seen?.record(config.steps, split, roles);
     const predicted = test![method.predictor]!;

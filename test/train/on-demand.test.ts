@@ -140,6 +140,26 @@ describeEngine("a run whose pictures do not fit into memory", () => {
       writeFileSync(path, whole);
     }
   });
+
+  test("a damaged test picture has a stand-in too, and is named", async () => {
+    const side = { width: 64, height: 64 };
+    const names = ["red", "blue"].flatMap((k) => [0, 1, 2, 3].flatMap((i) => [`${k}/${i}.jpg`, `test/${k}/${i}.jpg`]));
+    const all = Object.fromEntries(names.map((name, i) => [name, noisy(i, [9 * i, 90, 90], side)]));
+    const { dir, remove } = await pictureFolder(all);
+    const path = join(dir, "test/red/2.jpg");
+    const whole = readFileSync(path);
+    writeFileSync(path, whole.subarray(0, 0.8 * whole.length));
+    const given = { data: dir, "dataset.check": "header", normalize: "imagenet", "dataset.maxDamaged": 0.5 };
+    const run = config("tests-damaged", 1, { ...given, method: "supervised", val: 0, steps: 2, batch: 4 });
+    await trainToEnd(run);
+    const said = RunFolder.open(run.out)
+      .events()
+      .flatMap((event) => ("message" in event ? [String(event.message)] : []));
+    expect(said.filter((message) => message.includes("cannot be decoded"))).toEqual([
+      expect.stringMatching(/^test\/red\/2\.jpg cannot be decoded .*stands in for it; 1 so far/),
+    ]);
+    remove();
+  });
 });
 
 describeEngine("predictions of pictures that do not fit into memory", () => {
