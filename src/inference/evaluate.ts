@@ -33,11 +33,7 @@ export async function evaluateRun(
   try {
     const evaluations = await evaluateSplit(session, split);
     const roles = roleResults(evaluations);
-    const unfinished = () => ({
-      ...runResult({ ...session, config }, { steps: checkpoint.step, test: {} }),
-      steps: saved.steps,
-    });
-    const base = folder.result<RunResult>() ?? unfinished();
+    const base = folder.result<RunResult>() ?? runResult({ ...session, config }, { steps: checkpoint.step, test: {} });
     const confusion = Object.fromEntries(Object.entries(evaluations).map(([role, e]) => [role, e.confusion]));
     const perClass = Object.fromEntries(
       Object.entries(evaluations).map(([role, evaluation]) => [role, classResults(evaluation, data.classes)]),
@@ -46,7 +42,15 @@ export async function evaluateRun(
       split === "val"
         ? { ...base, val: roles }
         : { ...base, test: roles, error: roles[method.predictor]!.error, perClass: perClass[method.predictor]! };
-    return { result, step: checkpoint.step, split, classes: data.classes, perClass, confusion };
+    return {
+      result,
+      step: checkpoint.step,
+      totalSteps: saved.steps,
+      split,
+      classes: data.classes,
+      perClass,
+      confusion,
+    };
   } finally {
     data.release();
   }

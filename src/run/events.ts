@@ -59,6 +59,8 @@ export interface RunEvaluation {
   readonly result: RunResult;
   /** Step of the checkpoint that was evaluated. */
   readonly step: number;
+  /** Of the whole run, whether it has come to its end or not. */
+  readonly totalSteps: number;
   readonly split: "test" | "val";
   readonly classes: readonly string[];
   /** By role, by class: error in percent and number of images. */

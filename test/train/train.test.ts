@@ -150,8 +150,9 @@ describeEngine("train", () => {
   test("a run that is still going can be evaluated: what is known at its last checkpoint", async () => {
     const out = join(folder, "going");
     await trainToEnd(configure(out, { steps: 9, checkpointEvery: 3 }), 5);
-    const { result } = await evaluateRun(out, { split: "test" });
+    const { result, step, totalSteps } = await evaluateRun(out, { split: "test" });
     expect(result).toMatchObject({ steps: 5, error: result.test.teacher!.error, labels: 20 });
+    expect([step, totalSteps]).toEqual([5, 9]);
     await trainToEnd(continued(out));
   });
 

@@ -35,13 +35,21 @@ export const evaluate = defineCommand({
 });
 
 /** The evaluation as lines of text. */
-export function evaluationLines({ result, step, split, classes, perClass, confusion }: RunEvaluation): string[] {
+export function evaluationLines({
+  result,
+  step,
+  totalSteps,
+  split,
+  classes,
+  perClass,
+  confusion,
+}: RunEvaluation): string[] {
   const results = (split === "val" ? result.val : result.test) ?? {};
   const roles = Object.keys(results);
   const { predictor } = result;
   const names = Object.keys(results[predictor] ?? {}).filter((name) => name !== "n");
   const lines = [
-    `${result.method}, ${result.model}, ${result.dataset} with ${count(result.labels)} labels, step ${count(step)} of ${count(result.steps)}: ${split} set`,
+    `${result.method}, ${result.model}, ${result.dataset} with ${count(result.labels)} labels, step ${count(step)} of ${count(totalSteps)}: ${split} set`,
     "",
     ...table([
       ["", ...names.map(metricName), "images"],
