@@ -118,7 +118,7 @@ export class RunFolder {
       throw new UsageError(`${path} is not a run folder: there is no config.json in it`);
     }
     // Exports and networks from elsewhere have a config.json too.
-    if (!["checkpoints", "metrics.jsonl"].some((name) => existsSync(join(path, name)))) {
+    if (!["checkpoints", "metrics.jsonl", "result.json"].some((name) => existsSync(join(path, name)))) {
       throw new UsageError(
         `${path} is not a run folder: it has a config.json, and neither checkpoints nor metrics.jsonl. Give the folder that train wrote; an export cannot be used in its place`,
       );
