@@ -51,6 +51,7 @@ describe("tuning", () => {
       mkdirSync(run.folder, { recursive: true });
       writeFileSync(`${run.folder}.definition.json`, definitionText(run.given));
       writeFileSync(join(run.folder, "config.json"), JSON.stringify({ format: 1, versions: {}, config: {} }));
+      writeFileSync(join(run.folder, "metrics.jsonl"), "");
       const measured = (percent: number) => ({ student: { error: percent, loss: 1, n: 100 } });
       writeFileSync(
         join(run.folder, "result.json"),
