@@ -22,6 +22,7 @@ const commands: readonly (readonly [words: readonly string[], name: string, more
   [["pseudo-label", "run", "--data", "photos", "--out"], "p.csv"],
   [["predictions", "run", "--out"], "p.table"],
   [["report", "run", "--out"], "r.html"],
+  [["export", "run", "--format", "onnx", "--out"], "x.onnx"],
   [["bench", ...digits, ...bench, "--save"], "b.json"],
 ];
 const title = (words: readonly string[]) =>

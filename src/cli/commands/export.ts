@@ -5,7 +5,8 @@ import { bytes } from "../../files/packed.js";
 import { boolean, choice, integer, number, required, text } from "../../options.js";
 import { argument, defineCommand } from "../command.js";
 import { count, percent, quoted, table } from "../format.js";
-import { print, printError } from "../output.js";
+import { makePlaces, print, printError } from "../output.js";
+import { threadsOption } from "../predictor-options.js";
 
 export const exportCommand = defineCommand({
   name: "export",
@@ -31,7 +32,7 @@ export const exportCommand = defineCommand({
       doc: "test pictures to compare on (default: 2000 with --dtype fp16 or int8 and with --format web, else 0)",
     }),
     sure: number(0.95, { min: 0.01, max: 1, doc: "page: share of right answers among those that it is sure of" }),
-    threads: integer(undefined, { min: 1, doc: "CPU threads of the engine (default: the run's)" }),
+    threads: threadsOption("the run's"),
     force: boolean(false, { doc: "replace what is there" }),
     json: boolean(false, { doc: "print what was written as one JSON line" }),
   },
@@ -42,6 +43,7 @@ export const exportCommand = defineCommand({
     "fewlabels export runs/mine --format web --out page",
   ],
   async run({ run, json, ...options }, { who }) {
+    if (options.format === "onnx") makePlaces(who, { out: options.out });
     const report = await exportRun(run, options);
     for (const remark of report.remarks) printError(`${who}: ${remark}`);
     if (json) print(JSON.stringify(report));
