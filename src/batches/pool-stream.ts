@@ -102,8 +102,8 @@ export class PoolStream implements Stateful {
   }
 
   /**
-   * Takes pictures that are ready: their numbers in the pool into `index`, bytes `[count, C, H, W]` into `pixels`, of several processes the own
-   * rows' (every so-manieth).
+   * Takes pictures that are ready: their numbers in the pool into `index`, bytes `[count, C, H, W]` into `pixels`, of W processes those of
+   * the own rows (every W-th).
    */
   take(pixels: Uint8Array, index: Int32Array): void {
     const { size } = this.#sharing;

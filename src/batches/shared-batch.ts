@@ -82,6 +82,9 @@ function near([labeled, unlabeled]: Rows, size: number, groups: number): Rows {
   return [own * size, (others < 1 ? others + groups : others) * size];
 }
 
+/** The most rows that divide by `size` and are no more than these, but one a process. */
+export const shareable = (rows: number, size: number): number => Math.max(size, rows - (rows % size));
+
 /** The most rows that divide and are no more than these (but one of a kind a process) where only what is `free` changes; undefined where none do. */
 export function sharedRows(
   [labeled, unlabeled]: Rows,
@@ -89,11 +92,10 @@ export function sharedRows(
   size: number,
   groups: number,
 ): Rows | undefined {
-  const most = (rows: number) => Math.max(size, rows - (rows % size));
-  const first = free.labeled ? most(labeled) : labeled;
+  const first = free.labeled ? shareable(labeled, size) : labeled;
   for (let l = first; l === first || (free.labeled && l > 0); l -= size) {
     const least = free.batch ? 1 : labeled + unlabeled - l;
-    const start = free.batch ? most(unlabeled) : least;
+    const start = free.batch ? shareable(unlabeled, size) : least;
     for (let u = start; u >= least && u > 0; u -= size) if (divides([l, u], size, groups)) return [l, u];
   }
   return undefined;

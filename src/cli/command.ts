@@ -6,19 +6,21 @@ import type { Given } from "../config/given.js";
 import type { Option, OptionSpec, OptionsOf } from "../options.js";
 import type { Externals } from "./externals.js";
 
-/** One value, one that may be left out, one and more, or a command with its flags. */
-type ArgumentKind = "one" | "optional" | "many" | "words";
+/** One value, one that may be left out, or one and more. */
+type ArgumentKind = "one" | "optional" | "many";
 
 /** What stands on the command line without a flag, in this order. */
 export interface Argument<K extends ArgumentKind = ArgumentKind, V extends string = string> {
   readonly kind: K;
   readonly doc: string;
   readonly choices?: readonly V[];
+  /** What follows the first word belongs to it, flags too. */
+  readonly verbatim?: true;
 }
 export type ArgumentSpec = Readonly<Record<string, Argument>>;
 
 export type ArgumentsOf<A extends ArgumentSpec> = {
-  readonly [N in keyof A]: A[N] extends Argument<"many" | "words", infer V>
+  readonly [N in keyof A]: A[N] extends Argument<"many", infer V>
     ? readonly V[]
     : A[N] extends Argument<"optional", infer V>
       ? V | undefined
@@ -43,8 +45,8 @@ export function restArguments(doc: string): Argument<"many"> {
 }
 
 /** A command and whatever follows it, flags too, with `--` before it or without. */
-export function commandArguments(doc: string): Argument<"words"> {
-  return { kind: "words", doc };
+export function commandArguments(doc: string): Argument<"many"> {
+  return { ...restArguments(doc), verbatim: true };
 }
 
 /** What a command takes beside its own options: those of a whole run, or of its network or data set alone. */
@@ -99,7 +101,7 @@ export function usageOf({ arguments: args }: Pick<Command, "arguments">): string
   return Object.entries(args)
     .map(([name, { kind }]) => {
       const shown = name.toUpperCase();
-      return kind === "optional" ? `[${shown}]` : kind === "many" || kind === "words" ? `${shown}...` : shown;
+      return kind === "optional" ? `[${shown}]` : kind === "many" ? `${shown}...` : shown;
     })
     .join(" ");
 }

@@ -22,8 +22,8 @@ export function asksForHelp(args: readonly string[]): boolean {
 /** Throws UsageError that says what was expected where, and what came. */
 export function parseArguments(command: Command, flags: Flags, args: readonly string[]): Parsed {
   const who = `fewlabels ${command.name}`;
-  const whole = Object.values(command.arguments).some(({ kind }) => kind === "words");
-  const { raw, positional } = readWords(args, flags, who, whole);
+  const verbatim = Object.values(command.arguments).some((declared) => declared.verbatim);
+  const { raw, positional } = readWords(args, flags, who, verbatim);
   const values: Record<string, unknown> = positionalValues(command, positional, who);
   const given = new Map<string, unknown>();
   for (const [key, { option, own }] of flags) {
@@ -45,19 +45,19 @@ function nothingFor(who: string, name: string, option: Option): UsageError {
   return new UsageError(`${who}: expected ${kindOf(option)} for ${name}, got nothing (${option.doc}). ${advice}`);
 }
 
-/** Flags by canonical key, the last value of each, and the other words; `whole`: what follows the first of them belongs to it. */
-function readWords(args: readonly string[], flags: Flags, who: string, whole: boolean) {
+/** Flags by canonical key, the last value of each, and the other words; `verbatim`: from the first of them on they are taken as they are. */
+function readWords(args: readonly string[], flags: Flags, who: string, verbatim: boolean) {
   const raw = new Map<string, string | boolean>();
   const positional: string[] = [];
   for (let i = 0; i < args.length; i++) {
     const word = args[i]!;
-    if (word === "--") {
-      positional.push(...args.slice(i + 1));
+    const isFlag = word.startsWith("-") && word !== "-";
+    if (word === "--" || (verbatim && !isFlag)) {
+      positional.push(...args.slice(word === "--" ? i + 1 : i));
       break;
     }
-    if (!word.startsWith("-") || word === "-") {
-      positional.push(...(whole ? args.slice(i) : [word]));
-      if (whole) break;
+    if (!isFlag) {
+      positional.push(word);
       continue;
     }
     const [, name = word, inline] = /^--([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
@@ -88,11 +88,10 @@ function positionalValues(command: Command, words: readonly string[], who: strin
   for (const [name, declared] of Object.entries(command.arguments)) {
     const shown = name.toUpperCase();
     const option: Option = { ...asOption(declared), value: nounOf(name) };
-    const many = declared.kind === "many" || declared.kind === "words";
-    const taken = many ? left.splice(0) : left.splice(0, 1);
+    const taken = declared.kind === "many" ? left.splice(0) : left.splice(0, 1);
     if (taken.length === 0 && declared.kind !== "optional") throw nothingFor(who, shown, option);
     const checked = taken.map((word) => parseOption(option, shown, word, who));
-    values[name] = many ? checked : checked[0];
+    values[name] = declared.kind === "many" ? checked : checked[0];
   }
   if (left.length > 0) {
     const names = Object.keys(command.arguments).map((name) => name.toUpperCase());

@@ -4,10 +4,9 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 
 /** Where Linux keeps fonts. */
-const folders = (home: string) => [
-  ...["/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/texmf/fonts"],
-  ...[join(home, ".fonts"), join(home, ".local/share/fonts")],
-];
+const folders = ["/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/texmf/fonts"];
+/** And, below the home folder, a user's own. */
+const own = [".fonts", ".local/share/fonts"];
 
 /** What to install where there is nothing to draw letters with; undefined where there is, and on systems that always have fonts. */
 export function missingFonts(
@@ -17,7 +16,8 @@ export function missingFonts(
 ): string | undefined {
   if (platform !== "linux" || env.FONTCONFIG_FILE !== undefined || env.FONTCONFIG_PATH !== undefined) return undefined;
   const configured = existsSync(join(root, "/etc/fonts/fonts.conf"));
-  if (configured && folders(homedir()).some((folder) => hasFont(join(root, folder)))) return undefined;
+  const all = [...folders, ...own.map((folder) => join(homedir(), folder))];
+  if (configured && all.some((folder) => hasFont(join(root, folder)))) return undefined;
   return "apt-get install fontconfig-config fonts-dejavu-core";
 }
 

@@ -11,10 +11,9 @@ export const WATCH_MS = 30_000;
 const LOOK_MS = 250;
 
 /** What launchers and schedulers leave, who start a run again by themselves, maybe elsewhere. */
-const marks = [
-  ...["WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "KUBERNETES_SERVICE_HOST"],
-];
+const marks = "WORLD_SIZE OMPI_COMM_WORLD_SIZE SLURM_JOB_ID PBS_JOBID LSB_JOBID KUBERNETES_SERVICE_HOST".split(" ");
 
+/** Whether such a launcher started this process. */
 export function startedByOthers(env: NodeJS.ProcessEnv = process.env): boolean {
   return marks.some((name) => env[name] !== undefined);
 }

@@ -2,7 +2,6 @@
 import { readFileSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { threadId } from "node:worker_threads";
-import { startedByOthers } from "./heartbeat.js";
 
 export interface Holder {
   readonly pid: number;
@@ -17,17 +16,20 @@ export interface Holder {
 
 /** A lock of another machine that nobody has touched for so long is left over. */
 const LEFT_OVER_MS = 15 * 60_000;
-export function myself(): Holder {
+
+/** This thread of this process; `beats`: it touches its lock all the time. */
+export function myself(beats: boolean): Holder {
   return {
     pid: process.pid,
     thread: threadId,
     host: hostname(),
     started: startOf(process.pid),
     since: new Date().toISOString(),
-    ...(startedByOthers() ? { beats: true } : {}),
+    ...(beats ? { beats } : {}),
   };
 }
 
+/** Whether the holder of the lock `path` still runs; of another machine, whether the lock was touched in the last quarter of an hour. */
 export function isThere({ pid, host, started }: Holder, path: string): boolean {
   if (host !== hostname()) return Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) < LEFT_OVER_MS;
   try {
@@ -48,6 +50,7 @@ function startOf(pid: number): string {
   }
 }
 
+/** `process 7 on HOST`, as errors have it. */
 export function nameOf({ pid, host }: Holder): string {
   return host === hostname() ? `process ${pid}` : `process ${pid} on ${host}`;
 }

@@ -8,11 +8,14 @@ import { dirname, join } from "node:path";
 import { threadId } from "node:worker_threads";
 import { UsageError } from "../errors.js";
 import { cannotWrite } from "../files/write-whole.js";
-import { fellSilent, startHeartbeat } from "./heartbeat.js";
+import { fellSilent, startedByOthers, startHeartbeat } from "./heartbeat.js";
 import { type Holder, isThere, myself, nameOf } from "./lock-holder.js";
 
 export interface LockOptions {
-  /** How long to wait for a sign of life of a holder on another machine that gives them. Default: it is believed to live. */
+  /**
+   * How long to wait for a sign of life of a holder on another machine that gives them; such a lock gives signs itself where a job started
+   * this process. Default: none are waited for, nor given.
+   */
   readonly watchMs?: number;
 }
 
@@ -34,7 +37,7 @@ export class RunLock {
   /** Throws UsageError (exit code 2) where somebody else is writing to the folder, DiskError where no lock can be made. */
   static take(folder: string, { watchMs = 0 }: LockOptions = {}): RunLock {
     const path = join(folder, "lock");
-    const me = myself();
+    const me = myself(watchMs > 0 && startedByOthers());
     const text = `${JSON.stringify(me)}\n`;
     for (let attempt = 0; attempt < 5; attempt++) {
       if (create(path, text)) return new RunLock(path, text, me.beats === true);
@@ -63,8 +66,8 @@ export class RunLock {
 
   /** Throws UsageError where another process believed this one dead and writes to the folder now. */
   assertMine(): void {
-    const holder = read(this.#path);
-    if (holder === undefined || holder === "gone" || `${JSON.stringify(holder)}\n` === this.#text) return;
+    const holder = this.#other();
+    if (!holder) return;
     throw new UsageError(
       `${dirname(this.#path)}: ${nameOf(holder)} has taken this run folder over at ${holder.since}, as nothing was heard of this process ` +
         `(${process.pid} on ${hostname()}), which therefore ends. What it trained since its last checkpoint is not kept`,
@@ -75,9 +78,13 @@ export class RunLock {
     if (!this.#held) return;
     this.#held = false;
     this.#stopBeating?.();
+    if (!this.#other()) rmSync(this.#path, { force: true });
+  }
+
+  /** Who has taken it over, if somebody has. */
+  #other(): Holder | undefined {
     const holder = read(this.#path);
-    if (typeof holder === "object" && `${JSON.stringify(holder)}\n` !== this.#text) return;
-    rmSync(this.#path, { force: true });
+    return typeof holder === "object" && `${JSON.stringify(holder)}\n` !== this.#text ? holder : undefined;
   }
 }
 

@@ -120,7 +120,7 @@ export class RunFolder {
     // Exports and networks from elsewhere have a config.json too.
     if (!["checkpoints", "metrics.jsonl", "result.json"].some((name) => existsSync(join(path, name)))) {
       throw new UsageError(
-        `${path} is not a run folder: it has a config.json, and neither checkpoints nor metrics.jsonl. Give the folder that train wrote; an export cannot be used in its place`,
+        `${path} is not a run folder: it has a config.json, and no checkpoints, metrics.jsonl or result.json. Give the folder that train wrote; an export cannot be used in its place`,
       );
     }
     const folder = new RunFolder(path);

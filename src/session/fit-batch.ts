@@ -1,5 +1,5 @@
 /** Small sets work by default: the rows of a batch that nobody chose follow from how many images there are. */
-import { sharedRows } from "../batches/shared-batch.js";
+import { shareable, sharedRows } from "../batches/shared-batch.js";
 import type { RunConfig } from "../config/resolve.js";
 import { UsageError } from "../errors.js";
 import type { MethodDefinition } from "../methods/index.js";
@@ -46,7 +46,7 @@ export function fitBatch(
       const [part, whole] = [free("labeledBatch"), free("batch")];
       const rows = sharedRows([labeledBatch, batch - labeledBatch], { labeled: part, batch: whole }, size, groups);
       if (rows) [batch, labeledBatch] = [rows[0] + rows[1], rows[0]];
-    } else if (free("batch")) batch = labeledBatch = Math.max(size, batch - (batch % size));
+    } else if (free("batch")) batch = labeledBatch = shareable(batch, size);
   }
   const few = `there are only ${labeled} labeled and ${unlabeled} unlabeled images`;
   const fitted = [

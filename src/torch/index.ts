@@ -18,7 +18,8 @@ export {
   uniform,
   type ViewDraws,
 } from "./kernels.js";
-export { type Environment, launchedAs, type Place } from "./launched.js";
+export { launchedAs, type Place } from "./launched.js";
+export type { Environment } from "./launchers.js";
 export * from "./ops.js";
 export { recompute } from "./recompute.js";
 export { type ReplayReport, replaySteps, type StepReplay } from "./replay/step-replay.js";

@@ -2,8 +2,6 @@
 import { UsageError } from "../errors.js";
 import { contradiction, count, type Environment, localTold, told } from "./launchers.js";
 
-export type { Environment } from "./launchers.js";
-
 /** A process among those that train one network together. */
 export interface Place {
   /** 0 .. size - 1. Process 0 writes the run folder. */

@@ -24,7 +24,7 @@ export interface Evaluation {
 
 /**
  * Every model on the same images, batch by batch, in mode `eval`: running statistics, no dropout, no noise. Where several processes train
- * together each takes every so-manieth batch, and all get the counts of all images.
+ * together each of the W takes every W-th batch, and all get the counts of all images.
  */
 export async function evaluateAll(
   models: Readonly<Record<string, Model>>,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { UsageError } from "../../src/errors.js";
-import { type Environment, launchedAs, listensOn } from "../../src/torch/launched.js";
+import { launchedAs, listensOn } from "../../src/torch/launched.js";
+import type { Environment } from "../../src/torch/launchers.js";
 
 const refused = (env: Environment, ...words: readonly string[]) => {
   expect(() => launchedAs(env)).toThrow(UsageError);

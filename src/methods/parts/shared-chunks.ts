@@ -1,4 +1,4 @@
-/** What a network says of many images, chunk by chunk: of several processes each takes every so-manieth chunk, and all get all of it. */
+/** What a network says of many images, chunk by chunk: of several processes each of the W takes every W-th chunk, and all get all of it. */
 import { noGrad, scope, type Tensor, world, zeros } from "../../torch/index.js";
 
 export interface Chunks {
