@@ -64,8 +64,8 @@ export const officialWeights: readonly OfficialWeights[] = [
   {
     name: "efficientnet-b0.tv1",
     model: "efficientnet-b0",
-    url: "https://download.pytorch.org/models/efficientnet_b0_rwightman-3dd342df.pth",
-    sha256: "3dd342df",
+    url: "https://download.pytorch.org/models/efficientnet_b0_rwightman-7f5810bc.pth",
+    sha256: "7f5810bc",
     megabytes: 20.5,
     licence: "BSD-3-Clause (torchvision), trained by R. Wightman",
     accuracy: 77.692,

@@ -42,6 +42,12 @@ describe("official weights", () => {
     expect(new Set(officialWeights.map(({ name }) => name)).size).toBe(officialWeights.length);
   });
 
+  test("efficientnet-b0 is the file that torchvision serves, which it named by another content at first", () => {
+    const { url, sha256: digits } = weightsOf("efficientnet-b0.tv1");
+    expect(url).toMatch(/efficientnet_b0_rwightman-7f5810bc\.pth$/);
+    expect("7f5810bc96def8f7552d5b7e68d53c4786f81167d28291b21c0d90e1fca14934".startsWith(digits!)).toBe(true);
+  });
+
   test("a network's name means the best of its weights", () => {
     expect(findWeights("resnet-50")?.name).toBe("resnet-50.tv2");
     expect(() => weightsOf("resnet-50.tv3")).toThrow(/Did you mean "resnet-50.tv[12]"/);
