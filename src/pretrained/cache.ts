@@ -4,6 +4,7 @@ import { homedir } from "node:os";
 import { basename, extname, join } from "node:path";
 import { type FetchControl, fetchFile, hashOfFile } from "../data/download/fetch-file.js";
 import { DataError, DownloadError, UsageError, unknownName } from "../errors.js";
+import { fetchUrl } from "../files/fetch.js";
 import { makeFolder, writeWhole } from "../files/write-whole.js";
 import { type OfficialWeights, officialWeights } from "./official-weights.js";
 
@@ -129,7 +130,7 @@ async function ask(
     try {
       const signals = signal ? [signal, timeout] : [timeout];
       const headers = { "accept-encoding": "identity" };
-      answer = await fetch(place, { method: "HEAD", redirect: "manual", headers, signal: AbortSignal.any(signals) });
+      answer = await fetchUrl(place, { method: "HEAD", redirect: "manual", headers, signal: AbortSignal.any(signals) });
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);

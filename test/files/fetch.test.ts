@@ -1,8 +1,9 @@
 // Downloads go through the proxy that the environment names.
-import { createServer, request, type Server } from "node:http";
-import { type AddressInfo, connect } from "node:net";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterEach, expect, it, vi } from "vitest";
 import { fetchUrl } from "../../src/files/fetch.js";
+import { proxyTo } from "../support/proxy.js";
 
 const servers: Server[] = [];
 afterEach(() => {
@@ -17,23 +18,6 @@ async function listen(server: Server): Promise<number> {
   servers.push(server);
   await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
   return (server.address() as AddressInfo).port;
-}
-
-/** A proxy that takes every host for our own server, and what it was asked for. */
-async function proxyTo(port: number) {
-  const asked: string[] = [];
-  const server = createServer((from, to) => {
-    asked.push(`GET ${from.url}`);
-    from.pipe(request({ port, path: new URL(from.url!).pathname, headers: from.headers }, (answer) => answer.pipe(to)));
-  });
-  server.on("connect", ({ url }, client) => {
-    asked.push(`CONNECT ${url}`);
-    const there = connect(port, "127.0.0.1", () => client.write("HTTP/1.1 200 OK\r\n\r\n"));
-    there.pipe(client).pipe(there);
-    client.on("error", () => there.destroy());
-    there.on("error", () => client.destroy());
-  });
-  return { address: `http://127.0.0.1:${await listen(server)}`, asked };
 }
 
 it("asks the proxy for hosts that only it can reach, and those of NO_PROXY directly", async () => {
