@@ -90,15 +90,23 @@ export function writeWhole(path: string, content: string | Uint8Array | ((file: 
 export function writeWholeFolder(path: string, fill: (folder: string) => void): void {
   const [beside, replaced] = [besidePath(path), `${besidePath(path)}-replaced`];
   writing(path, () => {
-    rmSync(beside, { recursive: true, force: true });
+    // A kill may have come when the old folder had been set aside: it is the one that counts until there is another.
+    if (!existsSync(path) && existsSync(replaced)) renameSync(replaced, path);
+    for (const left of [beside, replaced]) rmSync(left, { recursive: true, force: true });
     makeFolders(beside);
   });
   try {
     fill(beside);
     flush(beside);
     writing(path, () => {
-      if (existsSync(path)) renameSync(path, replaced);
-      renameSync(beside, path);
+      const before = existsSync(path);
+      if (before) renameSync(path, replaced);
+      try {
+        renameSync(beside, path);
+      } catch (error) {
+        if (before) renameSync(replaced, path);
+        throw error;
+      }
     });
   } finally {
     rmSync(beside, { recursive: true, force: true });

@@ -96,6 +96,34 @@ describe("a folder that is written whole", () => {
     expect(names(path)).toEqual(["new"]);
     expect(names(join(path, ".."))).toEqual(["step-3"]);
   });
+
+  it("is replaced again after a kill that left the one before beside it", () => {
+    const path = join(fresh(), "page");
+    const [aside, write] = [
+      `${besidePath(path)}-replaced`,
+      (name: string) => {
+        writeWholeFolder(path, (beside) => writeFileSync(join(beside, name), ""));
+      },
+    ];
+    write("new");
+    mkdirSync(aside);
+    writeFileSync(join(aside, "old"), "");
+    write("newer");
+    expect([names(path), names(join(path, ".."))]).toEqual([["newer"], ["page"]]);
+  });
+
+  it("keeps the one before where a kill came between setting it aside and naming the next", () => {
+    const path = join(fresh(), "page");
+    const aside = `${besidePath(path)}-replaced`;
+    mkdirSync(aside);
+    writeFileSync(join(aside, "old"), "");
+    const failing = () =>
+      writeWholeFolder(path, () => {
+        throw new RangeError("no");
+      });
+    expect(failing).toThrow(RangeError);
+    expect([names(path), names(join(path, ".."))]).toEqual([["old"], ["page"]]);
+  });
 });
 
 it("makes folders below folders, leaves those that are there, and ends where the system makes none", () => {
