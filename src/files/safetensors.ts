@@ -81,6 +81,13 @@ export function readSafetensors(path: string): Map<string, RawTensor> {
   return decodeSafetensors(file, path);
 }
 
+/** Whether a file in memory begins as one: a length that fits, then JSON. */
+export function isSafetensors(file: Uint8Array): boolean {
+  if (file.length <= lengthBytes || file[lengthBytes] !== 0x7b) return false;
+  const length = new DataView(file.buffer, file.byteOffset, lengthBytes).getBigUint64(0, true);
+  return length <= BigInt(file.length - lengthBytes);
+}
+
 /** Decodes and checks a file in memory; the tensors are views of `file` (not aligned in a foreign file: copy first). `who` names it in errors. */
 export function decodeSafetensors(file: Uint8Array, who: string): Map<string, RawTensor> {
   const fail = incomplete(who);

@@ -8,7 +8,7 @@ import { bytes as inBytes, notTheFile } from "./packed.js";
 import { type Fail, type Known, type Pickled, unpickle } from "./pickle.js";
 import { counts, plainNames } from "./pickle-names.js";
 import type { RawDType, RawTensor } from "./safetensors.js";
-import { decodeSafetensors } from "./safetensors.js";
+import { decodeSafetensors, isSafetensors } from "./safetensors.js";
 import { isZip, openZip } from "./zip.js";
 
 /** First number of the older form. */
@@ -119,7 +119,8 @@ export function readWeightsFile(path: string): WeightsFile {
   }
   const other = notTheFile(file);
   if (other !== undefined) throw new DataError(`${path}: expected weights of safetensors or torch.save, but ${other}`);
-  if (isZip(file) || file[0] === 0x80) return decodeTorchFile(file, path);
+  // A pickle begins with 0x80, and so does one in 32 safetensors files, with the length of their header.
+  if (isZip(file) || (file[0] === 0x80 && !isSafetensors(file))) return decodeTorchFile(file, path);
   return { tensors: unwrapNames(decodeSafetensors(file, path)), taken: [] };
 }
 
@@ -268,9 +269,13 @@ function laidOut({ storage, offset, shape, strides }: TorchTensor, who: string):
   return { dtype, shape, bytes: out };
 }
 
-/** Names without what wrappers set before all of them. */
+/** What `AveragedModel` (stochastic weight averaging) counts beside the network it wraps. */
+const COUNTER = "n_averaged";
+
+/** Names without what wrappers set before all of them, and without what they keep beside. */
 function unwrapNames(tensors: Map<string, RawTensor>): Map<string, RawTensor> {
-  const prefix = PREFIXES.find((start) => [...tensors.keys()].every((name) => name.startsWith(start)));
-  if (prefix === undefined || tensors.size === 0) return tensors;
-  return unwrapNames(new Map([...tensors].map(([name, value]) => [name.slice(prefix.length), value])));
+  const own = [...tensors].filter(([name]) => name !== COUNTER);
+  const prefix = PREFIXES.find((start) => own.every(([name]) => name.startsWith(start)));
+  if (prefix === undefined || own.length === 0) return tensors;
+  return unwrapNames(new Map(own.map(([name, value]) => [name.slice(prefix.length), value])));
 }

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { DataError } from "../../src/errors.js";
 import { unpickle } from "../../src/files/pickle.js";
 import { NumpyArray, plainNames } from "../../src/files/pickle-names.js";
-import type { RawTensor } from "../../src/files/safetensors.js";
+import { type RawTensor, writeSafetensors } from "../../src/files/safetensors.js";
 import { decodeTorchFile, readWeightsFile } from "../../src/files/torch-file.js";
 import { removeFolder, temporaryFolder } from "../support/train-run.js";
 
@@ -86,6 +86,34 @@ describe("torch.save files", () => {
       });
     }
   }
+
+  test("what AveragedModel counts beside its network is no weight, compiled or not", () => {
+    const [path, one] = [
+      join(folder, "averaged.safetensors"),
+      { dtype: "F32", shape: [1], bytes: new Uint8Array(4) } as const,
+    ];
+    const counter = { dtype: "I64", shape: [], bytes: new Uint8Array(8) } as const;
+    const namesOf = (tensors: Record<string, typeof one | typeof counter>) => {
+      writeSafetensors(path, tensors);
+      return [...readWeightsFile(path).tensors.keys()];
+    };
+    expect(namesOf({ n_averaged: counter, "module.fc.bias": one })).toEqual(["fc.bias"]);
+    expect(namesOf({ "_orig_mod.n_averaged": counter, "_orig_mod.module.fc.bias": one })).toEqual(["fc.bias"]);
+    expect(namesOf({ n_averaged: counter, "fc.bias": one }).sort()).toEqual(["fc.bias", "n_averaged"]);
+  });
+
+  test("safetensors are told from a pickle, whatever the length of their header begins with", () => {
+    const path = join(folder, "header.safetensors");
+    const one = { dtype: "F32", shape: [1], bytes: new Uint8Array(4) } as const;
+    const firsts = new Set<number>();
+    for (let letters = 1; letters <= 256; letters += 8) {
+      const name = "w".repeat(letters);
+      writeSafetensors(path, { [name]: one });
+      firsts.add(readFileSync(path)[0]!);
+      expect([...readWeightsFile(path).tensors.keys()]).toEqual([name]);
+    }
+    expect(firsts).toContain(0x80);
+  });
 
   test("a whole module is code: refused by its name", () => {
     expect(() => readWeightsFile(join(made, "module.zip.pth"))).toThrow(
