@@ -4,7 +4,7 @@ import type { Source } from "./source.js";
 export interface ExportFacts {
   readonly format: 1;
   readonly classes: readonly string[];
-  /** `[batch, channels, height, width]` float32, 0..255. */
+  /** `[batch, channels, height, width]` float32: 0..255, or as the data set has them where those are real numbers. */
   readonly input: { readonly channels: number; readonly height: number; readonly width: number };
   /** What has to be done to a picture before; normalization is part of the network. Undefined where the images are no pictures. */
   readonly picture?: {
@@ -62,12 +62,12 @@ export function factsOf({ config, record, result, role, step, picture, decoding 
 /** Key of the metadata of an ONNX file that holds the facts as JSON; the classes are there alone as well, for other readers. */
 export const FACTS_KEY = "fewlabels";
 
-export function metadataOf(facts: ExportFacts, dtype: string): Record<string, string> {
+export function metadataOf(facts: ExportFacts, dtype: string, unit = 255): Record<string, string> {
   const { classes, input, picture } = facts;
   return {
     [FACTS_KEY]: JSON.stringify(facts),
     classes: JSON.stringify(classes),
-    input: `pixel_values [batch, ${input.channels}, ${input.height}, ${input.width}] float32, 0..255; normalization is in the graph`,
+    input: `pixel_values [batch, ${input.channels}, ${input.height}, ${input.width}] float32, ${unit === 255 ? "0..255" : "as the data set has them"}; normalization is in the graph`,
     ...(picture
       ? {
           preprocessing: `${picture.channels === 1 ? "gray" : "sRGB"}, ${picture.fit} to ${picture.size} x ${picture.size}, Lanczos`,

@@ -8,6 +8,7 @@ import type { DataSetDefinition } from "../data/dataset.js";
 import { fingerprint } from "../data/fingerprint.js";
 import { DataError, findByName, UsageError, unknownName } from "../errors.js";
 import type { Decoding, ImageSet } from "../images/image-set.js";
+import { unit as unitOf } from "../images/normalize.js";
 import { type FittedWhitening, fitWhitening, whitenNew } from "../images/whiten.js";
 import { bestCheckpoint } from "../inference/open.js";
 import { createModel, type Model, type Network, networkWithHead } from "../nn/index.js";
@@ -74,7 +75,9 @@ export async function openSource(run: string, options: SourceOptions = {}): Prom
     );
   }
   const known = await withModules(options.catalog ?? builtIn, config.modules);
-  const whitening = await whiteningOf(run, config, record, known, options.data);
+  const fitted = await whiteningOf(run, config, record, known, options.data);
+  const whitening = fitted?.whitening;
+  const unit = fitted?.unit ?? record.unit;
   const { item: definition } = findByName(known.models, "model", config.model, run);
   const plain = definition.create({ ...input, numClasses: classes.length }, config.modelOptions);
   if (definition.module) checkNetwork(plain, definition.module);
@@ -96,6 +99,7 @@ export async function openSource(run: string, options: SourceOptions = {}): Prom
     decoding,
     normalizing: {
       normalize: record.normalize,
+      ...(unit === undefined ? {} : { unit }),
       ...(record.scale && record.offset ? { scale: record.scale, offset: record.offset } : {}),
       ...(whitening ? { whitening } : {}),
       ...(evaluation ? { box: evaluation.box } : {}),
@@ -130,7 +134,7 @@ async function whiteningOf(
   { normalize }: InferenceRecord,
   catalog: Catalog,
   dir: string | undefined,
-): Promise<FittedWhitening | undefined> {
+): Promise<{ readonly whitening: FittedWhitening; readonly unit: number } | undefined> {
   if (normalize !== "zca" && normalize !== "gcn-zca") return undefined;
   const { data } = await loadSplit({ ...config, data: dir ?? config.data }, dataSetOf(config, catalog, run));
   const now = data.fingerprint ?? fingerprint(data);
@@ -139,7 +143,7 @@ async function whiteningOf(
       `${run}: whitens its images (${normalize}), which is fitted on the training data, and the data are not those of the run (fingerprint ${now}, then ${config.dataFingerprint}). Give their folder with --data`,
     );
   }
-  return fitWhitening(normalize, data.train);
+  return { whitening: fitWhitening(normalize, data.train), unit: unitOf(data.train) };
 }
 
 function logitsOf(

@@ -181,6 +181,6 @@ function plain(images: ImageSet): NormalizedSet {
 }
 
 /** What stands for 1. */
-function unit({ pixels }: ImageSet): number {
+export function unit({ pixels }: ImageSet): number {
   return pixels instanceof Uint8Array ? 255 : 1;
 }

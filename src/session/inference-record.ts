@@ -23,6 +23,8 @@ export interface InferenceRecord {
   /** The part of such a picture that is brought to the shape of the input; undefined: all of it. */
   readonly evaluation?: CropView;
   readonly normalize: Normalization;
+  /** 1 where the pixels are real numbers and 1 stands for 1; absent where they are bytes, and where whitening comes before. */
+  readonly unit?: number;
   /**
    * input = byte * scale + offset, per channel, fitted on the training images. Absent where each image is scaled by its own
    * mean and deviation (`normalize` is `image`), and where whitening comes before (`zca`, `gcn-zca`).
@@ -39,7 +41,8 @@ export function inferenceRecord(
 ): InferenceRecord {
   const [channels, height, width] = inputShape(train);
   const { scaling, evaluation } = train;
-  const constant = scaling.per === "channel" && normalize !== "zca" && normalize !== "gcn-zca";
+  const whitened = normalize === "zca" || normalize === "gcn-zca";
+  const constant = scaling.per === "channel" && !whitened;
   const stored = train.images.size(2);
   const usual = stored === train.images.size(3) && (channels === 1 || channels === 3);
   const made: Decoding | undefined =
@@ -52,6 +55,7 @@ export function inferenceRecord(
     ...(made ? { decoding: made } : {}),
     ...(evaluation ? { evaluation } : {}),
     normalize,
+    ...(train.pixels instanceof Float32Array && !whitened ? { unit: 1 } : {}),
     ...(constant ? { scale: [...scaling.scale], offset: [...scaling.offset] } : {}),
   };
 }

@@ -59,10 +59,12 @@ describeEngine("export", () => {
     await expect(openPredictor(run)).rejects.toThrow(/whitens/);
   });
 
-  test("points: the same class for every one", async () => {
+  test.each(["none", "image"])("points, normalized by %s: the same class for every one", async (normalize) => {
     const run = fresh("points");
     const given = { dataset: "two-moons", model: "mlp", method: "supervised", labels: 6, batch: 12, labeledBatch: 6 };
-    await trainToEnd(resolveConfig(flatten({ ...given, steps: 3, threads: 1, evalEvery: 0, out: run })));
+    await trainToEnd(resolveConfig(flatten({ ...given, steps: 3, threads: 1, evalEvery: 0, normalize, out: run })));
+    const unchecked = await exportRun(run, { format: "onnx", out: fresh("x.onnx") });
+    expect(unchecked.difference).toBeLessThan(1e-4);
     const { test } = await exportRun(run, { format: "onnx", out: fresh("x.onnx"), testPictures: 1000 });
     expect(test!.images).toBeGreaterThan(100);
     expect(test!.changed).toBe(0);
@@ -181,12 +183,19 @@ describeEngine("export", () => {
       if (name.endsWith("weight")) expect(Buffer.from(b!.get(name)!.bytes)).toEqual(Buffer.from(bytes));
   });
 
-  test("pictures that evaluation crops: the crop is in the graph; resized once more: refused", async () => {
-    const dir = fresh("photos");
-    mkdirSync(dir);
-    const run = await photoRun(dir, { "dataset.size": 32, weak: "photo", crop: 28, steps: 2, evalCrop: 0.875 });
-    const report = await exportRun(run, { format: "onnx", out: fresh("x.onnx"), testPictures: 60 });
-    expect(report.test).toMatchObject({ changed: 0, images: 60 });
+  test.each(["channel", "image"])(
+    "pictures that evaluation crops, normalized by %s: the crop is in the graph",
+    async (normalize) => {
+      const dir = fresh("photos");
+      mkdirSync(dir);
+      const given = { "dataset.size": 32, weak: "photo", crop: 28, steps: 2, evalCrop: 0.875, normalize };
+      const run = await photoRun(dir, given);
+      const report = await exportRun(run, { format: "onnx", out: fresh("x.onnx"), testPictures: 60 });
+      expect(report.test).toMatchObject({ changed: 0, images: 60 });
+    },
+  );
+
+  test("pictures that evaluation crops and resizes: the weights alone are written", async () => {
     const other = fresh("photos");
     mkdirSync(other);
     const resized = await photoRun(other, { weak: "photo", crop: 24, steps: 1, evalCrop: 1 });

@@ -32,7 +32,7 @@ export function buildOnnx(network: Module, options: BuildOptions): OnnxModel {
   const b = new Builder(INPUT);
   const colors = options.fromColor && channels === 1 ? 3 : channels;
   const own = colors === channels ? INPUT : addGray(b, INPUT);
-  const x = addPreprocessing(b, own, [channels, inner.height, inner.width], options);
+  const x = addPreprocessing(b, own, [channels, height, width], options);
   const logits = addNetwork(b, network, inner, x);
   b.nodes.push({ op: "Identity", inputs: [logits], outputs: [OUTPUT], attributes: {}, name: OUTPUT });
   return foldBatchNorm({

@@ -9,6 +9,8 @@ import { floats } from "./model.js";
 /** How the pictures of a run are normalized. */
 export interface Normalizing {
   readonly normalize: Normalization;
+  /** What stands for 1 in the pixels: 255 (default) in bytes, 1 in sets of real numbers. */
+  readonly unit?: number | undefined;
   /** input = pixel * scale + offset, by channel; not with `image`, `zca`, `gcn-zca`. */
   readonly scale?: readonly number[];
   readonly offset?: readonly number[];
@@ -21,7 +23,13 @@ export interface Normalizing {
 /** L2 norm that an image has after global contrast normalization. */
 const gcnNorm = 55;
 
-/** Adds the nodes; `shape` is `[C, H, W]` of `x`, and the result's name is returned. */
+/** Name of the constant that whitens. */
+export const WHITENING = "whitening.matrix";
+
+/**
+ * Adds the nodes; `shape` is `[C, H, W]` of `x`, and the result's name is returned. As in evaluation, the whole picture is normalized and
+ * what it looks at is cut out after that.
+ */
 export function addPreprocessing(
   b: Builder,
   x: string,
@@ -29,8 +37,8 @@ export function addPreprocessing(
   how: Normalizing,
 ): string {
   b.where = "preprocessing";
-  const cropped = how.box ? crop(b, x, how.box) : x;
-  const result = normalized(b, cropped, shape, how);
+  const whole = normalized(b, x, shape, how);
+  const result = how.box ? crop(b, whole, how.box) : whole;
   b.where = "";
   return result;
 }
@@ -40,14 +48,15 @@ function crop(b: Builder, x: string, [x0, y0, x1, y1]: NonNullable<Normalizing["
 }
 
 function normalized(b: Builder, x: string, [c, h, w]: readonly [number, number, number], how: Normalizing): string {
-  if (how.whitening) return whitened(b, x, [c, h, w], how.normalize, how.whitening);
+  const { whitening, unit = 255 } = how;
+  if (whitening) return whitened(b, x, [c, h, w], { ...how, whitening, unit });
   if (how.normalize === "image") {
     const [centered, variance] = moments(b, x, [1, 2, 3]);
     // The deviation is at least one gray level.
-    return b.node("Div", [centered, b.node("Max", [b.node("Sqrt", [variance]), b.scalar(1)])]);
+    return b.node("Div", [centered, b.node("Max", [b.node("Sqrt", [variance]), b.scalar(unit / 255)])]);
   }
   const perChannel = (values: readonly number[]) => b.constant(floats(values, [1, c, 1, 1]));
-  const scaled = b.node("Mul", [x, perChannel(how.scale ?? new Array<number>(c).fill(1 / 255))]);
+  const scaled = b.node("Mul", [x, perChannel(how.scale ?? new Array<number>(c).fill(1 / unit))]);
   return b.node("Add", [scaled, perChannel(how.offset ?? new Array<number>(c).fill(0))]);
 }
 
@@ -62,23 +71,30 @@ function whitened(
   b: Builder,
   x: string,
   [c, h, w]: readonly [number, number, number],
-  kind: Normalization,
-  { mean, matrix }: NonNullable<Normalizing["whitening"]>,
+  { normalize, whitening, unit }: Required<Pick<Normalizing, "normalize" | "whitening">> & { readonly unit: number },
 ): string {
+  const { mean, matrix } = whitening;
   const size = c * h * w;
   const rows = b.node("Reshape", [x, b.ints([0, size])]);
-  const prepared = kind === "gcn-zca" ? contrastNormalized(b, rows, size) : b.node("Mul", [rows, b.scalar(1 / 255)]);
+  const prepared =
+    normalize === "gcn-zca" ? contrastNormalized(b, rows, size, unit) : b.node("Mul", [rows, b.scalar(1 / unit)]);
   const centered = b.node("Sub", [prepared, b.constant(floats(mean, [1, size]), "whitening.mean")]);
-  const white = b.node("MatMul", [centered, b.constant(floats(matrix, [size, size]), "whitening.matrix")]);
+  const white = b.node("MatMul", [centered, b.constant(floats(matrix, [size, size]), WHITENING)]);
   return b.node("Reshape", [white, b.ints([0, c, h, w])]);
 }
 
-/** Each row loses its mean and is divided by its L2 norm / 55; flat pictures stay as they are. */
-function contrastNormalized(b: Builder, rows: string, size: number): string {
-  const [centered, variance] = moments(b, rows, [1]);
+/** Each row on the scale 0..255 loses its mean and is divided by its L2 norm / 55; flat pictures lose their mean alone. */
+function contrastNormalized(b: Builder, rows: string, size: number, unit: number): string {
+  const levels = unit === 255 ? rows : b.node("Mul", [rows, b.scalar(255 / unit)]);
+  const [centered, variance] = moments(b, levels, [1]);
   const norm = b.node("Sqrt", [b.node("Mul", [variance, b.scalar(size / gcnNorm ** 2)])]);
-  const flat = b.node("Less", [norm, b.scalar(1e-8)]);
-  return b.node("Where", [flat, rows, b.node("Div", [centered, b.node("Max", [norm, b.scalar(1e-8)])])]);
+  // Means in float32 are not exact. Of bytes that are not all equal the norm is at least 0.01.
+  const least = b.scalar(unit === 255 ? 1e-3 : 1e-8);
+  return b.node("Where", [
+    b.node("Less", [norm, least]),
+    centered,
+    b.node("Div", [centered, b.node("Max", [norm, least])]),
+  ]);
 }
 
 /** Color to gray as libvips does it: brightness in linear light (BT.709), rounded to whole levels. Gray pictures stay as they are. */
