@@ -6,6 +6,7 @@
 import { Builder, int } from "./builder.js";
 import { withoutUnused } from "./fold.js";
 import { floats, floatsOf, type OnnxModel, type OnnxNode, type OnnxTensor } from "./model.js";
+import { WHITENING } from "./preprocess.js";
 
 export const dtypes = ["fp32", "fp16", "int8"] as const;
 export type Dtype = (typeof dtypes)[number];
@@ -75,17 +76,17 @@ function quantized(model: OnnxModel): OnnxModel {
     return names;
   };
   const initializers = new Map(model.initializers);
+  const makers = new Map(model.nodes.map((node) => [node.outputs[0]!, node]));
   for (const node of model.nodes) {
-    const [x, weightName, bias] = node.inputs;
-    const weight = weightName === undefined ? undefined : model.initializers.get(weightName);
-    const depthwise = node.op === "Conv" && weight?.shape[1] === 1;
-    if ((node.op !== "Conv" && node.op !== "Gemm") || !weight || depthwise || elements(weight) < leastElements) {
+    const layer = layerOf(node, model, makers);
+    if (!layer) {
       b.nodes.push(node);
       continue;
     }
+    const { weight, weightName, bias, conv } = layer;
+    const [x] = node.inputs;
     b.where = node.name;
-    const { codes, scale } = perOutput(weight, node.op === "Gemm");
-    const conv = node.op === "Conv";
+    const { codes, scale } = perOutput(weight, !conv);
     const names = {
       codes: b.constant(codes, `${weightName}.codes`),
       scale: b.constant(floats(scale, conv ? [1, scale.length, 1, 1] : [scale.length]), `${weightName}.scale`),
@@ -107,7 +108,42 @@ function quantized(model: OnnxModel): OnnxModel {
     }
   }
   for (const [name, tensor] of b.initializers) initializers.set(name, tensor);
-  return withoutUnused({ ...model, nodes: b.nodes, initializers });
+  const read = new Set([model.output.name, ...b.nodes.flatMap(({ inputs }) => inputs)]);
+  const nodes = b.nodes.filter(({ op, outputs }) => op !== "Transpose" || read.has(outputs[0]!));
+  return withoutUnused({ ...model, nodes, initializers });
+}
+
+interface Layer {
+  /** Rows `[O, ...]`. */
+  readonly weight: OnnxTensor;
+  readonly weightName: string;
+  readonly bias: string | undefined;
+  readonly conv: boolean;
+}
+
+/** What a node is as a layer whose weights go into 8 bits; undefined: it stays as it is. */
+function layerOf(node: OnnxNode, model: OnnxModel, makers: ReadonlyMap<string, OnnxNode>): Layer | undefined {
+  const { op } = node;
+  if (op !== "Conv" && op !== "Gemm" && op !== "MatMul") return undefined;
+  const second = node.inputs[1]!;
+  const maker = makers.get(second);
+  // What a dense layer on tokens or pixels is multiplied with: the transpose of its weight.
+  const turned = op === "MatMul" && maker?.op === "Transpose";
+  const weightName = turned ? maker.inputs[0]! : second;
+  const stored = model.initializers.get(weightName);
+  if (!stored || elements(stored) < leastElements || weightName === WHITENING) return undefined; // whitening cannot do with 8 bits
+  if (op === "Conv" && stored.shape[1] === 1) return undefined; // depthwise
+  if (op === "MatMul" && stored.shape.length !== 2) return undefined;
+  const weight = op === "MatMul" && !turned ? transposed(stored) : stored;
+  return { weight, weightName, bias: node.inputs[2], conv: op === "Conv" };
+}
+
+/** `[I, O]` as `[O, I]`. */
+function transposed(weight: OnnxTensor): OnnxTensor {
+  const [rows, columns] = [weight.shape[0]!, weight.shape[1]!];
+  const values = floatsOf(weight);
+  const turned = Float32Array.from(values, (_, i) => values[(i % rows) * columns + Math.floor(i / rows)]!);
+  return floats(turned, [columns, rows]);
 }
 
 /** Rows `[O, ...]` as bytes, row k being (code - 128) scale[k]; `transposed`: as `[I, O]`, as products of matrices want it. */
