@@ -13,7 +13,17 @@ import { networkToOnnx } from "../../src/export/network-to-onnx.js";
 import { decodeOnnx, readOnnx } from "../../src/export/onnx/file.js";
 import { toHalf } from "../../src/export/onnx/shrink.js";
 import { openPredictor } from "../../src/inference/predict.js";
-import { batchNorm2d, conv2d, globalAvgPool, layer, linear, network, sequential } from "../../src/nn/index.js";
+import {
+  batchNorm2d,
+  conv2d,
+  globalAvgPool,
+  initialize,
+  layer,
+  linear,
+  network,
+  sequential,
+} from "../../src/nn/index.js";
+import { Rng } from "../../src/rng.js";
 import { RunFolder } from "../../src/run/index.js";
 import { call, type Tensor, tensor } from "../../src/torch/index.js";
 import { openJudge } from "../../src/web/open-judge.js";
@@ -270,6 +280,51 @@ describeEngine("networkToOnnx", () => {
     expect(() => networkToOnnx(net, input)).toThrow(
       /aten::erfc in features\.mine \(my layer\): this operator has no translation/,
     );
+  });
+
+  const expanded = (x: Tensor, lengths: readonly number[]) => call("aten::expand", "", x, lengths, false) as Tensor;
+  const flattened = (x: Tensor, from: number, to: number) => call("aten::flatten", "using_ints", x, from, to) as Tensor;
+  const turned = (x: Tensor) => (x.shape.length === 1 ? x.reshape([-1, 64]).transpose(0, 1) : x.transpose(0, 1));
+  const shaped = (features: (x: Tensor) => Tensor, size: number) => {
+    const net = network({ features: layer(features, "mine"), fc: linear(size, 3) });
+    initialize(net, Rng.fromSeed(1));
+    return net;
+  };
+
+  test.each<[string, (x: Tensor) => Tensor, number]>([
+    [
+      "a length left open",
+      (x) =>
+        x
+          .reshape([-1, 16])
+          .mul(2)
+          .reshape([x.size(0), 64]),
+      64,
+    ],
+    ["one left open beside the batch's", (x) => x.reshape([x.size(0), -1]), 64],
+    ["one left open behind several of the batch's", (x) => x.reshape([2 * x.size(0), -1]).reshape([-1, 64]), 64],
+    ["one left open before the batch's", (x) => turned(turned(x.flatten()).reshape([-1, x.size(0)])), 64],
+    [
+      "the batch in an axis with others",
+      (x) =>
+        flattened(x, 0, 2)
+          .mul(2)
+          .reshape([x.size(0), 64]),
+      64,
+    ],
+    ["lengths kept by expand", (x) => expanded(x, [-1, 3, -1, 8]).flatten(1), 192],
+    ["axes put before the batch's", (x) => expanded(x.flatten(1), [2, x.size(0), 64]).select(0, 1), 64],
+    ["a part counted from the end", (x) => x.flatten(1).narrow(1, -4, 4), 4],
+  ])("shapes: %s", (_, features, size) => {
+    const model = decodeOnnx(networkToOnnx(shaped(features, size), input), "mine");
+    expect(model.nodes.length).toBeGreaterThan(1);
+  });
+
+  test("the graph is checked exactly before its weights become smaller", () => {
+    // Of pixels, which are never negative, this is another network than of the noise that the pass is recorded on.
+    const net = shaped((x) => x.mul(Math.min(...x.toNumbers()) < 0 ? 1 : 1.5).flatten(1), 64);
+    for (const dtype of ["fp32", "fp16", "int8"] as const)
+      expect(() => networkToOnnx(net, { ...input, dtype }), dtype).toThrow(/gives other logits/);
   });
 
   test("refuses a pass that depends on the size of the batch", () => {

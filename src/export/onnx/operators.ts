@@ -15,8 +15,10 @@ export interface Port {
 
 /** An argument: a tensor, a list of them, or a plain value; in lists of lengths `BATCH` stands for that of the batch. */
 export type Argument = Port | readonly Port[] | number | boolean | string | readonly number[] | undefined;
-/** Stands for the length of the batch among lengths; a multiple of it is BATCH less the multiple plus 1. */
-export const BATCH = -1;
+/** Stands for the length of the batch among lengths, where libtorch has -1 for what follows from the others. */
+export const BATCH = -(2 ** 40);
+/** Stands for a multiple of it. */
+export const BATCHES = BATCH - 1;
 
 type Translate = (b: Builder, args: readonly Argument[], result: readonly number[]) => string;
 
@@ -71,10 +73,16 @@ const reduce =
     return b.node(op, [input], { axes: ints(wanted), keepdims: int(keep === true ? 1 : 0) });
   };
 
-const reshapeTo = (b: Builder, x: string, lengths: readonly number[]) => {
+/** `result`: the shape at the recorded batch. */
+const reshapeTo = (b: Builder, { port: x, batched }: Port, lengths: readonly number[], result: readonly number[]) => {
   // In ONNX 0 copies the length of the same axis, and -1 follows from the others.
-  const wanted = lengths.map((n, i) => (n === BATCH && i === 0 ? 0 : n < 0 ? -1 : n));
-  return b.node("Reshape", [x, b.ints(wanted)]);
+  const wanted = lengths.map((n, i) => (n === BATCH && i === 0 && batched ? 0 : n <= BATCH ? -1 : n));
+  const open = lengths.filter((_, i) => wanted[i] === -1);
+  // Beside a length that grows with the batch, one that was left open does not.
+  const whole = open.length > 1 ? wanted.map((n, i) => (n === -1 && lengths[i] === -1 ? result[i]! : n)) : wanted;
+  if (whole.filter((n) => n === -1).length > 1)
+    throw new UsageError("several lengths depend on the size of the batch, which ONNX cannot express");
+  return b.node("Reshape", [x, b.ints(whole)]);
 };
 
 const slice = (b: Builder, x: string, at: number, start: number, end: number, step = 1) =>
@@ -226,23 +234,23 @@ export const translations: Readonly<Record<string, Translate>> = {
       count_include_pad: int(1),
     });
   },
-  reshape: (b, [x, lengths]) => reshapeTo(b, name(x), list(lengths)),
-  view: (b, [x, lengths]) => reshapeTo(b, name(x), list(lengths)),
+  reshape: (b, [x, lengths], result) => reshapeTo(b, port(x), list(lengths), result),
+  view: (b, [x, lengths], result) => reshapeTo(b, port(x), list(lengths), result),
   expand: (b, [x, lengths]) => {
-    const [first, ...others] = list(lengths);
-    const all =
-      first === BATCH ? b.node("Concat", [b.batch(), b.ints(others)], { axis: int(0) }) : b.ints(list(lengths));
-    return b.node("Expand", [name(x), all]);
+    if (list(lengths).includes(BATCHES)) throw new UsageError("expands to a multiple of the batch");
+    // libtorch keeps a length at -1, ONNX at 1.
+    const wanted = list(lengths).map((n) => (n === -1 ? 1 : n));
+    if (!wanted.includes(BATCH)) return b.node("Expand", [name(x), b.ints(wanted)]);
+    const pieces = wanted.map((n) => (n === BATCH ? b.batch() : b.ints([n])));
+    return b.node("Expand", [name(x), b.node("Concat", pieces, { axis: int(0) })]);
   },
   flatten: (b, [x, start, end], result) => {
     const rank = port(x).shape.length;
     if (axis(start ?? 0, rank) === 1 && axis(end ?? -1, rank) === rank - 1)
       return b.node("Flatten", [name(x)], { axis: int(1) });
-    return reshapeTo(
-      b,
-      name(x),
-      result.map((n, i) => (i === 0 && port(x).batched && axis(start ?? 0, rank) > 0 ? BATCH : n)),
-    );
+    const kept = port(x).batched && axis(start ?? 0, rank) > 0;
+    const lengths = result.map((n, i) => (i > 0 ? n : kept ? BATCH : -1));
+    return reshapeTo(b, port(x), lengths, result);
   },
   permute: (b, [x, order]) => b.node("Transpose", [name(x)], { perm: ints(axes(order, port(x).shape.length)) }),
   transpose: (b, [x, one, other]) => {
@@ -260,7 +268,9 @@ export const translations: Readonly<Record<string, Translate>> = {
   },
   narrow: (b, [x, at, start, length]) => {
     const from = number(start);
-    return slice(b, name(x), axis(at, port(x).shape.length), from, from + number(length));
+    const to = from + number(length);
+    // Counted from the end, 0 is behind the last.
+    return slice(b, name(x), axis(at, port(x).shape.length), from, from < 0 && to >= 0 ? END : to);
   },
   slice: (b, [x, at, start, end, step]) =>
     slice(b, name(x), axis(at, port(x).shape.length), number(start), number(end, END), number(step, 1)),

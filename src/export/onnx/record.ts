@@ -14,7 +14,7 @@ import {
 } from "../../torch/index.js";
 import { type Builder, int } from "./builder.js";
 import { bytesOf, floats, integers, type OnnxTensor } from "./model.js";
-import { type Argument, BATCH, type Port, translations } from "./operators.js";
+import { type Argument, BATCH, BATCHES, type Port, translations } from "./operators.js";
 
 /** What the two passes have in common, and what tells the batch from other lengths. Two primes that no network has by chance. */
 const SIZES = [11, 13] as const;
@@ -146,13 +146,13 @@ function translationOf({ name, results }: TapeStep): string | undefined {
   return (results.length === 1 || firstAlone.has(short)) && Object.hasOwn(translations, short) ? short : undefined;
 }
 
-/** A plain argument of both passes; lengths that are those of the batch become BATCH. */
+/** A plain argument of both passes; lengths that are those of the batch become BATCH, multiples BATCHES. */
 function merged(a: unknown, z: unknown, fail: (problem: string) => never): Argument {
   const one = (p: unknown, q: unknown): number => {
     if (p === q) return Number(p);
     if (p === SIZES[0] && q === SIZES[1]) return BATCH;
     if (typeof p === "number" && typeof q === "number" && p % SIZES[0] === 0 && p / SIZES[0] === q / SIZES[1])
-      return BATCH - 1;
+      return BATCHES;
     return fail(
       `an argument depends on the size of the batch (${String(p)} at ${SIZES[0]} pictures, ${String(q)} at ${SIZES[1]})`,
     );
@@ -160,7 +160,7 @@ function merged(a: unknown, z: unknown, fail: (problem: string) => never): Argum
   if (Array.isArray(a) && Array.isArray(z)) return a.map((p, k) => one(p, z[k]));
   if (typeof a === "number") {
     const value = one(a, z);
-    return value < 0 && a >= 0 ? fail("an argument depends on the size of the batch") : value;
+    return value === BATCH || value === BATCHES ? fail("an argument depends on the size of the batch") : value;
   }
   return a === z ? (a as Argument) : fail("it does not always get the same arguments");
 }

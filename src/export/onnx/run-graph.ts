@@ -165,7 +165,15 @@ const operators: Readonly<Record<string, Run>> = {
   },
   // Lengths are float32 here, too.
   Shape: ([x], a) => lengthsOf(x!.shape.slice(intOf(a.start), intOf(a.end, x!.shape.length))),
-  Expand: ([x, lengths], _, [, given]) => expand(x!, lengths ? lengths.toNumbers() : numbersOf(given)),
+  // A wanted length of 1 keeps what is there.
+  Expand: ([x, lengths], _, [, given]) => {
+    const wanted = lengths ? lengths.toNumbers() : numbersOf(given);
+    const known = x!.shape.toReversed();
+    const rank = Math.max(wanted.length, known.length);
+    const all = [...new Array<number>(rank - wanted.length).fill(1), ...wanted];
+    const kept = all.map((n, i) => (n === 1 ? (known[rank - 1 - i] ?? 1) : n));
+    return expand(x!, kept);
+  },
   Concat: (parts, a, raw) =>
     callTensor(
       "aten::cat",
