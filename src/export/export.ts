@@ -72,6 +72,7 @@ export async function exportRun(run: string, options: ExportOptions): Promise<Ex
     throw new UsageError("export: safetensors files are float32; leave --dtype out");
   const source = await openSource(run, options);
   const facts = factsOf(source);
+  if (format !== "safetensors") refuseResizing(source);
   if (format === "transformers" || format === "web") requirePictures(source, format);
   const remarks: string[] = [];
   const job = { source, facts, dtype, options, remarks };
@@ -79,11 +80,20 @@ export async function exportRun(run: string, options: ExportOptions): Promise<Ex
   return { format, out, dtype, ...written, seconds: (performance.now() - started) / 1000, remarks };
 }
 
-function requirePictures({ run, record, decoding }: Source, format: Format): void {
-  if (decoding) return;
+/** What evaluation cuts out may be part of a graph; resizing it is not. */
+function refuseResizing({ run, record: { evaluation } }: Source): void {
+  if (!evaluation || evaluation.box[2] - evaluation.box[0] === evaluation.side) return;
+  const [x0, , x1] = evaluation.box;
+  throw new UsageError(
+    `${run}: its pictures are cut to ${x1 - x0} pixels and then resized to ${evaluation.side}, and resizing is not part of exported networks. Train with --crop ${x1 - x0}, or with pictures of another --dataset.size; --format safetensors has the weights alone`,
+  );
+}
+
+function requirePictures({ run, record, decoding, normalizing }: Source, format: Format): void {
+  if (decoding && normalizing.unit !== 1) return;
   const { channels, height, width } = record.input;
   throw new UsageError(
-    `${run}: the run was trained on ${channels}x${height}x${width} images; picture files cannot be made into such, so --format ${format} makes no sense. Use onnx`,
+    `${run}: the run was trained on ${channels}x${height}x${width}${decoding ? " images of real numbers" : " images"}; picture files cannot be made into such, so --format ${format} makes no sense. Use onnx`,
   );
 }
 

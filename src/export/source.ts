@@ -4,6 +4,7 @@ import { catalog as builtIn, type Catalog } from "../config/catalog.js";
 import { withModules } from "../config/plugin.js";
 import { checkNetwork } from "../config/plugin-check.js";
 import type { RunConfig } from "../config/resolve.js";
+import { withDefaults } from "../config/resume.js";
 import type { DataSetDefinition } from "../data/dataset.js";
 import { fingerprint } from "../data/fingerprint.js";
 import { DataError, findByName, UsageError, unknownName } from "../errors.js";
@@ -43,6 +44,10 @@ export interface Source {
   readonly result: RunResult | undefined;
   readonly role: string;
   readonly step: number;
+  /** Options of the network, those too that the version of the run did not know. */
+  readonly modelOptions: Readonly<Record<string, unknown>>;
+  /** Whether the network's own head is on it. */
+  readonly ownHead: boolean;
   readonly network: Network;
   readonly model: Model;
   /** Shape of the pictures that an exported network takes. */
@@ -68,18 +73,13 @@ export async function openSource(run: string, options: SourceOptions = {}): Prom
   const { classes, input, evaluation, decoding } = record;
   const side = decoding?.size;
   const picture = side === undefined ? input : { channels: input.channels, height: side, width: side };
-  if (evaluation && evaluation.box[2] - evaluation.box[0] !== evaluation.side) {
-    const [x0, , x1] = evaluation.box;
-    throw new UsageError(
-      `${run}: its pictures are cut to ${x1 - x0} pixels and then resized to ${evaluation.side}, and resizing is not part of exported networks. Train with --crop ${x1 - x0}, or with pictures of another --dataset.size`,
-    );
-  }
   const known = await withModules(options.catalog ?? builtIn, config.modules);
   const fitted = await whiteningOf(run, config, record, known, options.data);
   const whitening = fitted?.whitening;
   const unit = fitted?.unit ?? record.unit;
   const { item: definition } = findByName(known.models, "model", config.model, run);
-  const plain = definition.create({ ...input, numClasses: classes.length }, config.modelOptions);
+  const modelOptions = withDefaults(definition.options, config.modelOptions);
+  const plain = definition.create({ ...input, numClasses: classes.length }, modelOptions);
   if (definition.module) checkNetwork(plain, definition.module);
   const head = savedHead(checkpoint, role);
   const network = head ? networkWithHead(plain, head.name, head.module) : plain;
@@ -93,6 +93,8 @@ export async function openSource(run: string, options: SourceOptions = {}): Prom
     result: folder.result<RunResult>(),
     role,
     step: checkpoint.step,
+    modelOptions,
+    ownHead: head === undefined,
     network,
     model,
     picture,

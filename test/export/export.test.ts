@@ -209,7 +209,22 @@ describeEngine("export", () => {
     const other = fresh("photos");
     mkdirSync(other);
     const resized = await photoRun(other, { weak: "photo", crop: 24, steps: 1, evalCrop: 1 });
-    await expect(exportRun(resized, { format: "onnx", out: fresh("x.onnx") })).rejects.toThrow(/--crop 32/);
+    await expect(exportRun(resized, { format: "onnx", out: fresh("x.onnx") })).rejects.toThrow(
+      /--crop 32.*safetensors has the weights alone/,
+    );
+    const out = fresh("weights");
+    await exportRun(resized, { format: "safetensors", out });
+    const { pretrained_cfg: told } = JSON.parse(readFileSync(join(out, "config.json"), "utf8"));
+    expect(told).toMatchObject({ input_size: [3, 24, 24], crop_pct: 1 });
+  });
+
+  test("a run of a version that did not know an option of its network is exported with the default", async () => {
+    const run = await digits({ "model.width": 1 });
+    const config = JSON.parse(readFileSync(join(run, "config.json"), "utf8"));
+    const { width: _, ...known } = config.modelOptions;
+    writeFileSync(join(run, "config.json"), JSON.stringify({ ...config, modelOptions: known }));
+    const { difference } = await exportRun(run, { format: "onnx", out: fresh("x.onnx") });
+    expect(difference).toBeLessThan(1e-4);
   });
 
   test("a served export answers as the run does, in gray as well", async () => {

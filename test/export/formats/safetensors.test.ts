@@ -4,9 +4,9 @@ import { meanAndStd, timmArchitecture } from "../../../src/export/formats/safete
 import { findModel } from "../../../src/models/index.js";
 import { parseOptions } from "../../../src/options.js";
 
-function named(name: string, given: Readonly<Record<string, unknown>> = {}): string | undefined {
+function named(name: string, given: Readonly<Record<string, unknown>> = {}, ownHead = true): string | undefined {
   const { definition, preset } = findModel(name);
-  return timmArchitecture(definition.name, parseOptions(definition.options, { ...preset, ...given }, name));
+  return timmArchitecture(definition.name, parseOptions(definition.options, { ...preset, ...given }, name), ownHead);
 }
 
 test.each<[string, Record<string, unknown>, string | undefined]>([
@@ -21,9 +21,14 @@ test.each<[string, Record<string, unknown>, string | undefined]>([
   ["resnet-50", { width: 0.5 }, undefined],
   ["resnet-50", { heads: 2 }, undefined],
   ["resnet-50", { padding: "tf" }, undefined],
+  ["resnet-50", { normEps: 0.001 }, undefined],
   ["vit-s14", {}, undefined],
   ["cnn-13", {}, undefined],
 ])("%s %o: %s", (name, given, expected) => expect(named(name, given)).toBe(expected));
+
+test("with a head of its own making, as knn leaves, timm has no such network", () => {
+  expect(named("resnet-18", {}, false)).toBeUndefined();
+});
 
 test("the mean and deviation are those that the scale and offset came from", () => {
   const { mean, std } = meanAndStd({ normalize: "channel", scale: [1 / (255 * 0.25)], offset: [-2] }, 1);
