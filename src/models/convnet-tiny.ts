@@ -1,4 +1,6 @@
 /** Three convolutions in the block order of cnn-13, for quick runs and tests on small machines. */
+
+import { badValue, UsageError } from "../errors.js";
 import {
   batchNorm2d,
   conv2d,
@@ -26,7 +28,12 @@ export const convnetTiny = defineModel({
     normKeep: number(0.9, { min: 0, max: 1, doc: "share of the old running statistics kept per step" }),
   },
   presets: {},
-  create({ channels, numClasses }, { width, dropout: p, inputNoise, heads, normKeep }) {
+  create({ channels, height, width: imageWidth, numClasses }, { width, dropout: p, inputNoise, heads, normKeep }) {
+    if (Math.min(height, imageWidth) < 4) {
+      const advice = "Use the model mlp for points";
+      const size = `${height} x ${imageWidth}`;
+      throw new UsageError(badValue("convnet-tiny", "the image size", "at least 4 x 4 pixels", size, advice));
+    }
     const scaled = (n: number) => Math.max(1, Math.floor(n * width));
     const [c16, c32, c64] = [scaled(16), scaled(32), scaled(64)] as const;
     const unit = (from: number, to: number): Module =>

@@ -68,6 +68,7 @@ export const vit = defineModel({
     const encoder = positioned(tokens, size, dropout(options.dropout), sequential(Object.fromEntries(blocks)));
     const classToken = parameter([1, 1, size]);
     const features: Module = {
+      products: () => 0, // the class token is no kernel
       children: { conv_proj: patches, encoder },
       parameters: { class_token: classToken },
       buffers: {},

@@ -67,6 +67,7 @@ export function network({ features, neck, fc, fc2 }: NetworkParts, names: PartNa
   return {
     children: { ...body, [first]: head, ...(fc2 ? { [second]: fc2 } : {}) },
     ...(prefix === "" && features.reset ? { reset: features.reset } : {}),
+    ...(prefix === "" && features.products ? { products: features.products } : {}),
     parameters: prefix === "" ? features.parameters : {},
     buffers: prefix === "" ? features.buffers : {},
     heads: fc2 ? [headName, second] : [headName],

@@ -4,7 +4,7 @@ import type { Module } from "./module.js";
 
 /** One layer as a pass found it. */
 export interface TracedLayer {
-  /** Dotted, as in the names of its tensors. */
+  /** Dotted, as in the names of its tensors; tensors that the network itself has go by their own names. */
   readonly name: string;
   readonly type: string;
   /** Shape for one image, without the batch axis. */
@@ -59,7 +59,7 @@ function describe(name: string, module: Module, y: Tensor): TracedLayer {
   const kernels = tensors.filter((t) => t.shape.length >= 2);
   const outputs = output.reduce((a, b) => a * b, 1);
   return {
-    name,
+    name: name === "" ? Object.keys(module.parameters).join(", ") : name,
     type: module.type ?? "layer",
     output,
     parameters: tensors.reduce((sum, t) => sum + t.numel, 0),

@@ -48,6 +48,20 @@ describeEngine("modelFacts", () => {
     }
   });
 
+  test("a vision transformer's class token and positions are no kernels, and every row has a name", () => {
+    const [size, tokens] = [48, 5];
+    const given = { size, layers: 2, attentionHeads: 3, patch: 8 };
+    const { layers, parameters, multiplyAccumulates } = modelFacts("vit", given, { height: 16, width: 16 });
+    const block = tokens * (3 + 1 + 8) * size ** 2 + 2 * tokens ** 2 * size;
+    expect(multiplyAccumulates).toBe((tokens - 1) * 3 * 8 ** 2 * size + 2 * block + size * 1000);
+    expect(layers.reduce((sum, layer) => sum + layer.parameters, 0)).toBe(parameters);
+    expect(layers.map(({ name }) => name)).not.toContain("");
+    expect(layers.find(({ name }) => name === "class_token")).toMatchObject({
+      parameters: size,
+      multiplyAccumulates: 0,
+    });
+  });
+
   test("follows options, classes and image size", () => {
     const plain = modelFacts("convnet-tiny");
     const larger = modelFacts("convnet-tiny", {}, { height: 64, width: 64, numClasses: 100 });

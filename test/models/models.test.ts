@@ -175,6 +175,21 @@ describeEngine("every registered model", () => {
     });
   }
 
+  test("a network that images are too small for says so, whatever their size", () => {
+    for (const { name } of models) {
+      for (const side of [1, 2, 3, 5, 8]) {
+        const input = { channels: 2, height: side, width: side, numClasses: 2 };
+        try {
+          const model = build(name, input, small(name));
+          scope(() => void model.forward(batch(input, 2), "eval"));
+          release(model);
+        } catch (error) {
+          expect(error, `${name} at ${side}: ${String(error)}`).toBeInstanceOf(UsageError);
+        }
+      }
+    }
+  });
+
   test("dropout and noise of the options act in train, and the pass can replace them", () => {
     for (const name of ["cnn-13", "convnet-tiny"]) {
       const quiet = build(name, photo, { ...small(name), dropout: 0, inputNoise: 0 });
