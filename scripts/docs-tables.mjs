@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-/** @typedef {{ type: string, default: unknown, doc: string, min?: number, max?: number, choices?: readonly string[], value?: string, required?: boolean }} Option */
+/** @typedef {{ type: string, default: unknown, doc: string, min?: number, max?: number, below?: number, choices?: readonly string[], value?: string, required?: boolean }} Option */
 /** @typedef {Readonly<Record<string, Option>>} Spec */
 /** @typedef {{ name: string, options: Spec }} Named */
 /**
@@ -26,10 +26,12 @@ function flagOf(key) {
 }
 
 /** @param {Option} option */
-function valuesOf({ type, choices, min, max, value = "text" }) {
+function valuesOf({ type, choices, min, max, below, value = "text" }) {
   if (choices) return choices.map((choice) => `\`${choice}\``).join(", ");
   const kind = { integer: "whole number", number: "number", boolean: "true or false" }[type] ?? value;
   if (type !== "integer" && type !== "number") return kind;
+  if (below !== undefined)
+    return min === undefined ? `${kind} below ${below}` : `${kind} of at least ${min} and below ${below}`;
   if (min !== undefined && max !== undefined) return `${kind} in ${min}..${max}`;
   if (min !== undefined) return `${kind} of at least ${min}`;
   return max === undefined ? kind : `${kind} of at most ${max}`;

@@ -13,6 +13,8 @@ export interface Option<T = unknown> {
   readonly doc: string;
   readonly min?: number;
   readonly max?: number;
+  /** What it must stay below, in place of `max`. */
+  readonly below?: number;
   readonly choices?: readonly string[];
   /** Of a choice: words beside the choices that it takes. */
   readonly also?: RegExp;
@@ -80,7 +82,7 @@ export type OptionSpec = Readonly<Record<string, Option>>;
 export type OptionsOf<S extends OptionSpec> = { readonly [K in keyof S]: S[K] extends Option<infer T> ? T : never };
 
 type About = Pick<Option, "doc" | "needs">;
-type Range = About & Pick<Option, "min" | "max">;
+type Range = About & Pick<Option, "min" | "max" | "below">;
 
 /** A real number. */
 export function number(value: number, range: Range): Option<number>;
@@ -175,10 +177,10 @@ export function parseOption<T>(option: Option<T>, name: string, raw: unknown, wh
     return word as T;
   }
   const value = typeof raw === "number" ? raw : typeof raw === "string" && raw.trim() !== "" ? Number(raw) : Number.NaN;
-  const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = option;
+  const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY, below = Number.POSITIVE_INFINITY } = option;
   const whole = option.type === "integer";
-  const inRange = Number.isFinite(value) && value >= min && value <= max && (!whole || Number.isInteger(value));
-  return inRange ? (value as T) : fail(kindOf(option));
+  const inRange = Number.isFinite(value) && value >= min && value <= max && value < below;
+  return inRange && (!whole || Number.isInteger(value)) ? (value as T) : fail(kindOf(option));
 }
 
 /** What an option takes, in words: "a whole number of at least 1", "one of test, val", "a file". */
@@ -205,8 +207,9 @@ export function parseOptions<S extends OptionSpec>(
   return Object.fromEntries(entries) as OptionsOf<S>;
 }
 
-/** `in 0..1`, `at least 1` or nothing, for help texts and errors. */
-export function rangeText({ min, max }: Pick<Option, "min" | "max">): string {
+/** `in 0..1`, `of at least 1`, `of at least 0 and below 1` or nothing, for help texts and errors. */
+export function rangeText({ min, max, below }: Pick<Option, "min" | "max" | "below">): string {
+  if (below !== undefined) return min === undefined ? ` below ${below}` : ` of at least ${min} and below ${below}`;
   if (min !== undefined && max !== undefined) return ` in ${min}..${max}`;
   if (min !== undefined) return ` of at least ${min}`;
   return max !== undefined ? ` of at most ${max}` : "";

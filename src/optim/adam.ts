@@ -127,18 +127,18 @@ export const adam = defineOptimizer({
   summary: "steps scaled by running means of the gradient and of its square",
   options: {
     ...rateOptions,
-    beta1: number(0.9, { min: 0, max: 1, doc: "adam: decay of the mean gradient" }),
+    beta1: number(0.9, { min: 0, below: 1, doc: "adam: decay of the mean gradient" }),
     beta1End: number(0.5, {
       min: 0,
-      max: 1,
+      below: 1,
       needs: [need("optimizer.schedule", "sigmoid", "te")],
       doc: "adam: what beta1 falls to in the ramp-down of sigmoid and te",
     }),
-    beta2: number(0.999, { min: 0, max: 1, doc: "adam: decay of the mean squared gradient" }),
+    beta2: number(0.999, { min: 0, below: 1, doc: "adam: decay of the mean squared gradient" }),
     beta2RampUp: number(undefined, {
       needs: [warmingUp],
       min: 0,
-      max: 1,
+      below: 1,
       doc: "adam: beta2 during the warm-up (0.99 in Mean Teacher's SVHN runs); if not given, beta2",
     }),
     eps: number(1e-8, { min: 0, doc: "adam: added to the root of the mean squared gradient" }),

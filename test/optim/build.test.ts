@@ -59,6 +59,11 @@ describe("what optimizer options leave open follows from the number of steps", (
 });
 
 describe("Adam's betas", () => {
+  test.each(["beta1", "beta1End", "beta2", "beta2RampUp"])("%s of 1 would divide by 0: refused", (name) => {
+    expect(() => parse({ [name]: 1 })).toThrow(/expected a number of at least 0 and below 1 for .*, got 1 /);
+    expect(parse({ [name]: 0.9999999 })).toMatchObject({ [name]: 0.9999999 });
+  });
+
   test("beta1 falls to beta1End with the ramp-down, and stays where a schedule has none", () => {
     const { beta1 } = betas(parse(), 150_000);
     expect([0, 125_000].map(beta1)).toEqual([0.9, 0.9]);
@@ -77,7 +82,7 @@ describe("Adam's betas", () => {
 describe("optimizer options", () => {
   test("refuse what is out of range or unknown, by name", () => {
     expect(() => parse({ schedule: "cosine" })).toThrow(/expected one of .* for schedule, got "cosine"/);
-    expect(() => parse({ beta1: 2 })).toThrow(/a number in 0\.\.1 for beta1, got 2/);
+    expect(() => parse({ beta1: 2 })).toThrow(/a number of at least 0 and below 1 for beta1, got 2/);
     expect(() => parse({ learningRate: 1 })).toThrow(/unknown option "learningRate"/);
     expect(() => parse({ weigthDecay: 1 })).toThrow('Did you mean "weightDecay"?');
   });
