@@ -5,7 +5,7 @@
  */
 
 import { dirname } from "node:path";
-import { manifestPath } from "../data/shards/manifest.js";
+import { manifestPath, requireFreePrefix } from "../data/shards/manifest.js";
 import { ShardWriter, uniqueKey, writeManifest } from "../data/shards/pack.js";
 import { openPicturePool, type PicturePool } from "../data/shards/picture-pool.js";
 import type { DecodedPicture } from "../data/shards/samples.js";
@@ -26,7 +26,7 @@ export interface FilterOptions extends PredictorOptions {
   readonly balance?: boolean;
   /** CSV file to write: file, label, confidence. */
   readonly out?: string | undefined;
-  /** Prefix of shards to write. */
+  /** Prefix of shards to write; none may be there, nor a manifest. */
   readonly shards?: string | undefined;
   readonly shardSize?: number;
   readonly onDamaged?: "fail" | "skip";
@@ -50,6 +50,7 @@ export interface FilterResult {
 /** Memory: some dozen bytes for every kept picture, and two batches. Throws DataError and UsageError. */
 export async function filterPool(run: string, options: FilterOptions): Promise<FilterResult> {
   const { perClass, minConfidence = 0, balance = false, onDamaged = "fail" } = options;
+  if (options.shards !== undefined) requireFreePrefix(options.shards, "--shards");
   for (const path of [options.out, options.shards]) if (path !== undefined) makeFolder(dirname(path));
   const pool = await openPicturePool(options.data, onDamaged);
   const predictor = await openPredictor(run, options);

@@ -159,6 +159,18 @@ describeEngine("filterPool", () => {
     }
   });
 
+  it("never replaces shards, its own input least of all, and says so before it reads the run", async () => {
+    const own = join(folder, "pack");
+    const shard = `${own}-unlabeled-000000.tar`;
+    writeFileSync(shard, readFileSync(join(folder, "pool-0.tar")));
+    const filtered = () => filterPool(join(folder, "no run"), { data: shard, shards: own, threads: 1 });
+    await expect(filtered()).rejects.toThrow(/pack-unlabeled-000000\.tar exists: choose another --shards/);
+    writeFileSync(`${own}.json`, "{}");
+    await expect(filtered()).rejects.toThrow(/pack\.json exists: choose another --shards/);
+    expect(readFileSync(shard)).toEqual(readFileSync(join(folder, "pool-0.tar")));
+    expect(readFileSync(`${own}.json`, "utf8")).toBe("{}");
+  });
+
   it("names missing shards, or goes on without them; leaves no file where it fails", async () => {
     const data = `${pattern},${join(folder, "none.tar")}`;
     const out = join(folder, "none.csv");

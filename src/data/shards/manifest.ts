@@ -1,8 +1,9 @@
 /**
  * `PREFIX.json`, which `data pack` writes beside its shards: the names of the classes, whose numbers the shards hold.
  */
-import { existsSync, readFileSync } from "node:fs";
-import { DataError } from "../../errors.js";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { DataError, UsageError } from "../../errors.js";
 import type { ShardLabel } from "./samples.js";
 
 export interface ShardManifest {
@@ -25,6 +26,23 @@ export function manifestPath(prefix: string): string {
 /** `PREFIX-labeled-000012.tar`. */
 export function shardPath(prefix: string, part: string, number: number): string {
   return `${prefix}-${part}-${String(number).padStart(6, "0")}.tar`;
+}
+
+/**
+ * Throws UsageError where a manifest or a shard of the prefix is there: new ones would be mixed with it, or replace it. `flag` is where the
+ * prefix was given.
+ */
+export function requireFreePrefix(prefix: string, flag: string): void {
+  const manifest = manifestPath(prefix);
+  if (existsSync(manifest))
+    throw new UsageError(`${manifest} exists: choose another ${flag}, or remove it and its shards`);
+  const [folder, start] = [dirname(`${prefix}-`), basename(`${prefix}-`)];
+  const shard = new RegExp(`^(?:${packParts.join("|")})-\\d+\\.tar$`);
+  const taken = (existsSync(folder) ? readdirSync(folder) : [])
+    .sort()
+    .find((name) => name.startsWith(start) && shard.test(name.slice(start.length)));
+  if (taken !== undefined)
+    throw new UsageError(`${join(folder, taken)} exists: choose another ${flag}, or remove the shards of ${prefix}`);
 }
 
 /**

@@ -2,7 +2,6 @@
  * `data pack`: pictures of a folder, or of any data set in memory, into shards; labeled, unlabeled and test pictures
  * apart.
  */
-import { existsSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { DataError, UsageError } from "../../errors.js";
 import { encodePixmap, pixmapExtension } from "../../files/pixmap.js";
@@ -15,7 +14,14 @@ import type { DamagedFile, Decoding, ImageSet } from "../../images/image-set.js"
 import { inOrder } from "../../images/in-order.js";
 import { Rng } from "../../rng.js";
 import { type PictureFile, scanFolder } from "../folder/layout.js";
-import { manifestPath, type PackPart, packParts, type ShardManifest, shardPath } from "./manifest.js";
+import {
+  manifestPath,
+  type PackPart,
+  packParts,
+  requireFreePrefix,
+  type ShardManifest,
+  shardPath,
+} from "./manifest.js";
 
 export const packFormats = ["copy", "jpeg", "png", "raw"] as const;
 export type PackFormat = (typeof packFormats)[number];
@@ -60,9 +66,7 @@ export async function packShards(
   about: Pick<ShardManifest, "classes" | "format" | "size">,
   { prefix, shardSize, seed }: PackOptions,
 ): Promise<PackResult> {
-  const manifest = manifestPath(prefix);
-  if (existsSync(manifest))
-    throw new UsageError(`${manifest} exists: choose another --out, or remove it and its shards`);
+  requireFreePrefix(prefix, "--out");
   makeFolder(dirname(prefix));
   const damaged: DamagedFile[] = [];
   const parts: Partial<Record<PackPart, { shards: string[]; count: number }>> = {};
@@ -92,6 +96,7 @@ export async function packShards(
   if (Object.values(parts).every(({ count }) => count === 0)) {
     throw new DataError(`data pack: not one of ${items.length} pictures could be read`);
   }
+  const manifest = manifestPath(prefix);
   const content: ShardManifest = { ...about, parts };
   writeManifest(manifest, content);
   return { ...content, manifest, damaged };

@@ -1,10 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { findManifest } from "../../../src/data/shards/manifest.js";
+import { findManifest, requireFreePrefix } from "../../../src/data/shards/manifest.js";
 import { readShards } from "../../../src/data/shards/memory.js";
 import { folderItems, packShards, setItems, uniqueKey } from "../../../src/data/shards/pack.js";
 import { DataError, UsageError } from "../../../src/errors.js";
@@ -168,6 +168,18 @@ describe("folderItems", () => {
     await tar.close();
     expect(existsSync(join(dir, "small.json"))).toBe(true);
     remove();
+  });
+});
+
+describe("requireFreePrefix", () => {
+  it("refuses a prefix with shards of any part, with or without a manifest; other files are in nobody's way", () => {
+    const own = join(dir, "held");
+    for (const name of ["held-labeled-x.tar", "held-other-000000.tar", "held-on-labeled-000000.tar", "held.tar"])
+      writeFileSync(join(dir, name), "");
+    requireFreePrefix(own, "--out");
+    requireFreePrefix(join(dir, "no folder", "held"), "--out");
+    writeFileSync(`${own}-test-000003.tar`, "");
+    expect(() => requireFreePrefix(own, "--out")).toThrow(/held-test-000003\.tar exists: choose another --out/);
   });
 });
 
