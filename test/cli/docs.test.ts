@@ -6,12 +6,15 @@ import { optionTable, renewed, wantedPages } from "../../scripts/docs-tables.mjs
 import { usageOf } from "../../src/cli/command.js";
 import { commandRows, commands } from "../../src/cli/commands/index.js";
 import { runOptions } from "../../src/config/run-options.js";
+import { inspectFolder } from "../../src/data/folder/inspect.js";
 import { dataSets } from "../../src/data/index.js";
 import { methods } from "../../src/methods/index.js";
 import { models } from "../../src/models/index.js";
 import { optimizerOptions } from "../../src/optim/index.js";
+import { flat, pictureFolder } from "../support/pictures.js";
 
 const root = new URL("../../", import.meta.url);
+const plain = flat([1, 2, 3], 8, 8);
 const page = (name: string) => fileURLToPath(new URL(`docs/commands/${name}.md`, root));
 
 describe("docs/commands", () => {
@@ -39,6 +42,26 @@ describe("tables that follow from declarations", () => {
     );
     expect(renewed("a <!-- x -->old<!-- end --> b", "x", "new")).toBe("a <!-- x -->new<!-- end --> b");
     expect(() => renewed("nothing", "x", "new")).toThrow("<!-- x -->");
+  });
+});
+
+describe("docs/data.md and docs/commands/data.md", () => {
+  const read = (path: string) => readFileSync(new URL(path, root), "utf8");
+  const rows = read("docs/data.md").split("\n");
+
+  it.each(dataSets)("$name: its row names its options, or says where they are", ({ name, options }) => {
+    const cells = rows.find((line) => line.startsWith(`| \`${name}\` | `))!.split(" | ");
+    if (cells[3] === "see below") return;
+    for (const option of Object.keys(options)) expect(cells[3]).toContain(`\`${option}\``);
+  });
+
+  it("names every field of `data inspect --json`", async () => {
+    const { dir, remove } = await pictureFolder({ "a/1.png": plain, "b/2.png": plain });
+    const report = await inspectFolder(dir).finally(remove);
+    const fields = /`--json` prints the whole report, with every list in full: `\{ ([^}]+) \}`/.exec(
+      read("docs/commands/data.md"),
+    )![1]!;
+    expect(fields.split(/,\s+/)).toEqual(Object.keys(report));
   });
 });
 

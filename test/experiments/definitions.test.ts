@@ -1,9 +1,13 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { chooseViews, type ViewDefaults, type ViewedImages } from "../../src/augment/view-options.js";
 import { catalog } from "../../src/config/catalog.js";
+import { flagOf } from "../../src/config/given.js";
 import { resolveConfig } from "../../src/config/resolve.js";
+import { runOptions } from "../../src/config/run-options.js";
 import { withoutIdle } from "../../src/config/without-idle.js";
-import { definitionNames, findDefinition, readProfile } from "../../src/experiments/catalog.js";
+import { definitionNames, experimentsFolder, findDefinition, readProfile } from "../../src/experiments/catalog.js";
 import { SCALES } from "../../src/experiments/definition.js";
 import { armsOf } from "../../src/experiments/plan.js";
 import { findMethod } from "../../src/methods/index.js";
@@ -28,6 +32,12 @@ const facts: Readonly<Record<string, readonly [ViewedImages, ViewDefaults]>> = {
 const ofFlips = ["method.sameFlip", "method.studentFlip", "method.teacherFlip"];
 
 describe("experiments of the package", () => {
+  it.each(definitionNames())("%s: the flags that its file advises exist", (name) => {
+    const text = readFileSync(join(experimentsFolder, "papers", `${name}.yaml`), "utf8");
+    for (const [, flag = ""] of text.matchAll(/(?<![\w-])--([a-z]\w*(?:-[a-z]+)*)/g))
+      expect(Object.keys(runOptions).map(flagOf)).toContain(`--${flag}`);
+  });
+
   it.each(definitionNames())("%s: every arm resolves at both scales", (name) => {
     const definition = findDefinition(name);
     for (const scale of SCALES) {
