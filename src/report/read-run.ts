@@ -2,7 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { RecordedConfig, RoleResults, RunResult } from "../run/events.js";
-import { RunFolder } from "../run/index.js";
+import { type RunFacts, RunFolder } from "../run/index.js";
 
 /** Points of a curve: steps, and a value for each. */
 export interface Curve {
@@ -12,7 +12,7 @@ export interface Curve {
 
 export interface RunRecord {
   readonly path: string;
-  readonly config: RecordedConfig;
+  readonly config: RecordedConfig & RunFacts;
   /** Undefined while the run is not done. */
   readonly result?: RunResult;
   readonly curves: {

@@ -1,5 +1,5 @@
-/** A report on any runs: those that differ in their seeds alone are one arm. */
-import { basename } from "node:path";
+/** A report on any runs: those on the same data that differ in their seeds alone are one arm. */
+import { basename, dirname } from "node:path";
 import { spreadOf } from "../statistics.js";
 import { type CurveSeries, curveFigure, type Dots, dotFigure } from "./figures.js";
 import type { Section } from "./page.js";
@@ -22,14 +22,15 @@ export interface RunsReport {
 /** What may differ between runs of one arm, or says nothing about the setting. */
 const seedKeys = ["seed", "labelSeed", "out", "resume", "threads", "versions", "dataFingerprint", "data"];
 
-/** Groups runs by everything but their seeds; a group is named by what differs between groups. */
+/** Groups runs by their data and everything but their seeds; a group is named by what differs between groups. */
 export function groupRuns(records: readonly RunRecord[]): RunGroup[] {
   const flat = records.map(({ config }) => flattenConfig(config));
-  const groups = new Map<string, { settings: ReadonlyMap<string, string>; runs: RunRecord[] }>();
+  const groups = new Map<string, Group>();
   for (const [i, record] of records.entries()) {
     const settings = flat[i]!;
-    const key = JSON.stringify([...settings].sort());
-    const group = groups.get(key) ?? { settings, runs: [] };
+    const [same, data] = [JSON.stringify([...settings].sort()), dataOf(record)];
+    const key = JSON.stringify([same, data]);
+    const group = groups.get(key) ?? { settings, same, data, runs: [] };
     group.runs.push(record);
     groups.set(key, group);
   }
@@ -47,11 +48,38 @@ export function groupRuns(records: readonly RunRecord[]): RunGroup[] {
     }
     return [...byMethod.values()].some((values) => values.size > 1);
   });
-  return all.map(({ settings, runs }) => {
+  return all.map((group) => {
+    const { settings, runs } = group;
     const rest = telling.filter((key) => key !== "method").map((key) => `${shortKey(key)} ${settings.get(key) ?? "-"}`);
     const name = method || rest.length === 0 ? [settings.get("method") ?? basename(runs[0]!.path)] : [];
-    return { label: [...name, ...rest].join(", "), runs };
+    return { label: [...name, ...rest, ...dataWords(group, all)].join(", "), runs };
   });
+}
+
+interface Group {
+  readonly settings: ReadonlyMap<string, string>;
+  /** The settings as text. */
+  readonly same: string;
+  /** See `dataOf`. */
+  readonly data: string;
+  readonly runs: RunRecord[];
+}
+
+/** What tells the data from others: the fingerprint. Folds of `fewlabels compare`, of which each is a seed's, are one set: the folder of them. */
+function dataOf({ config: { data, seed, dataFingerprint } }: RunRecord): string {
+  const ofSeed = typeof data === "string" && basename(data) === `fold-${seed}` && basename(dirname(data)) === "folds";
+  return ofSeed ? dirname(data) : JSON.stringify(dataFingerprint);
+}
+
+/** Names the data where another group has the same settings: by folder and, where that does not tell them apart, fingerprint. */
+function dataWords({ same, data, runs }: Group, all: readonly Group[]): string[] {
+  const alike = all.filter((other) => other.same === same);
+  if (alike.length === 1) return [];
+  const placeOf = ({ runs }: Pick<Group, "runs">) => String(runs[0]!.config.data ?? "");
+  const place = placeOf({ runs });
+  const unique = place !== "" && alike.filter((other) => placeOf(other) === place).length === 1;
+  const sum = data.replaceAll('"', "").slice(0, 8);
+  return [unique ? `data ${place}` : `data ${[place, sum].filter(Boolean).join(" ")}`];
 }
 
 function flattenConfig(config: object): Map<string, string> {

@@ -72,6 +72,8 @@ export interface RunEvaluation {
 /** What a reader of a run folder may rely on in `config.json` and in the start event; the rest is the run's own affair. */
 export interface RecordedConfig {
   readonly dataset: string;
+  /** Folder or shards as they were given. */
+  readonly data?: string;
   readonly method: string;
   readonly model: string;
   readonly labels: string;

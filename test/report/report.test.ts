@@ -15,7 +15,7 @@ const folder = mkdtempSync(join(tmpdir(), "fewlabels-report-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** A finished run folder without training. */
-function fakeRun(name: string, method: string, seed: number, error: number) {
+function fakeRun(name: string, method: string, seed: number, error: number, data?: string, dataFingerprint = "x") {
   const path = join(folder, name);
   const config = {
     dataset: "digits",
@@ -29,9 +29,10 @@ function fakeRun(name: string, method: string, seed: number, error: number) {
     modelOptions: {},
     optimizerOptions: {},
     datasetOptions: {},
+    ...(data !== undefined && { data }),
     out: path,
   };
-  const run = RunFolder.create(path, config, { versions: {}, dataFingerprint: "x" });
+  const run = RunFolder.create(path, config, { versions: {}, dataFingerprint });
   for (const step of [10, 20]) {
     run.append({ type: "step", step, metrics: { classification: 1 / step } } as { type: string });
     run.append({ type: "evaluation", step, test: { student: { error: error + 10 / step, loss: 1, n: 10 } } } as {
@@ -77,6 +78,32 @@ describe("reports of runs", () => {
       ["supervised", 2],
       ["mean-teacher", 2],
     ]);
+  });
+
+  it("runs on other data are another arm, whatever the folder is called; the same data in two places are one", () => {
+    const [here, there] = ["/data/mnist", "/other/mnist"];
+    const runs = [
+      fakeRun("d1", "vat", 1, 30, here, "sum-1"),
+      fakeRun("d2", "vat", 2, 30, there, "sum-1"),
+      fakeRun("d3", "vat", 1, 50, there, "sum-2"),
+      fakeRun("d4", "vat", 1, 70, there, "sum-3"),
+    ];
+    const labelsOf = (some: readonly string[]) =>
+      groupRuns(some.map(readRun)).map(({ label, runs: r }) => [label, r.length]);
+    expect(labelsOf(runs)).toEqual([
+      ["vat, data /data/mnist", 2],
+      ["vat, data /other/mnist sum-2", 1],
+      ["vat, data /other/mnist sum-3", 1],
+    ]);
+  });
+
+  it("folds of one comparison are one arm, those of two comparisons are two", () => {
+    const runs = ["a", "b"].flatMap((name) =>
+      [1, 2].map((seed) =>
+        fakeRun(`f-${name}-${seed}`, "knn", seed, 30, `/c/${name}/folds/fold-${seed}`, `sum-${name}-${seed}`),
+      ),
+    );
+    expect(groupRuns(runs.map(readRun)).map(({ runs: r }) => r.length)).toEqual([2, 2]);
   });
 
   it("the page shows means, deviations and curves, and asks nobody for anything", () => {
