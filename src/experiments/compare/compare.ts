@@ -15,10 +15,11 @@ import { collectResults, type ExperimentResults } from "../results.js";
 import { runAll } from "../run-all.js";
 import { stateOf } from "../run-state.js";
 import { planSteps } from "./budget.js";
+import { whenOver } from "./deadline.js";
 import { dealFolds, type Folds, foldsAreThere, writeFolds } from "./folds.js";
 import type { CompareOptions } from "./options.js";
 import { type Ranking, rank } from "./recommend.js";
-import { type CompareRecord, readRecord, writeRecord } from "./record.js";
+import { type CompareRecord, readRecord, secondsBefore, writeRecord } from "./record.js";
 import { checkOnly, findMethod, planOf, runGiven } from "./short-list.js";
 import { timed, wantedSteps } from "./timing.js";
 
@@ -104,7 +105,7 @@ export async function compareMethods(options: CompareOptions): Promise<Compariso
   }
   // Stops what runs when the time is over, as Ctrl-C does.
   const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), Math.max(0, 1000 * left()));
+  const stopWaiting = whenOver(left, () => late.abort());
   const stop = AbortSignal.any([signal, late.signal]);
   const runs = new Map<string, PlannedRun[]>();
   const secondsOfRun = (run: PlannedRun) => record.runSeconds[run.key] ?? resultOf(run).elapsedSeconds;
@@ -131,6 +132,7 @@ export async function compareMethods(options: CompareOptions): Promise<Compariso
         );
         return;
       }
+      const spentBefore = secondsBefore(record, run);
       const began = performance.now();
       const result = await runAll([run], {
         jobs: 1,
@@ -145,7 +147,7 @@ export async function compareMethods(options: CompareOptions): Promise<Compariso
           onEvent({ type: "run", run: event, spentSeconds: spent(), ...(error !== undefined && { error }) });
         },
       });
-      const seconds = (record.runSeconds[run.key] ?? 0) + (performance.now() - began) / 1000;
+      const seconds = spentBefore + (performance.now() - began) / 1000;
       record = { ...record, runSeconds: { ...record.runSeconds, [run.key]: seconds } };
       save();
       const [failure] = result.failed;
@@ -192,7 +194,7 @@ export async function compareMethods(options: CompareOptions): Promise<Compariso
         leave(method, signal.aborted ? "interrupted" : "the budget was spent before it");
     }
   } finally {
-    clearTimeout(timer);
+    stopWaiting();
     save();
   }
   const plan: Plan = { ...base, runs: base.arms.flatMap((arm) => runs.get(arm.row.name) ?? []) };

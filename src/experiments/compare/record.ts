@@ -3,6 +3,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { UsageError } from "../../errors.js";
 import { writeWhole } from "../../files/write-whole.js";
+import type { PlannedRun } from "../plan.js";
+import { stateOf } from "../run-state.js";
 
 export interface CompareRecord {
   /** Of pictures, labels and folds. */
@@ -30,4 +32,9 @@ export function readRecord(out: string): CompareRecord | undefined {
 
 export function writeRecord(out: string, record: CompareRecord): void {
   writeWhole(pathOf(out), `${JSON.stringify(record)}\n`);
+}
+
+/** What a run that goes on has taken already: nothing where it starts anew, under other options say. */
+export function secondsBefore({ runSeconds }: CompareRecord, run: PlannedRun): number {
+  return stateOf(run) === "started" ? (runSeconds[run.key] ?? 0) : 0;
 }

@@ -3,14 +3,16 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, vi } from "vitest";
 import { catalog } from "../../../src/config/catalog.js";
 import { planSteps, secondsOf } from "../../../src/experiments/compare/budget.js";
 import { compareMethods } from "../../../src/experiments/compare/compare.js";
+import { whenOver } from "../../../src/experiments/compare/deadline.js";
 import { dealFolds, foldFolder, writeFolds } from "../../../src/experiments/compare/folds.js";
 import type { CompareOptions } from "../../../src/experiments/compare/options.js";
 import { type Measured, rank } from "../../../src/experiments/compare/recommend.js";
-import { writeRecord } from "../../../src/experiments/compare/record.js";
+import { secondsBefore, writeRecord } from "../../../src/experiments/compare/record.js";
+import { definitionText, type PlannedRun } from "../../../src/experiments/plan.js";
 import type { LabeledFile } from "../../../src/inference/folder-pictures.js";
 import { Rng } from "../../../src/rng.js";
 import { pairedTest, tQuantile } from "../../../src/statistics.js";
@@ -150,6 +152,36 @@ describe("budget", () => {
     expect(plan(40)).toEqual({ steps: 32, methods: ["cheap", "dear"] }); // (0.85 x 40 / 2 - 4) / 0.4 = 32.5
     expect(plan(12.1)).toEqual({ steps: 31, methods: ["cheap"] }); // both: 2 steps; one: (5.14 - 2) / 0.1
     expect(plan(6)).toEqual({ steps: 0, methods: [] });
+  });
+  it("a run that goes on has taken time before; one of other options has not", () => {
+    const run = { key: "knn/all/seed-1", folder: join(folder, "run"), given: new Map([["steps", 4]]) };
+    const record = { fingerprint: "", options: "", runSeconds: { [run.key]: 50 }, spentSeconds: 60 };
+    const planned = run as unknown as PlannedRun;
+    expect(secondsBefore(record, planned)).toBe(0);
+    mkdirSync(join(run.folder, "checkpoints/step-2"), { recursive: true });
+    writeFileSync(join(run.folder, "checkpoints/step-2/state.json"), "{}");
+    writeFileSync(join(run.folder, "config.json"), "{}");
+    writeFileSync(`${run.folder}.definition.json`, definitionText(run.given));
+    expect(secondsBefore(record, planned)).toBe(50);
+    expect(secondsBefore(record, { ...planned, given: new Map([["steps", 5]]) })).toBe(0);
+  });
+  it("a budget of months is over when it is over, not at once", () => {
+    vi.useFakeTimers();
+    try {
+      const [end, late] = [Date.now() + 1000 * 3600 * 1000, vi.fn()];
+      const left = () => (end - Date.now()) / 1000;
+      whenOver(left, late);
+      vi.advanceTimersByTime(999 * 3600 * 1000);
+      expect(late).not.toHaveBeenCalled();
+      vi.advanceTimersByTime(3600 * 1000);
+      expect(late).toHaveBeenCalledOnce();
+      const never = vi.fn();
+      whenOver(() => 1, never)();
+      vi.advanceTimersByTime(5000);
+      expect(never).not.toHaveBeenCalled();
+    } finally {
+      vi.useRealTimers();
+    }
   });
   it("times as people write them", () => {
     expect(["90s", "30m", "1h30m", "0.5h"].map((text) => secondsOf(text, "x", "--budget"))).toEqual([
