@@ -121,9 +121,10 @@ export function call(args: readonly string[], children = new Set<ChildProcess>()
       err = (err + text).slice(-4000);
     });
     child.on("error", reject);
-    child.on("close", (code) => {
+    child.on("close", (code, signal) => {
       children.delete(child);
       if (code === 0) resolve(out.trim().split("\n").at(-1) ?? "");
+      else if (signal !== null) reject(new Error(killed(args[0], signal)));
       else {
         const last = err
           .trim()
@@ -135,4 +136,10 @@ export function call(args: readonly string[], children = new Set<ChildProcess>()
       }
     });
   });
+}
+
+function killed(command: string | undefined, signal: NodeJS.Signals): string {
+  const likely =
+    signal === "SIGKILL" ? ": was there too little memory? Fewer --jobs take less, and the same command goes on" : "";
+  return `fewlabels ${command} was killed by ${signal}${likely}`;
 }

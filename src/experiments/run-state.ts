@@ -2,8 +2,9 @@
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { UsageError } from "../errors.js";
 import { makeFolder, writeWhole } from "../files/write-whole.js";
-import { RunFolder } from "../run/index.js";
+import { isHeld, RunFolder } from "../run/index.js";
 import { definitionText, type PlannedRun } from "./plan.js";
 
 /** `changed`: there is a run, of another definition. `started`: it can go on from a checkpoint. */
@@ -27,10 +28,15 @@ export function stateOf(run: PlannedRun): RunState {
   return folder.checkpointSteps().length > 0 ? "started" : "new";
 }
 
-/** Makes the run's place ready and returns its state; a run of another definition is moved aside, not deleted. */
+/** Makes the run's place ready and returns its state; a run of another definition is moved aside, not deleted. Throws UsageError where somebody trains there. */
 export async function prepareRun(run: PlannedRun): Promise<RunState> {
   makeFolder(dirname(run.folder));
   await endOrphan(run);
+  if (isHeld(run.folder)) {
+    throw new UsageError(
+      `${run.folder}: another process is training in this run folder. Wait for it or stop it; the same command then goes on`,
+    );
+  }
   const files = besides(run);
   const state = stateOf(run);
   if (state === "changed") {
@@ -44,7 +50,7 @@ export async function prepareRun(run: PlannedRun): Promise<RunState> {
   return state === "changed" ? "new" : state;
 }
 
-/** Ends a run that outlived an experiment killed with -9: two processes must not write into one folder. */
+/** Ends a run that outlived an experiment killed with -9 (a living one holds the lock of the whole): two processes must not write into one folder. */
 async function endOrphan(run: PlannedRun): Promise<void> {
   const { pid: file } = besides(run);
   if (!existsSync(file)) return;

@@ -40,11 +40,12 @@ export function isThere({ pid, host, started }: Holder, path: string): boolean {
   return startOf(pid) === started;
 }
 
-/** Field 22 of /proc/PID/stat, in clock ticks since the machine started; "" where there is no such file. */
+/** Field 22 of /proc/PID/stat, in clock ticks since the machine started; "" where there is no such file, or the process is dead and only not reaped. */
 function startOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" ? "" : (fields[19] ?? "");
   } catch {
     return "";
   }

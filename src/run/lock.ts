@@ -17,6 +17,8 @@ export interface LockOptions {
    * this process. Default: none are waited for, nor given.
    */
   readonly watchMs?: number;
+  /** What the holder is doing, for the refusal of another. Default: "training in this run folder". */
+  readonly doing?: string;
 }
 
 /** How often a writer says that it is still there. */
@@ -35,7 +37,7 @@ export class RunLock {
   }
 
   /** Throws UsageError (exit code 2) where somebody else is writing to the folder, DiskError where no lock can be made. */
-  static take(folder: string, { watchMs = 0 }: LockOptions = {}): RunLock {
+  static take(folder: string, { watchMs = 0, doing = "training in this run folder" }: LockOptions = {}): RunLock {
     const path = join(folder, "lock");
     const me = myself(watchMs > 0 && startedByOthers());
     const text = `${JSON.stringify(me)}\n`;
@@ -45,7 +47,7 @@ export class RunLock {
       if (holder === "gone") continue;
       const there = holder !== undefined && isThere(holder, path);
       const watched = there && watchMs > 0 && holder.beats && holder.host !== me.host;
-      if (there && !(watched && fellSilent(path, watchMs))) throw new UsageError(refusal(folder, holder));
+      if (there && !(watched && fellSilent(path, watchMs))) throw new UsageError(refusal(folder, holder, doing));
       setAside(path, holder);
     }
     throw new UsageError(`${folder}: others are starting on this run folder at the same time. Try again`);
@@ -154,9 +156,9 @@ function setAside(path: string, holder: Holder | undefined): void {
   }
 }
 
-function refusal(folder: string, holder: Holder): string {
+function refusal(folder: string, holder: Holder, doing: string): string {
   return (
-    `${folder}: ${nameOf(holder)} is training in this run folder since ${holder.since}. Wait for it or stop it; ` +
+    `${folder}: ${nameOf(holder)} is ${doing} since ${holder.since}. Wait for it or stop it; ` +
     `if there is no such process, delete ${join(folder, "lock")}`
   );
 }

@@ -81,8 +81,10 @@ describeTraining("fewlabels experiment", () => {
   }, 120_000);
 
   it("interrupted, it ends with 130, leaves checkpoints, and goes on", async () => {
-    const { child, finished, seen } = start(run("stopped", "--steps", "3000"));
+    const { child, finished, seen } = start(run("stopped", "--steps", "30000"));
     await seen(/step [1-9]\d*/);
+    const second = await fewlabels(run("stopped", "--steps", "30000"));
+    expect([second.code, second.err]).toEqual([2, expect.stringContaining("is at work in this folder of runs since")]);
     child.kill("SIGINT");
     const { code, err } = await finished;
     expect(code).toBe(130);

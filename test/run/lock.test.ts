@@ -1,4 +1,5 @@
 /** One writer to a run folder at a time; nobody waits for one that is gone. */
+import { spawn } from "node:child_process";
 import {
   existsSync,
   mkdtempSync,
@@ -11,6 +12,8 @@ import {
 } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Writable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { UsageError } from "../../src/errors.js";
 import { startHeartbeat } from "../../src/run/heartbeat.js";
@@ -63,6 +66,23 @@ describe("RunLock", () => {
     const lock = RunLock.take(folder);
     expect(JSON.parse(readFileSync(path(), "utf8"))).toMatchObject({ pid: process.pid, host: hostname() });
     lock.release();
+  });
+
+  test.skipIf(!existsSync("/proc/self/stat"))("of a dead process that nobody has reaped holds nobody up", async () => {
+    // Its parent becomes a program that reaps nobody; only then it ends.
+    const script = "(read line <&3) & echo $!; exec sleep 20";
+    const parent = spawn("sh", ["-c", script], { stdio: ["ignore", "pipe", "ignore", "pipe"] });
+    const pid = Number(await new Promise((resolve) => parent.stdout!.once("data", resolve)));
+    while (readFileSync(`/proc/${parent.pid}/comm`, "utf8") !== "sleep\n") await sleep(5);
+    (parent.stdio[3] as Writable).end();
+    const fields = () => {
+      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+      return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    };
+    while (fields()[0] !== "Z") await sleep(5);
+    leave({ pid, started: fields()[19] });
+    RunLock.take(folder).release();
+    parent.kill("SIGKILL");
   });
 
   test.each<[string, object]>([

@@ -3,13 +3,13 @@ import { relative, resolve } from "node:path";
 import { resolveConfig } from "../../config/resolve.js";
 import { withoutIdle } from "../../config/without-idle.js";
 import { UsageError } from "../../errors.js";
-import { makeFolder } from "../../files/write-whole.js";
 import { folderPictures } from "../../inference/folder-pictures.js";
 import { locateWeights } from "../../pretrained/cache.js";
 import { Rng } from "../../rng.js";
 import type { RunResult } from "../../run/events.js";
 import { RunFolder } from "../../run/index.js";
 import { mean } from "../../statistics.js";
+import { holdFolder } from "../../run/hold-folder.js";
 import type { Arm, Plan, PlannedRun } from "../plan.js";
 import { collectResults, type ExperimentResults } from "../results.js";
 import { runAll } from "../run-all.js";
@@ -44,7 +44,7 @@ const RESERVE = 1.1;
 
 /** Throws UsageError and DataError before anything runs. */
 export async function compareMethods(options: CompareOptions): Promise<Comparison> {
-  const { dir, out, budgetSeconds, overrides, catalog, signal, onEvent } = options;
+  const { dir, out, overrides, catalog } = options;
   const inside = relative(resolve(dir), resolve(out));
   if (inside === "" || !(inside.startsWith("..") || resolve(inside) === inside)) {
     throw new UsageError(`fewlabels compare: --out ${out} lies among the pictures; give a folder outside ${dir}`);
@@ -63,10 +63,14 @@ export async function compareMethods(options: CompareOptions): Promise<Compariso
     Rng.fromSeed(options.seed),
   );
   const base = planOf(options, folds);
-  const trains = ({ given }: Arm) => !findMethod(catalog, given).onFeatures;
   for (const { given } of base.arms) resolveConfig(withoutIdle(given, catalog), catalog);
 
-  makeFolder(out);
+  return holdFolder(out, () => compareOn(folds, base, options));
+}
+
+async function compareOn(folds: Folds, base: Plan, options: CompareOptions): Promise<Comparison> {
+  const { out, budgetSeconds, overrides, catalog, signal, onEvent } = options;
+  const trains = ({ given }: Arm) => !findMethod(catalog, given).onFeatures;
   const before = readRecord(out);
   if (before && before.fingerprint !== folds.fingerprint) {
     throw new UsageError(

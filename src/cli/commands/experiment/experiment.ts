@@ -80,7 +80,7 @@ async function experimentCommand(name: string, values: Options, given: Given, ca
     return;
   }
   const interrupted =
-    !values.collect && (await runWithProgress(plan.runs, { jobs: values.jobs, threads, json: values.json }));
+    !values.collect && (await runWithProgress(plan.runs, { out, jobs: values.jobs, threads, json: values.json }));
   const results = collectResults(plan);
   const summary = summarize(definition, results);
   const { writeOutputs } = await import("../../../experiments/outputs.js"); // plots: half of the time a command takes to start

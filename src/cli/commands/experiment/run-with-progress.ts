@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import type { Given } from "../../../config/given.js";
 import type { Scale } from "../../../experiments/definition.js";
+import { holdFolder } from "../../../run/hold-folder.js";
 import type { PlannedRun } from "../../../experiments/plan.js";
 import { ExperimentProgress } from "../../../experiments/progress.js";
 import { type RunAllEvent, runAll } from "../../../experiments/run-all.js";
@@ -11,11 +12,20 @@ import { print, printError } from "../../output.js";
 import { interruptedExitCode } from "../../run-training.js";
 import { onStopSignals } from "../../signals.js";
 
-/** Runs what is left; whether it was interrupted. A failed arm sets the exit code. */
-export async function runWithProgress(
-  runs: readonly PlannedRun[],
-  { jobs, threads, json }: { readonly jobs: number; readonly threads: number; readonly json: boolean },
-): Promise<boolean> {
+export interface RunningOptions {
+  /** Folder of all runs, held meanwhile. */
+  readonly out: string;
+  readonly jobs: number;
+  readonly threads: number;
+  readonly json: boolean;
+}
+
+/** Runs what is left; whether it was interrupted. A failed arm sets the exit code. Throws UsageError where another process is at it. */
+export function runWithProgress(runs: readonly PlannedRun[], options: RunningOptions): Promise<boolean> {
+  return holdFolder(options.out, () => runHeld(runs, options));
+}
+
+async function runHeld(runs: readonly PlannedRun[], { jobs, threads, json }: RunningOptions): Promise<boolean> {
   const say = json ? printError : print;
   const progress = new ExperimentProgress(runs, jobs);
   const left = runs.filter((run) => stateOf(run) !== "finished").length;
