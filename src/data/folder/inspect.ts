@@ -8,7 +8,7 @@ import { conflicts, duplicateGroups, type Known, testOverlap } from "../../label
 import { classReader } from "../../labels/class-names.js";
 import type { LabelTable } from "../../labels/label-rows.js";
 import { pictureFinder } from "./finder.js";
-import { type FolderLayout, type LayoutOptions, scanFolder } from "./layout.js";
+import { type FolderLayout, type LayoutOptions, type PictureFile, scanFolder } from "./layout.js";
 
 export interface FolderReport {
   readonly dir: string;
@@ -53,6 +53,8 @@ export async function inspectFolder(dir: string, options: LayoutOptions = {}): P
     ? lookUp(layout, layout.table, options.labelsFile ?? "labels")
     : { given: new Map<number, number>(), problems: [] };
   const known: (Known | undefined)[] = layout.files.map(() => undefined);
+  // As the class folders say: whatever a labels file says of them, a test set is held out of these.
+  const byFolder: (Known | undefined)[] = layout.files.map(() => undefined);
   const damage = new Map<number, string>();
   const misnamed: string[] = [];
   const formats: Partial<Record<ImageFormat, number>> = {};
@@ -65,8 +67,9 @@ export async function inspectFolder(dir: string, options: LayoutOptions = {}): P
       damage.set(i, image.reason);
       return;
     }
-    const label = layout.kind === "flat" || file.label < 0 ? (given.get(i) ?? -1) : file.label;
+    const label = labelOf(file, i, layout, given);
     const part = file.part === "test" ? "test" : label < 0 ? "unlabeled" : "train";
+    byFolder[i] = { name: file.name, hash: image.hash, part, label: file.label };
     if (part !== "test" || label >= 0) known[i] = { name: file.name, hash: image.hash, part, label };
     formats[image.format] = (formats[image.format] ?? 0) + 1;
     const [width, height] = image.dimensions!;
@@ -80,6 +83,7 @@ export async function inspectFolder(dir: string, options: LayoutOptions = {}): P
     readable.filter((picture) => picture.part === part && (k === undefined || picture.label === k)).length;
   const classes = layout.classes.map((name, k) => ({ name, train: countOf("train", k), test: countOf("test", k) }));
   const sizes = classes.map(({ train }) => train);
+  const heldOutOf = layout.kind === "flat" ? readable : byFolder.filter((picture) => picture !== undefined);
   const overlap = testOverlap(readable);
   const names = (positions: readonly number[]) => positions.map((i) => readable[i]!.name);
   return {
@@ -94,12 +98,12 @@ export async function inspectFolder(dir: string, options: LayoutOptions = {}): P
     width: rangeOf(widths),
     height: rangeOf(heights),
     duplicates: duplicateGroups(readable).map(names),
-    conflicts: conflicts(readable).map(([a, b]) => [a.name, b.name]),
+    conflicts: contradictions(heldOutOf, readable),
     inTest: names([...overlap.labeled, ...overlap.unlabeled].sort((a, b) => a - b)),
     damaged: layout.files.flatMap(({ name }, i) => (damage.has(i) ? [{ file: name, reason: damage.get(i)! }] : [])),
     misnamed: misnamed.sort(),
     badRows: problems,
-    tooFew: layout.hasTest ? [] : classes.flatMap(({ name, train }, k) => fewPictures(name, train, k, readable)),
+    tooFew: layout.hasTest ? [] : layout.classes.flatMap((name, k) => fewPictures(name, k, heldOutOf)),
     remarks: layout.remarks,
   };
 }
@@ -126,8 +130,26 @@ function lookUp({ files, roots, classes }: FolderLayout, { rows }: LabelTable, l
   return { given, problems };
 }
 
-function fewPictures(name: string, train: number, k: number, readable: readonly Known[]): string[] {
-  const different = new Set(readable.flatMap(({ label, hash }) => (label === k ? [hash] : []))).size;
+/** As training has it: with a labels file, pictures to train on that it does not name have no label; those of the test keep their folder's. */
+function labelOf(
+  { part, label }: PictureFile,
+  i: number,
+  { kind, table }: FolderLayout,
+  given: ReadonlyMap<number, number>,
+): number {
+  const byFile = kind === "flat" || (table !== undefined && part !== "test");
+  return byFile ? (given.get(i) ?? -1) : label;
+}
+
+/** Training refuses those of the class folders, and then those of the labels file. */
+function contradictions(...all: (readonly Known[])[]): [string, string][] {
+  const pairs = all.flatMap((pictures) => conflicts(pictures).map(([a, b]): [string, string] => [a.name, b.name]));
+  return [...new Map(pairs.map((pair) => [JSON.stringify(pair), pair])).values()];
+}
+
+function fewPictures(name: string, k: number, pictures: readonly Known[]): string[] {
+  const own = pictures.filter(({ label }) => label === k);
+  const [train, different] = [own.length, new Set(own.map(({ hash }) => hash)).size];
   if (different > 1) return [];
   return [`${name}: ${different} ${train > 1 ? "different " : ""}picture${different === 1 ? "" : "s"}`];
 }

@@ -1,5 +1,8 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type FolderReport, inspectFolder } from "../../../src/data/folder/inspect.js";
+import { folderPictures } from "../../../src/inference/folder-pictures.js";
 import { bomb, flat, pictureFolder } from "../../support/pictures.js";
 
 const gray = (level: number, width = 8, height = 8) => flat([level, level, level], width, height);
@@ -52,6 +55,27 @@ describe("inspectFolder", () => {
       { file: "unlabeled/bomb.png", reason: expect.stringMatching(/megapixels/) },
       { file: "unlabeled/empty.png", reason: "the file is empty" },
     ]);
+  });
+
+  it("with a labels file counts as labeled what training does: in class folders, too, only what the file names", async () => {
+    const { dir, remove: removeNamed } = await pictureFolder({
+      "a/1.png": gray(1),
+      "a/2.png": gray(2),
+      "a/3.png": gray(3),
+      "b/1.png": gray(4),
+      "b/2.png": gray(3),
+      "unlabeled/1.png": gray(6),
+    });
+    const labelsFile = join(dir, "labels.csv");
+    writeFileSync(labelsFile, "file,label\na/1.png,a\nb/1.png,b\nunlabeled/1.png,b\n");
+    const named = await inspectFolder(dir, { labelsFile });
+    const { files, classes } = folderPictures(dir, { labelsFile, onlyNamed: true });
+    removeNamed();
+    expect(named).toMatchObject({ layout: "classes", train: 3, unlabeled: 3, tooFew: [] });
+    expect(named.classes).toEqual(
+      classes.map((name, k) => ({ name, train: files.filter(({ label }) => label === k).length, test: 0 })),
+    );
+    expect(named.conflicts).toEqual([["a/3.png", "b/2.png"]]); // of the folders, which training refuses first
   });
 
   it("names classes that training refuses because nothing would be left to test with", async () => {
