@@ -1,6 +1,7 @@
 /** Settings of `--scale small`: a declared grid for every method, validation images only, the lowest error chosen. */
 import { cpus } from "node:os";
 import { join } from "node:path";
+import { flagOf } from "../config/given.js";
 import type { RunResult } from "../run/events.js";
 import { RunFolder } from "../run/index.js";
 import { spreadOf } from "../statistics.js";
@@ -13,6 +14,8 @@ export type Setting = Readonly<Record<string, unknown>>;
 
 export interface TunePlan {
   readonly profile: Profile;
+  /** Laid over every point. */
+  readonly overrides: Setting;
   readonly points: readonly { readonly method: string; readonly setting: Setting; readonly arm: Arm }[];
   readonly runs: readonly PlannedRun[];
 }
@@ -58,7 +61,7 @@ export function planTuning(
       return { arm, seed, key: `${arm.key}/seed-${seed}`, folder, given };
     }),
   );
-  return { profile, points, runs };
+  return { profile, overrides, points, runs };
 }
 
 /** All combinations of the options' values, the last option changing fastest. */
@@ -70,7 +73,7 @@ export function pointsOf(options: Readonly<Record<string, readonly unknown[]>>):
 }
 
 /** Reads what is finished and chooses; a method with a point that is not finished is left out of both. */
-export function tunedOf({ profile, points, runs }: TunePlan, date: Date): Tuned {
+export function tunedOf({ profile, overrides, points, runs }: TunePlan, date: Date): Tuned {
   const tried: Record<string, { setting: Setting; errors: number[] }[]> = {};
   for (const { method, setting, arm } of points) {
     const own = runs.filter((run) => run.arm === arm && stateOf(run) === "finished");
@@ -86,12 +89,22 @@ export function tunedOf({ profile, points, runs }: TunePlan, date: Date): Tuned 
     date: date.toISOString().slice(0, 10),
     machine: `${cpus().length} x ${cpus()[0]?.model ?? "?"}`,
     tune: profile.tune,
-    base: JSON.parse(definitionText(mergeLayers([profile.base]))),
+    base: JSON.parse(definitionText(mergeLayers([profile.base, overrides]))),
     tried: Object.fromEntries(whole),
     chosen: Object.fromEntries(
       whole.map(([method, some]) => [method, some.reduce((a, b) => (mean(b) < mean(a) ? b : a)).setting]),
     ),
   };
+}
+
+/** Methods of the grid that `tuned` lacks: a run of theirs is not finished. */
+export function missingOf({ points }: TunePlan, { chosen }: Tuned): string[] {
+  return [...new Set(points.map(({ method }) => method))].filter((method) => !(method in chosen));
+}
+
+/** Options laid over every point that change what is measured, as the command line has them. */
+export function changesOf(overrides: Setting): string[] {
+  return Object.keys(JSON.parse(definitionText(mergeLayers([overrides])))).map(flagOf);
 }
 
 function validationError(result: RunResult | undefined): number {

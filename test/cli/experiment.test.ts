@@ -120,11 +120,22 @@ describeTraining("fewlabels experiment tune", () => {
     expect(code).toBe(0);
     expect(out.trim().split("\n")).toHaveLength(16);
     expect(out).toMatch(/^mean-teacher\/method\.consistencyWeight=100: dataset mnist.*val 500/m);
+    const json = await fewlabels(["experiment", "tune", "mnist", "--dry-run", "--json", "--steps", "2"]);
+    expect(json.code).toBe(0);
+    expect(json.out.trim().split("\n")).toHaveLength(1);
+    const { grid } = lastJson(json.out) as { grid: { options: { steps: unknown } }[] };
+    expect(grid.map(({ options }) => Number(options.steps))).toEqual(Array(16).fill(2));
   });
 
   it("says what is wrong, and ends with 2", async () => {
     const none = await fewlabels(["experiment", "tune", "as-is"]);
     expect([none.code, none.err]).toEqual([2, expect.stringContaining("as-is declares no grid")]);
+    const changed = await fewlabels(["experiment", "tune", "mnist", "--steps", "2", "--out", join(folder, "tuned")]);
+    expect([changed.code, changed.err]).toEqual([
+      2,
+      expect.stringMatching(/with --steps the runs are not those .*--write FILE/),
+    ]);
+    expect(existsSync(join(folder, "tuned"))).toBe(false);
     const name = await fewlabels(["experiment", "tune", "mnost"]);
     expect([name.code, name.err]).toEqual([2, expect.stringContaining('Did you mean "mnist"?')]);
   });

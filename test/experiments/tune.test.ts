@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { profileNames, readProfile } from "../../src/experiments/catalog.js";
 import { definitionText } from "../../src/experiments/plan.js";
-import { planTuning, pointsOf, tunedOf } from "../../src/experiments/tune.js";
+import { changesOf, missingOf, planTuning, pointsOf, tunedOf } from "../../src/experiments/tune.js";
 
 const folder = mkdtempSync(join(tmpdir(), "fewlabels-tune-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -71,11 +71,24 @@ describe("tuning", () => {
     });
   });
 
+  it("says what was laid over the profile, and which of it changes the runs", () => {
+    const overrides = { data: "/d", threads: 1, logEvery: 10, steps: 2, model: { width: 0.5 } };
+    const { base } = tunedOf(
+      planTuning(readProfile("tiny", folder), { out: join(folder, "none"), overrides }),
+      new Date(),
+    );
+    expect(base).toEqual({ dataset: "digits", steps: 2, "model.dropout": 0.1, "model.width": 0.5 });
+    expect(changesOf(overrides)).toEqual(["--model.width", "--steps"]);
+    expect(changesOf({ data: "/d", checkpointEvery: 100 })).toEqual([]);
+  });
+
   it("a method of which a run is missing is not chosen for", () => {
     const plan = planTuning(readProfile("tiny", folder, { tuned: false }), { out: join(folder, "runs") });
     const [first] = plan.runs;
     rmSync(join(first!.folder, "result.json"));
-    expect(Object.keys(tunedOf(plan, new Date()).chosen)).toEqual(["pi-model"]);
+    const tuned = tunedOf(plan, new Date());
+    expect(Object.keys(tuned.chosen)).toEqual(["pi-model"]);
+    expect(missingOf(plan, tuned)).toEqual(["supervised"]);
   });
 
   it.each(profileNames())("%s: as many settings for every method, seeds that no table uses", (name) => {

@@ -13,7 +13,7 @@ import {
   readProfile,
   tunedFile,
 } from "../../../experiments/catalog.js";
-import { planTuning, type Tuned, tunedOf } from "../../../experiments/tune.js";
+import { changesOf, missingOf, planTuning, type Tuned, type TunePlan, tunedOf } from "../../../experiments/tune.js";
 import { makeFolder, writeWhole } from "../../../files/write-whole.js";
 import { boolean, integer, text } from "../../../options.js";
 import { spreadOf } from "../../../statistics.js";
@@ -36,9 +36,13 @@ export const experimentTune = defineCommand({
   options: {
     jobs: integer(1, { min: 1, max: 1024, doc: "runs at a time; the threads are shared out" }),
     out: text(undefined, { doc: "folder of the runs (default: runs/experiments/tune-PROFILE)" }),
-    write: text(undefined, { doc: "file of the choice (default: beside the profile, where it is used)" }),
+    write: text(undefined, {
+      doc: "file of the choice (default: beside the profile, where it is used; needed with options that change the runs)",
+    }),
     dryRun: boolean(false, { doc: "print the grid; train nothing" }),
-    json: boolean(false, { doc: "print what was tried and chosen as one JSON line at the end" }),
+    json: boolean(false, {
+      doc: "print what was tried and chosen (with --dry-run the grid) as one JSON line at the end",
+    }),
   },
   takes: "run",
   leaveOut: ["out", "resume", "seed", "labelSeed", "syncBatchNorm", "worldTimeout"],
@@ -53,6 +57,12 @@ export const experimentTune = defineCommand({
     }
     const out = resolve(values.out ?? join("runs/experiments", `tune-${profile.name}`));
     const { threads: asked, ...overrides } = overridesOf(given, "small");
+    const changes = changesOf(overrides);
+    if (changes.length > 0 && values.write === undefined && !values.dryRun) {
+      throw new UsageError(
+        `${who}: with ${changes.join(", ")} the runs are not those of the profile ${profile.name}, which would use what they choose. Give --write FILE, or leave ${changes.length > 1 ? "them" : "it"} out`,
+      );
+    }
     const plan = planTuning(profile, { out, overrides });
     for (const { arm } of plan.points) {
       const describe = (option: string) => ({ ...asFlags(who)(option), who: `profile ${profile.name}, ${arm.key}` });
@@ -61,7 +71,11 @@ export const experimentTune = defineCommand({
       resolveConfig(withoutIdle(all, externals.catalog), externals.catalog, { describe });
     }
     if (values.dryRun) {
-      print(...plan.points.map(({ arm }) => `${arm.key}: ${[...arm.given].map((pair) => pair.join(" ")).join(", ")}`));
+      if (values.json) print(JSON.stringify({ profile: profile.name, seeds: profile.tune.seeds, grid: gridOf(plan) }));
+      else
+        print(
+          ...plan.points.map(({ arm }) => `${arm.key}: ${[...arm.given].map((pair) => pair.join(" ")).join(", ")}`),
+        );
       return;
     }
     const threads = Number(asked ?? Math.max(1, Math.floor(availableParallelism() / values.jobs)));
@@ -73,12 +87,22 @@ export const experimentTune = defineCommand({
     }
     const tuned = tunedOf(plan, new Date());
     const file = resolve(values.write ?? tunedFile(profile.name));
-    makeFolder(dirname(file));
-    writeWhole(file, `${JSON.stringify(tuned, null, 2)}\n`);
+    const missing = missingOf(plan, tuned);
+    if (missing.length === 0) {
+      makeFolder(dirname(file));
+      writeWhole(file, `${JSON.stringify(tuned, null, 2)}\n`);
+    } else
+      printError(
+        `not all runs of ${missing.join(", ")} are finished, so ${file} is as it was; the same command goes on`,
+      );
     if (values.json) print(JSON.stringify(tuned));
-    else print("", ...tunedTable(tuned), "", `chosen by the lowest validation error; written to ${file}`);
+    else print("", ...tunedTable(tuned), "");
+    if (!values.json && missing.length === 0) print(`chosen by the lowest validation error; written to ${file}`);
   },
 });
+
+const gridOf = ({ points }: TunePlan) =>
+  points.map(({ method, setting, arm }) => ({ method, setting, options: Object.fromEntries(arm.given) }));
 
 /** A profile's own name, or that of the profile of an experiment. */
 function profileOf(name: string): string {
