@@ -24,6 +24,7 @@ export interface PlannedRun {
   readonly given: Given;
   /** Key of the run whose predictions this one starts from. */
   readonly needs?: string;
+  readonly source?: PlannedRun;
 }
 
 export interface Plan {
@@ -55,7 +56,7 @@ export function planExperiment(definition: Definition, options: PlanOptions): Pl
   const all = armsOf(definition, scale, profile, overrides);
   const arms = only === undefined ? all : selectArms(definition, all, only);
   const runs = seeds.flatMap((seed, i) =>
-    arms.filter(({ column }) => i < (column.runs ?? seeds.length)).map((arm) => runOf(arm, seed, out)),
+    arms.filter(({ column }) => i < (column.runs ?? seeds.length)).map((arm) => runOf(arm, seed, out, all)),
   );
   return { definition, scale, out, arms, seeds, runs, ...(profile && { profile }) };
 }
@@ -118,9 +119,10 @@ function methodOf({ options }: Layer): string | undefined {
   return name === undefined ? undefined : String(name);
 }
 
-function runOf(arm: Arm, seed: number, out: string): PlannedRun {
+function runOf(arm: Arm, seed: number, out: string, all: readonly Arm[]): PlannedRun {
   const place = (row: string) => `${row}/${arm.column.name}/seed-${seed}`;
   const { predictionsOf } = arm.row;
+  const teacher = all.find(({ row, column }) => row.name === predictionsOf && column === arm.column);
   return {
     arm,
     seed,
@@ -128,6 +130,7 @@ function runOf(arm: Arm, seed: number, out: string): PlannedRun {
     folder: join(out, "arms", fileName(arm.row.name), fileName(arm.column.name), `seed-${seed}`),
     given: new Map([...arm.given, ["seed", seed], ["labelSeed", seed]]),
     ...(predictionsOf !== undefined && { needs: place(predictionsOf) }),
+    ...(teacher && { source: runOf(teacher, seed, out, all) }),
   };
 }
 
@@ -154,7 +157,7 @@ function selectArms(definition: Definition, arms: readonly Arm[], only: readonly
   return arms.filter((arm) => chosen.has(arm));
 }
 
-/** What decides a run's result, as text: a run whose text changed is another run. */
+/** The options that decide a run's result, as text: a run whose text changed is another run. What else decides it: `run-inputs.ts`. */
 export function definitionText(given: Given): string {
   const ignored: readonly string[] = [...neutralOptions, "out", "resume"];
   const entries = [...given].filter(([key]) => !ignored.includes(key)).sort(([a], [b]) => (a < b ? -1 : 1));

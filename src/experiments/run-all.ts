@@ -7,6 +7,7 @@ import { stringify } from "yaml";
 import { withoutIdle } from "../config/without-idle.js";
 import { writeWhole } from "../files/write-whole.js";
 import type { PlannedRun } from "./plan.js";
+import { movedTo } from "./run-inputs.js";
 import { besides, lastStep, prepareRun, stateOf } from "./run-state.js";
 
 export type RunAllEvent =
@@ -88,7 +89,7 @@ async function runOne(
   if (run.needs !== undefined) {
     const from = runs.find(({ key }) => key === run.needs)!;
     if (!existsSync(files.table)) {
-      await call(["predictions", from.folder, "--out", `${files.table}.part`], children);
+      await call(["predictions", from.folder, "--out", `${files.table}.part`, ...dataFlag(from)], children);
       // Whole only now: a kill in between leaves no table that looks finished.
       renameSync(`${files.table}.part`, files.table);
     }
@@ -97,13 +98,20 @@ async function runOne(
   writeWhole(files.config, stringify(Object.fromEntries(withoutIdle(new Map(Object.entries(given))))));
   const polling = setInterval(() => onEvent({ type: "step", run, step: lastStep(run.folder) }), 1000);
   try {
-    const where = state === "started" ? ["--resume", run.folder] : [files.config, "--out", run.folder];
+    const where =
+      state === "started" ? ["--resume", run.folder, ...dataFlag(run)] : [files.config, "--out", run.folder];
     await call(["train", ...where, "--threads", String(threads), "--json"], children, files.pid);
   } finally {
     clearInterval(polling);
     rmSync(files.pid, { force: true });
   }
   onEvent({ type: "finished", run, seconds: (performance.now() - started) / 1000 });
+}
+
+/** For a run whose data lie elsewhere than when it began. */
+function dataFlag(run: PlannedRun): string[] {
+  const data = movedTo(run);
+  return data === undefined ? [] : ["--data", data];
 }
 
 /** Runs `fewlabels ARGS` and returns the last line of its output; throws what it complained of. */

@@ -2,10 +2,12 @@
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Catalog } from "../config/catalog.js";
 import { UsageError } from "../errors.js";
 import { makeFolder, writeWhole } from "../files/write-whole.js";
 import { isHeld, RunFolder } from "../run/index.js";
 import { definitionText, type PlannedRun } from "./plan.js";
+import { hasOtherData, recognizeData, recordInputs, sameInputs, tableIsOfNow } from "./run-inputs.js";
 
 /** `changed`: there is a run, of another definition. `started`: it can go on from a checkpoint. */
 export type RunState = "new" | "started" | "finished" | "changed";
@@ -19,13 +21,28 @@ export const besides = (run: PlannedRun) => ({
 });
 
 export function stateOf(run: PlannedRun): RunState {
-  const { definition } = besides(run);
   if (!existsSync(run.folder)) return "new";
-  if (!existsSync(definition) || readFileSync(definition, "utf8") !== definitionText(run.given)) return "changed";
+  if (!isAsAsked(run)) return "changed";
   if (!existsSync(join(run.folder, "config.json"))) return "new";
   const folder = RunFolder.open(run.folder);
+  if (hasOtherData(run)) return "changed";
   if (existsSync(join(run.folder, "result.json"))) return "finished";
   return folder.checkpointSteps().length > 0 ? "started" : "new";
+}
+
+/** Whether options, files and source are those that the run in the folder was asked for. */
+function isAsAsked(run: PlannedRun): boolean {
+  const { definition } = besides(run);
+  return existsSync(definition) && readFileSync(definition, "utf8") === definitionText(run.given) && sameInputs(run);
+}
+
+/** Runs of data that lie elsewhere now count as what they are: those whose data are the same there go on. Throws DataError where there are none. */
+export async function findMovedData(runs: readonly PlannedRun[], catalog: Catalog): Promise<void> {
+  const whole = ({ folder }: PlannedRun) => existsSync(join(folder, "config.json"));
+  await recognizeData(
+    runs.filter((run) => whole(run) && isAsAsked(run) && hasOtherData(run)),
+    catalog,
+  );
 }
 
 /** Makes the run's place ready and returns its state; a run of another definition is moved aside, not deleted. Throws UsageError where somebody trains there. */
@@ -43,10 +60,14 @@ export async function prepareRun(run: PlannedRun): Promise<RunState> {
     let n = 1;
     while (existsSync(`${run.folder}.replaced-${n}`)) n++;
     renameSync(run.folder, `${run.folder}.replaced-${n}`);
-    rmSync(files.table, { force: true });
   }
   if (state === "new") rmSync(run.folder, { recursive: true, force: true });
-  if (state === "new" || state === "changed") writeWhole(files.definition, definitionText(run.given));
+  if (state === "new" || state === "changed") {
+    // Predictions of a run that is another one now, or of which nothing is known, would be taken for those of this one.
+    if (state === "changed" || !isAsAsked(run) || !tableIsOfNow(run)) rmSync(files.table, { force: true });
+    writeWhole(files.definition, definitionText(run.given));
+    recordInputs(run);
+  }
   return state === "changed" ? "new" : state;
 }
 

@@ -7,13 +7,13 @@ import { folderPictures } from "../../inference/folder-pictures.js";
 import { locateWeights } from "../../pretrained/cache.js";
 import { Rng } from "../../rng.js";
 import type { RunResult } from "../../run/events.js";
+import { holdFolder } from "../../run/hold-folder.js";
 import { RunFolder } from "../../run/index.js";
 import { mean } from "../../statistics.js";
-import { holdFolder } from "../../run/hold-folder.js";
 import type { Arm, Plan, PlannedRun } from "../plan.js";
 import { collectResults, type ExperimentResults } from "../results.js";
 import { runAll } from "../run-all.js";
-import { stateOf } from "../run-state.js";
+import { findMovedData, stateOf } from "../run-state.js";
 import { planSteps } from "./budget.js";
 import { whenOver } from "./deadline.js";
 import { dealFolds, type Folds, foldsAreThere, writeFolds } from "./folds.js";
@@ -167,6 +167,7 @@ async function compareOn(folds: Folds, base: Plan, options: CompareOptions): Pro
 
   try {
     for (const arm of base.arms) runs.set(arm.row.name, withSteps(arm, record.steps));
+    await findMovedData([...runs.values()].flat(), catalog);
     const finished = [...runs.values()].flat().filter((run) => stateOf(run) === "finished").length;
     onEvent({ type: "start", folds, finished, spentSeconds: spent() });
     for (const arm of base.arms.filter((one) => !trains(one))) await runArm(arm);

@@ -57,7 +57,7 @@ export const experiment = defineCommand({
     "fewlabels experiment mean-teacher/table-2 --data DATA --only '*/1000,*/4000'",
     "fewlabels experiment mean-teacher/table-2 --scale paper --dry-run",
   ],
-  notes: "Exit codes: 0 done, 1 an arm failed, 2 wrong usage, 130 interrupted (the same command goes on).",
+  notes: "Exit codes: 0 done, 1 an arm failed, 2 wrong usage, 3 bad data, 130 interrupted (the same command goes on).",
   run: ({ name, ...values }, { given, externals }) => experimentCommand(name, values, given, externals.catalog),
 });
 
@@ -65,7 +65,9 @@ async function experimentCommand(name: string, values: Options, given: Given, ca
   const definition = findDefinition(name);
   const folderName = `${definition.name.replaceAll(/[^\w-]+/g, "-")}-${values.scale}`;
   const out = resolve(values.out ?? join("runs/experiments", folderName));
-  const { threads: asked, ...overrides } = overridesOf(given, values.scale);
+  const { threads: asked, ...laidOver } = overridesOf(given, values.scale);
+  // What is finished is finished, wherever its data lie now.
+  const overrides = values.collect ? { ...laidOver, data: undefined } : laidOver;
   const plan = planExperiment(definition, {
     scale: values.scale,
     out,
@@ -73,14 +75,15 @@ async function experimentCommand(name: string, values: Options, given: Given, ca
     ...(values.seeds !== undefined && { seeds: seedsOf(values.seeds) }),
     ...(values.only !== undefined && { only: values.only.split(",").map((one) => one.trim()) }),
   });
-  checkArms(plan, catalog, values.dryRun);
+  checkArms(plan, catalog, values.dryRun || values.collect);
   const threads = Number(asked ?? Math.max(1, Math.floor(availableParallelism() / values.jobs)));
   if (values.dryRun) {
     await dryRun(plan, threads, values);
     return;
   }
   const interrupted =
-    !values.collect && (await runWithProgress(plan.runs, { out, jobs: values.jobs, threads, json: values.json }));
+    !values.collect &&
+    (await runWithProgress(plan.runs, { out, jobs: values.jobs, threads, json: values.json, catalog }));
   const results = collectResults(plan);
   const summary = summarize(definition, results);
   const { writeOutputs } = await import("../../../experiments/outputs.js"); // plots: half of the time a command takes to start

@@ -1,12 +1,13 @@
 /** Many runs in one command: what is laid over all of them, progress over all of them, stopping and going on. */
 import { resolve } from "node:path";
+import type { Catalog } from "../../../config/catalog.js";
 import type { Given } from "../../../config/given.js";
 import type { Scale } from "../../../experiments/definition.js";
-import { holdFolder } from "../../../run/hold-folder.js";
 import type { PlannedRun } from "../../../experiments/plan.js";
 import { ExperimentProgress } from "../../../experiments/progress.js";
 import { type RunAllEvent, runAll } from "../../../experiments/run-all.js";
-import { stateOf } from "../../../experiments/run-state.js";
+import { findMovedData, stateOf } from "../../../experiments/run-state.js";
+import { holdFolder } from "../../../run/hold-folder.js";
 import { duration } from "../../format.js";
 import { print, printError } from "../../output.js";
 import { interruptedExitCode } from "../../run-training.js";
@@ -18,6 +19,7 @@ export interface RunningOptions {
   readonly jobs: number;
   readonly threads: number;
   readonly json: boolean;
+  readonly catalog: Catalog;
 }
 
 /** Runs what is left; whether it was interrupted. A failed arm sets the exit code. Throws UsageError where another process is at it. */
@@ -25,7 +27,11 @@ export function runWithProgress(runs: readonly PlannedRun[], options: RunningOpt
   return holdFolder(options.out, () => runHeld(runs, options));
 }
 
-async function runHeld(runs: readonly PlannedRun[], { jobs, threads, json }: RunningOptions): Promise<boolean> {
+async function runHeld(
+  runs: readonly PlannedRun[],
+  { jobs, threads, json, catalog }: RunningOptions,
+): Promise<boolean> {
+  await findMovedData(runs, catalog);
   const say = json ? printError : print;
   const progress = new ExperimentProgress(runs, jobs);
   const left = runs.filter((run) => stateOf(run) !== "finished").length;

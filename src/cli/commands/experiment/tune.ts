@@ -79,7 +79,13 @@ export const experimentTune = defineCommand({
       return;
     }
     const threads = Number(asked ?? Math.max(1, Math.floor(availableParallelism() / values.jobs)));
-    const interrupted = await runWithProgress(plan.runs, { out, jobs: values.jobs, threads, json: values.json });
+    const interrupted = await runWithProgress(plan.runs, {
+      out,
+      jobs: values.jobs,
+      threads,
+      json: values.json,
+      catalog: externals.catalog,
+    });
     if (interrupted) {
       printError("stopped, nothing chosen; the same command goes on where it was");
       process.exitCode = interruptedExitCode;
