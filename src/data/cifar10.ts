@@ -39,7 +39,7 @@ export const cifar10 = defineDataSet({
   needsDir: true,
   official,
   options: {
-    train: integer(50_000, { min: 1, max: 50_000, doc: "use only the first so many training images" }),
+    train: integer(undefined, { min: 1, doc: "use only the first so many training images (default: all)" }),
   },
   async load({ dir, options }): Promise<DataSet> {
     const markers = ["data_batch_1.bin", "test_batch.bin", "data_batch_1", "test_batch"];

@@ -32,7 +32,7 @@ export const mnist = defineDataSet({
   needsDir: true,
   official,
   options: {
-    train: integer(60_000, { min: 1, max: 60_000, doc: "use only the first so many training images" }),
+    train: integer(undefined, { min: 1, doc: "use only the first so many training images (default: all)" }),
   },
   async load({ dir, options }): Promise<DataSet> {
     const folder = findFolder(

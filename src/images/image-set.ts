@@ -79,8 +79,8 @@ export interface ShardPool extends PoolOptions {
   readonly damaged: readonly DamagedFile[];
 }
 
-/** The first `wanted` images in memory, all if there are fewer; shares their pixels. */
-export function firstImages(set: ImageSet, wanted: number): ImageSet {
+/** The first `wanted` images in memory, all if there are fewer or where nothing is said; shares their pixels. */
+export function firstImages(set: ImageSet, wanted = set.count): ImageSet {
   const count = Math.min(wanted, set.count);
   const pixels = set.pixels.subarray(0, count * set.channels * set.height * set.width);
   return { ...set, count, pixels, labels: set.labels.subarray(0, count) };

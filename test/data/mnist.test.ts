@@ -5,12 +5,13 @@ import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { mnist } from "../../src/data/mnist.js";
 import { DataError } from "../../src/errors.js";
+import { parseOptions } from "../../src/options.js";
 import { Rng } from "../../src/rng.js";
 import { idx } from "../files/bytes.js";
 import { describeData, mnistDir } from "../support/real-data.js";
 
 const rng = Rng.fromSeed(0);
-const options = { train: 60_000 };
+const options = { train: undefined };
 
 describeData(mnistDir)("mnist", () => {
   it("has the labels and class counts of the official files", async () => {
@@ -42,6 +43,16 @@ describe("mnist from a small folder", () => {
   it("uses the first images alone where so many are asked for", async () => {
     const { train, test } = await mnist.load({ dir: folder(), rng, options: { train: 1 } });
     expect([train.count, train.pixels.length, [...train.labels], test.count]).toEqual([1, 12, [1], 1]);
+  });
+
+  it("trains on all images of a set that has more than MNIST, as EMNIST does", async () => {
+    const dir = folder();
+    writeFileSync(join(dir, "train-images-idx3-ubyte"), idx([60_002, 1, 1], new Uint8Array(60_002)));
+    writeFileSync(join(dir, "train-labels-idx1-ubyte"), idx([60_002], new Uint8Array(60_002).fill(3)));
+    const { train } = await mnist.load({ dir, rng, options: parseOptions(mnist.options, {}, "mnist") });
+    expect([train.count, train.labels.length, train.pixels.length]).toEqual([60_002, 60_002, 60_002]);
+    const first = await mnist.load({ dir, rng, options: parseOptions(mnist.options, { train: 60_001 }, "mnist") });
+    expect(first.train.count).toBe(60_001);
   });
 
   it("says that images and labels do not belong together", async () => {
