@@ -202,6 +202,15 @@ describe("folder with a labels file", () => {
     expect(train.count).toBe(17);
   });
 
+  it("counts the gray levels of training pictures alone where test pictures without a label lie beside", async () => {
+    const rows: [string, string][] = [...some, ["test/0.png", "9"], ["test/1.png", "10"]];
+    const dir = await make({ ...flatFiles, ...grays("test", 200, 4), "labels.csv": csv(rows) });
+    const labelsFile = join(dir, "labels.csv");
+    const whole = await load(dir, { labelsFile, size: 300 });
+    const { train } = await load(dir, { labelsFile, size: 300, memoryMB: 1 });
+    expect(levelStatistics(await train.files!.levels())).toEqual(channelStatistics(whole.train));
+  });
+
   it("holds a share out where the file names nothing under test/, as competitions have it", async () => {
     const dir = await make({ ...flatFiles, ...grays("test", 200, 3), "labels.csv": csv(some) });
     const labelsFile = join(dir, "labels.csv");

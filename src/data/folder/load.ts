@@ -72,7 +72,7 @@ export async function loadFolder(
   const trains = kept.filter(({ part }) => part !== "test");
   const sets = read.pixels
     ? inMemory(read.pixels, trains, tests, decoding)
-    : onDemand(read, known, trains, tests, { decoding, room, maxDamaged: options.maxDamaged });
+    : onDemand(read, readable(layout, read), trains, tests, { decoding, room, maxDamaged: options.maxDamaged });
   if (!read.pixels && room < kept.length) remarks.push(demandRemark(kept.length, decoding, options.memoryMB));
   const data: DataSet = {
     name,
@@ -108,18 +108,26 @@ function inMemory(pixels: Uint8Array, trains: readonly Slot[], tests: readonly S
   return { test, train: { ...compactRows(pixels, trains, shape), labels: labelsOf(trains) } };
 }
 
-/** Test pictures get a quarter of the memory at the most: they are looked at now and then, the others all the time. */
+/** All files that could be read, those too that neither train nor test. */
+function readable({ files }: FolderLayout, { hashes }: Contents): (PictureFile & { readonly slot: number })[] {
+  return files.flatMap((file, slot) => (hashes[slot] === undefined ? [] : [{ ...file, slot }]));
+}
+
+/**
+ * `counted`: all files whose gray levels were counted. Test pictures get a quarter of the memory at the most: they are looked at now and then,
+ * the others all the time.
+ */
 function onDemand(
   { levels }: Contents,
-  known: readonly Slot[],
+  counted: ReturnType<typeof readable>,
   trains: readonly Slot[],
   tests: readonly Slot[],
   { decoding, room, maxDamaged }: Pick<PictureFiles, "decoding" | "maxDamaged"> & { readonly room: number },
 ): Sets {
   const forTests = Math.min(tests.length, Math.max(Math.floor(room / 4), room - trains.length));
   const trained = new Set(trains.map(({ slot }) => slot));
-  const others = known.filter(({ slot }) => !trained.has(slot));
-  const set = (slots: readonly Slot[], residents: number, counted: Contents["levels"]): ImageSet => {
+  const others = counted.filter(({ slot }) => !trained.has(slot));
+  const set = (slots: readonly Slot[], residents: number, sums: Contents["levels"]): ImageSet => {
     const labels = labelsOf(slots);
     const files: PictureFiles = {
       paths: slots.map(({ path }) => path),
@@ -128,7 +136,7 @@ function onDemand(
       decoding,
       residents,
       maxDamaged,
-      levels: () => levelsOf(counted, slots, others, decoding),
+      levels: () => levelsOf(sums, slots, others, decoding),
     };
     return { pixels: new Uint8Array(0), count: slots.length, ...shapeOf(decoding), labels, files };
   };
