@@ -30,6 +30,8 @@ export interface DataSet {
    * images without a label. Throws DataError where it is ambiguous.
    */
   locate?(name: string, pseudo?: boolean): Found;
+  /** By training image: a word for its content, the same for copies, where contents are known. Copies never validate what they train. */
+  readonly contents?: readonly string[];
   /** The labels file has become `train.labels`, so there is nothing left to read from it. */
   readonly labelsFileRead?: boolean;
   /** Images that the labels file does not name keep the label that `train.labels` has for them. */

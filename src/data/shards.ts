@@ -8,7 +8,8 @@ import { decodingOf, decodingOptions, holdOutOptions } from "../images/picture-o
 import { andMore, type Known, rejectConflicts, testOverlap } from "../labels/by-content.js";
 import { byNumberOrName, classReader, composed } from "../labels/class-names.js";
 import { checkClasses, fingerprintOf, holdOut } from "../labels/hold-out.js";
-import type { Found } from "../labels/label-file.js";
+import { type Found, parseLabelFile } from "../labels/label-file.js";
+import { readLabelTable } from "../labels/label-rows.js";
 import { choice, integer, needThat, number, path } from "../options.js";
 import { type DataSet, defineDataSet } from "./dataset.js";
 import { listShards } from "./shards/list.js";
@@ -52,7 +53,7 @@ export const shards = defineDataSet({
   takesFolders: true,
   streamsUnlabeled: true,
   options,
-  async load({ dir, rng, options, unlabeledDir }): Promise<DataSet> {
+  async load({ dir, rng, options, labelsFile, unlabeledDir }): Promise<DataSet> {
     const { size, onDamaged, maxDamaged, shuffleBuffer, memoryMB } = options;
     const decoding = decodingOf(options);
     const limits = { decoding, onDamaged, maxDamaged, memoryMB };
@@ -63,7 +64,14 @@ export const shards = defineDataSet({
     const train = withLabels(labeled, classes, "train");
     const test = tests && withLabels(tests, classes, "test").filter(({ label }) => label >= 0);
     rejectConflicts([...train, ...(test ?? [])], classes);
-    if (test) checkOverlap([...train, ...test]);
+    const everyone = [...labeled.pictures, ...(tests?.pictures ?? [])];
+    if (test) {
+      const named =
+        labelsFile === undefined
+          ? []
+          : labeledByFile(labelsFile, classes, train, locator(everyone, labeled.damaged, train));
+      checkOverlap([...train, ...test], new Set(named));
+    }
     const kept = test
       ? [...train, ...test]
       : holdOut("shards", train, classes, options.testShare, rng.split(`test:${options.testSeed}`));
@@ -88,7 +96,8 @@ export const shards = defineDataSet({
       translate: Math.max(1, Math.round(size / 16)),
       normalize: "channel",
       nameOf: (index) => trains[index]!.name,
-      locate: locator([...labeled.pictures, ...(tests?.pictures ?? [])], labeled.damaged, trains),
+      contents: trains.map(({ hash }) => hash),
+      locate: locator(everyone, labeled.damaged, trains),
       remarks: remarksOf(damaged),
       damaged,
       fingerprint: fingerprintOf([decoding, classes, pool ? pool.fingerprint : ""], kept),
@@ -130,8 +139,22 @@ function withLabels({ pictures }: ReadShards, classes: readonly string[], part: 
   });
 }
 
-function checkOverlap(rows: readonly Row[]): void {
-  const { labeled } = testOverlap(rows);
+/** Pictures that get their label from the file; those of a model's guesses are none. Throws DataError. */
+function labeledByFile(
+  labelsFile: string,
+  classes: readonly string[],
+  train: readonly Row[],
+  locate: ReturnType<typeof locator>,
+): Row[] {
+  const table = readLabelTable(labelsFile);
+  if (table.pseudo) return [];
+  const { index } = parseLabelFile(table, { classes, train: { count: train.length }, locate }, labelsFile);
+  return Array.from(index, (at) => train[at]!);
+}
+
+/** `named`: pictures that a labels file gives a label. */
+function checkOverlap(rows: readonly Row[], named: ReadonlySet<Row>): void {
+  const { labeled } = testOverlap(rows, (row) => row.label >= 0 || named.has(row));
   if (labeled.length === 0) return;
   throw new DataError(
     `shards: ${labeled.length} labeled pictures are also in the test shards, the first "${rows[labeled[0]!]!.name}": the error would be too good. Remove them from one of the two`,

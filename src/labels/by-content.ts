@@ -41,12 +41,15 @@ export function rejectConflicts(pictures: readonly Known[], classes: readonly st
 }
 
 /** Pictures to train on whose content is also in the test set: positions, labeled ones and others. */
-export function testOverlap(pictures: readonly Known[]): { readonly labeled: number[]; readonly unlabeled: number[] } {
+export function testOverlap<T extends Known>(
+  pictures: readonly T[],
+  isLabeled: (picture: T) => boolean = ({ label }) => label >= 0,
+): { readonly labeled: number[]; readonly unlabeled: number[] } {
   const tested = new Set(pictures.filter(({ part }) => part === "test").map(({ hash }) => hash));
   const overlap = pictures.flatMap(({ part, hash }, i) => (part !== "test" && tested.has(hash) ? [i] : []));
   return {
-    labeled: overlap.filter((i) => pictures[i]!.label >= 0),
-    unlabeled: overlap.filter((i) => pictures[i]!.label < 0),
+    labeled: overlap.filter((i) => isLabeled(pictures[i]!)),
+    unlabeled: overlap.filter((i) => !isLabeled(pictures[i]!)),
   };
 }
 

@@ -15,6 +15,8 @@ export type SplitOptions = Pick<LabelOptions, "val" | "labelDraw" | "imbalance" 
 export interface Splittable {
   readonly classes: readonly string[];
   readonly train: { readonly labels: Int32Array; readonly count: number };
+  /** A word for the content of each training image, the same for copies, where contents are known. */
+  readonly contents?: readonly string[];
   /** With labels of a file: other images that have a label keep it. Default false. */
   readonly keepLabels?: boolean;
 }
@@ -26,11 +28,14 @@ export interface Split {
   readonly validation: Int32Array;
   /** `[count]`: the label where training may see it (that is, in `labeled`), else -1. */
   readonly y: Int32Array;
+  /** Copies of validation images, which are in none of the lists. Left out where there are none. */
+  readonly copies?: number;
 }
 
 /**
  * Holds out the validation part first, at random among images with a known label (and without one in the label file), so
- * it is the same for every label budget of a seed; then draws the labels from the rest. `labels`: how many to draw, all there are, or those of a file. Throws UsageError.
+ * it is the same for every label budget of a seed; then draws the labels from the rest. Of copies one at the most validates, and the others
+ * are then left out. `labels`: how many to draw, all there are, or those of a file. Throws UsageError.
  */
 export function splitData(
   data: Splittable,
@@ -49,10 +54,11 @@ export function splitData(
   given?.index.forEach((i) => {
     taken[i] = 1;
   });
-  const eligible = positions(count, (i) => truth[i]! >= 0 && taken[i] === 0);
+  const unnamed = positions(count, (i) => truth[i]! >= 0 && taken[i] === 0);
+  const eligible = options.val > 0 && data.contents ? withoutCopies(unnamed, taken, data.contents) : unnamed;
   if (!Number.isSafeInteger(options.val) || options.val < 0 || options.val > eligible.length) {
     throw new UsageError(
-      `validation: expected 0..${eligible.length} images (those with a label that training does not use), got ${options.val}`,
+      `validation: expected 0..${eligible.length} images (those with a label that training does not use, copies counted once), got ${options.val}`,
     );
   }
   const validation = rng.split("validation").shuffle(eligible.slice()).subarray(0, options.val).sort();
@@ -60,6 +66,7 @@ export function splitData(
   validation.forEach((i) => {
     held[i] = 1;
   });
+  const copies = holdCopies(held, validation, data.contents);
   const pool = positions(count, (i) => held[i] === 0);
 
   const y = new Int32Array(count).fill(-1);
@@ -83,7 +90,8 @@ export function splitData(
     });
   }
   const stream = options.unlabeled !== "rest" ? pool : pool.filter((i) => y[i] === -1);
-  if (unlabeledImbalance === 1) return { labeled, unlabeled: stream, validation, y };
+  const kept = { labeled, validation, y, ...(copies > 0 ? { copies } : {}) };
+  if (unlabeledImbalance === 1) return { ...kept, unlabeled: stream };
   const unknown = stream.filter((i) => truth[i]! < 0).length;
   if (unknown > 0) {
     throw new UsageError(
@@ -91,12 +99,28 @@ export function splitData(
     );
   }
   const tail = rng.split("unlabeled");
-  return {
-    labeled,
-    unlabeled: drawLongTail(truth, stream, "all", data.classes, unlabeledImbalance, tail),
-    validation,
-    y,
-  };
+  return { ...kept, unlabeled: drawLongTail(truth, stream, "all", data.classes, unlabeledImbalance, tail) };
+}
+
+/** The first of each content among `rows`, unless training uses (`taken`) a copy of it. */
+function withoutCopies(rows: Int32Array, taken: Uint8Array, contents: readonly string[]): Int32Array {
+  const seen = new Set(contents.filter((_, i) => taken[i] === 1));
+  return rows.filter((i) => {
+    const content = contents[i]!;
+    return !seen.has(content) && seen.add(content);
+  });
+}
+
+/** Marks the copies of the validation images in `held` too; how many there are. */
+function holdCopies(held: Uint8Array, validation: Int32Array, contents: readonly string[] = []): number {
+  const validated = new Set(Array.from(validation, (i) => contents[i]));
+  let copies = 0;
+  contents.forEach((content, i) => {
+    if (held[i] === 1 || !validated.has(content)) return;
+    held[i] = 1;
+    copies++;
+  });
+  return copies;
 }
 
 function positions(count: number, keep: (i: number) => boolean): Int32Array {

@@ -72,7 +72,15 @@ export async function loadSplit(
   const wanted = data.labelsFileRead ? "all" : labelsOf(labels, data);
   const split = splitData(data, config, wanted, Rng.fromSeed(config.labelSeed));
   const read = typeof wanted === "object" ? (wanted.remarks ?? []) : [];
-  return { data, split, remarks: [...(data.remarks ?? []), ...read, ...classesWithout(data, split)] };
+  return {
+    data,
+    split,
+    remarks: [...(data.remarks ?? []), ...read, ...copiesLeftOut(split), ...classesWithout(data, split)],
+  };
+}
+
+function copiesLeftOut({ copies = 0 }: Split): string[] {
+  return copies > 0 ? [`${copies} copies of validation pictures are left out, so that nothing trains on them`] : [];
 }
 
 /** A class that nothing is learned of is never predicted. */

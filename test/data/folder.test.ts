@@ -324,6 +324,33 @@ describe("mistakes with folders", () => {
     );
   });
 
+  it("names unlabeled copies of test pictures that a labels file labels, or drops them where told to", async () => {
+    const tree: Files = { ...two, "test/a/x.png": gray(90), "test/b/y.png": gray(99), "unlabeled/u.png": gray(90) };
+    const dir = await make({
+      ...tree,
+      "l.txt": "unlabeled/u.png a\na/0.png a\nb/0.png b\n",
+      "m.txt": "a/0.png a\nb/0.png b\n",
+    });
+    const labelsFile = join(dir, "l.txt");
+    await expect(load(dir, { labelsFile })).rejects.toThrow(
+      /1 labeled pictures are also in the test set, the first unlabeled\/u\.png/,
+    );
+    const dropped = await load(dir, { labelsFile, overlap: "drop" });
+    expect(levels(dropped.train)).not.toContain(90);
+    expect(dropped.remarks!.join()).toMatch(/1 labeled pictures are also in the test set and are not trained on/);
+    // Without a label it is worth a line.
+    const { remarks } = await load(dir, { labelsFile: join(dir, "m.txt") });
+    expect(remarks!.join()).toMatch(/1 unlabeled pictures are also in the test set/);
+  });
+
+  it("knows the contents of training pictures, so that copies do not validate what they train", async () => {
+    const dir = await make({ ...two, "a/again.png": gray(1), "unlabeled/u.png": gray(2) });
+    const { train, contents } = await load(dir);
+    const level = levels(train);
+    expect(contents).toHaveLength(train.count);
+    for (const i of level.keys()) expect(contents!.indexOf(contents![i]!)).toBe(level.indexOf(level[i]!));
+  });
+
   it("drops training pictures that are in the test folder where told to", async () => {
     const dir = await make({ ...two, "test/a/x.png": gray(3), "test/b/y.png": gray(99), "unlabeled/z.png": gray(99) });
     const { train, remarks } = await load(dir, { overlap: "drop" });

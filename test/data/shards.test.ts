@@ -82,9 +82,10 @@ describe("pixmaps", () => {
 
 const shard = (name: string, members: Members) => writeShard(join(dir, name), members);
 
-function load(data: string, given: Record<string, unknown> = {}, unlabeledDir?: string) {
+function load(data: string, given: Record<string, unknown> = {}, unlabeledDir?: string, labelsFile?: string) {
   const options = parseOptions(shards.options, { size: 4, channels: "gray", ...given }, "test");
-  return shards.load({ dir: data, rng: Rng.fromSeed(0), options, unlabeledDir } as LoadContext<typeof shards.options>);
+  const context = { dir: data, rng: Rng.fromSeed(0), options, unlabeledDir, labelsFile };
+  return shards.load(context as LoadContext<typeof shards.options>);
 }
 
 /** Ten pictures, labels 0 and 1 in turn, as `cls` says them. */
@@ -198,6 +199,20 @@ describe("data set shards", () => {
     const failed = load(shard("mistake.tar", members()));
     await expect(failed).rejects.toThrow(DataError);
     await expect(failed).rejects.toThrow(message);
+  });
+
+  it("refuses a label of a file for a copy of a test picture, and knows which training pictures are copies", async () => {
+    const data = shard("with-copy.tar", { ...labeled(), "s/u.pgm": numbered(50), "s/v.pgm": numbered(3) });
+    const testShards = shard("tests.tar", labeled(50));
+    const file = join(dir, "copy.txt");
+    writeFileSync(file, "s/u 1\ns/k1 1\n");
+    await expect(load(data, { testShards }, undefined, file)).rejects.toThrow(
+      /1 labeled pictures are also in the test shards, the first "s\/u"/,
+    );
+    writeFileSync(file, "s/v 1\ns/k1 1\n");
+    const { contents, train } = await load(data, { testShards }, undefined, file);
+    expect(contents).toHaveLength(train.count);
+    expect(contents!.indexOf(contents!.at(-1)!)).toBe(3);
   });
 
   it("refuses test pictures that are trained on, and raw pictures of another size, with what to do", async () => {

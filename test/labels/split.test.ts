@@ -72,6 +72,40 @@ describe("splitData", () => {
     expect(() => split({ val: -1 })).toThrow(/expected 0\.\.90/);
   });
 
+  describe("of copies", () => {
+    // Each content three times; the last of them has no label.
+    const truth = Int32Array.from({ length: 90 }, (_, i) => (i >= 60 ? -1 : i % 2));
+    const contents = Array.from(truth, (_, i) => `c${i % 30}`);
+    const copied = { classes: ["a", "b"], train: { count: 90, labels: truth } as ImageSet, contents };
+    const of = (rows: Int32Array) => new Set([...rows].map((i) => contents[i]));
+    const options = { ...plain, val: 10 };
+
+    it("never validates what trains, nor one picture twice", () => {
+      for (const labels of ["all", 10] as const) {
+        const { labeled, unlabeled, validation, copies } = splitData(copied, options, labels, Rng.fromSeed(3));
+        expect([validation.length, of(validation).size, copies]).toEqual([10, 10, 20]);
+        const trained = of(Int32Array.from([...labeled, ...unlabeled]));
+        expect([...of(validation)].filter((content) => trained.has(content))).toEqual([]);
+        expect(unlabeled.length).toBe(60);
+      }
+    });
+
+    it("validates on no copy of what a labels file names", () => {
+      const given = { index: Int32Array.from({ length: 20 }, (_, i) => i), y: new Int32Array(20) };
+      const { labeled, validation } = splitData(copied, options, given, Rng.fromSeed(3));
+      expect(labeled).toEqual(given.index);
+      expect([...of(validation)].sort()).toEqual(contents.slice(20, 30).sort());
+      expect(() => splitData(copied, { ...plain, val: 11 }, given, Rng.fromSeed(3))).toThrow(/expected 0\.\.10 images/);
+    });
+
+    it("splits as without contents where there are none", () => {
+      const different = Array.from(labels, (_, i) => `c${i}`);
+      const all = { ...plain, val: 20 };
+      const plainly = splitData(data, all, 10, Rng.fromSeed(7));
+      expect(splitData({ ...data, contents: different }, all, 10, Rng.fromSeed(7))).toEqual(plainly);
+    });
+  });
+
   it("draws long-tailed labels and unlabeled images, each by its own ratio", () => {
     const byClass = (rows: Int32Array) => [0, 1].map((k) => rows.filter((i) => labels[i] === k).length);
     const known = { ...data, train: { count: 90, labels: labels.slice(0, 90) } as ImageSet };

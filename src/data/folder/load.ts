@@ -62,9 +62,13 @@ export async function loadFolder(
   const remarks = [...layout.remarks, ...read.remarks, ...damagedRemark(read.damaged, layout.files.length)];
   if (!published) rejectConflicts(known, layout.classes);
   else remarks.push(...conflictRemark(known));
+  const named =
+    layout.table && !labels && (layout.hasTest || tested)
+      ? labeledByFile(layout, layout.table, known, labelsFile!)
+      : new Set<Slot>();
   const kept =
     layout.hasTest || tested
-      ? separate(known, published ? "keep" : options.overlap, remarks)
+      ? separate(known, (one) => one.label >= 0 || named.has(one), published ? "keep" : options.overlap, remarks)
       : holdOut("folder", known, layout.classes, options.testShare, rng.split(`test:${options.testSeed}`));
   checkClasses("folder", kept, layout.classes);
 
@@ -82,6 +86,7 @@ export async function loadFolder(
     translate: Math.max(1, Math.round(decoding.size / 16)),
     normalize: "channel",
     nameOf: (index) => trains[index]!.name,
+    contents: trains.map(({ hash }) => hash),
     locate: locator(layout, trains),
     labelsFileRead: labels !== undefined,
     keepLabels: options.keepLabels,
@@ -176,6 +181,19 @@ function labelsOfFile(layout: FolderLayout, rows: readonly LabelRow[], labelsFil
     labels.set(at, k);
   }
   return labels;
+}
+
+/** Pictures that get their label from the file, beside class folders; those of a model's guesses are none. Throws DataError. */
+function labeledByFile(
+  layout: FolderLayout,
+  table: LabelTable,
+  known: readonly Slot[],
+  labelsFile: string,
+): ReadonlySet<Slot> {
+  if (table.pseudo) return new Set();
+  const trains = known.filter(({ part }) => part !== "test");
+  const target = { classes: layout.classes, train: { count: trains.length }, locate: locator(layout, trains) };
+  return new Set(Array.from(parseLabelFile(table, target, labelsFile).index, (at) => trains[at]!));
 }
 
 function checkLabelsFile(

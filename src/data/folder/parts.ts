@@ -2,13 +2,17 @@
 import { DataError } from "../../errors.js";
 import { type Known, testOverlap } from "../../labels/by-content.js";
 
-/** Training pictures that are also test pictures are an error, dropped or (`keep`) worth a remark, as unlabeled ones are. */
+/**
+ * Training pictures that are also test pictures are an error, dropped or (`keep`) worth a remark, as unlabeled ones are. `isLabeled`: whether
+ * a picture has a label to train with, of its folder or of a file.
+ */
 export function separate<T extends Known>(
   known: readonly T[],
+  isLabeled: (picture: T) => boolean,
   overlap: "error" | "drop" | "keep",
   remarks: string[],
 ): readonly T[] {
-  const { labeled, unlabeled } = testOverlap(known);
+  const { labeled, unlabeled } = testOverlap(known, isLabeled);
   if (unlabeled.length > 0)
     remarks.push(
       `${unlabeled.length} unlabeled pictures are also in the test set, the first ${known[unlabeled[0]!]!.name}`,
