@@ -147,6 +147,10 @@ async function ask(
       continue;
     }
     if (!answer.ok) throw new DownloadError(`${place} answered ${answer.status} ${answer.statusText}`.trim());
+    if (/^text\/html\b/i.test(answer.headers.get("content-type") ?? ""))
+      throw new DownloadError(
+        `${place} answered with a web page (to log in, or because the server is down?). What has come is kept: run the same command again later. FEWLABELS_MIRROR names another server`,
+      );
     const bytes = linked ?? Number(answer.headers.get("content-length") ?? Number.NaN);
     if (!Number.isSafeInteger(bytes) || bytes <= 0)
       throw new DownloadError(`${place} does not say how large the file is`);

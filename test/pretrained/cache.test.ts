@@ -82,6 +82,18 @@ describe("getWeights", () => {
     expect(asked.at(-1)).toMatch(/ from [1-9]/);
   });
 
+  test("keeps what came where a page to log in answers", async () => {
+    const page = { content: Buffer.from("<html>log in first</html>"), contentType: "text/html" };
+    const { url } = await serveFiles({ [fileName]: content }, [page]);
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, "mine.pth.part"), content.subarray(0, 1000));
+    const failed = getWeights(row(url), { folder, ...quick });
+    await expect(failed).rejects.toThrow(/answered with a web page .*What has come is kept/);
+    await expect(failed).rejects.toThrow(DownloadError);
+    expect(readFileSync(join(folder, "mine.pth.part"))).toHaveLength(1000);
+    expect(await getWeights(row(url), { folder, ...quick })).toMatchObject({ fetched: true, sha256 });
+  });
+
   test("another content is thrown away", async () => {
     const { url } = await serveFiles({ [fileName]: Buffer.from(content).fill(7, 100, 200) });
     const folder = temporaryFolder();

@@ -17,6 +17,7 @@ export interface Fault {
   readonly content?: Uint8Array;
   /** Do not announce a length. */
   readonly chunked?: boolean;
+  readonly contentType?: string;
   /** Send it in so many pieces, with pauses in between. */
   readonly pieces?: number;
   readonly pauseMs?: number;
@@ -57,6 +58,7 @@ function answer(response: ServerResponse, content: Uint8Array, from: number, fau
   response.writeHead(from > 0 ? 206 : 200, {
     ...(fault.chunked ? {} : { "content-length": content.length - from }),
     ...(from > 0 ? { "content-range": range } : {}),
+    ...(fault.contentType ? { "content-type": fault.contentType } : {}),
   });
   const { cutAfter, stallAfter } = fault;
   const some = cutAfter ?? stallAfter;

@@ -38,22 +38,31 @@ export interface FetchControl {
   readonly onNote?: (line: string) => void;
 }
 
-/** The server gives something else than what was published. */
+/** What came is something else than what was published. */
 class WrongContent extends Error {}
+
+/** The head of an answer says that it is something else (a page to log in, another size): nothing of it was written. */
+class OtherAnswer extends Error {}
+
+/** Errors that another connection would not help against. */
+const final = [WrongContent, OtherAnswer, DataError, DownloadError];
 
 interface Line {
   /** Whether anything came from an earlier connection. */
   resumed: boolean;
+  /** Whether to ask for the file from its beginning, whatever is there. */
+  fromStart: boolean;
 }
 
 /**
- * Fetches a file. Throws DataError where the content is wrong (nothing is kept) or cannot be written, DownloadError where the
- * server refuses or no byte comes (what has come is kept), and the signal's reason when it is aborted.
+ * Fetches a file. Throws DataError where the content is wrong (nothing is kept), the server offers something else (what has come is kept) or it
+ * cannot be written, DownloadError where the server refuses or no byte comes (what has come is kept), and the signal's reason when it is aborted.
  */
 export async function fetchFile(wanted: WantedFile, control: FetchControl = {}): Promise<void> {
   const part = `${wanted.file}.part`;
+  let fromStart = false;
   for (let again = false; ; again = true) {
-    const line: Line = { resumed: sizeOf(part) > 0 };
+    const line: Line = { resumed: sizeOf(part) > 0, fromStart };
     try {
       if (sizeOf(part) > wanted.bytes) throw new WrongContent("the part that was there is longer than the file");
       await fetchPieces(wanted, part, control, line);
@@ -61,6 +70,19 @@ export async function fetchFile(wanted: WantedFile, control: FetchControl = {}):
       putInPlace(part, wanted.file);
       return;
     } catch (error) {
+      if (control.signal?.aborted) throw error;
+      if (await fetchedByAnother(wanted, control.signal)) return;
+      if (error instanceof OtherAnswer) {
+        if (again || !line.resumed) {
+          const kept = sizeOf(part) > 0 ? " What came before is kept." : "";
+          throw new DataError(
+            `${wanted.url} is not the official file: ${error.message}.${kept} Open the address in a browser (a page to log in, or one that says the server is down?) and run the same command again. ${elsewhere(wanted)}`,
+          );
+        }
+        control.onNote?.(`the server does not go on with the file (${error.message}); starting from its beginning`);
+        fromStart = true;
+        continue;
+      }
       if (!(error instanceof WrongContent)) throw error;
       rmSync(part, { force: true });
       // Glued from two connections that served different things? A single one tells.
@@ -74,18 +96,29 @@ export async function fetchFile(wanted: WantedFile, control: FetchControl = {}):
   }
 }
 
+/** Whether the whole file is there, put by a process that fetched it at the same time and took the part away. */
+async function fetchedByAnother(wanted: WantedFile, signal?: AbortSignal): Promise<boolean> {
+  if (sizeOf(wanted.file) !== wanted.bytes) return false;
+  try {
+    await checkContent(wanted, wanted.file, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Connects until the file is whole. */
 async function fetchPieces(wanted: WantedFile, part: string, control: FetchControl, line: Line): Promise<void> {
   const { tries = 5, pauseSeconds = 1, signal, onNote } = control;
   let fruitless = 0;
-  while (sizeOf(part) < wanted.bytes) {
+  while (sizeOf(part) < wanted.bytes || line.fromStart) {
     const before = sizeOf(part);
     if (before > 0) line.resumed = true;
     try {
-      await connect(wanted, part, control);
+      await connect(wanted, part, control, line);
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
-      if (error instanceof WrongContent || error instanceof DataError || error instanceof DownloadError) throw error;
+      if (final.some((kind) => error instanceof kind)) throw error;
       const have = sizeOf(part);
       fruitless = have > before ? 0 : fruitless + 1;
       if (fruitless >= tries) {
@@ -96,13 +129,14 @@ async function fetchPieces(wanted: WantedFile, part: string, control: FetchContr
       onNote?.(`download interrupted: ${reasonOf(error)}; going on from ${inBytes(have)}`);
       await sleep(pauseSeconds * 1000 * 2 ** fruitless, undefined, { signal });
     }
+    if (sizeOf(part) === 0 && sizeOf(wanted.file) === wanted.bytes) return; // another process has put it in place
   }
 }
 
-/** One connection: asks for what is missing and appends what comes. */
-async function connect(wanted: WantedFile, part: string, control: FetchControl): Promise<void> {
+/** One connection: asks for what is missing (or for all) and appends what comes. */
+async function connect(wanted: WantedFile, part: string, control: FetchControl, line: Line): Promise<void> {
   const { stallSeconds = 30, signal, onBytes } = control;
-  const have = sizeOf(part);
+  const have = line.fromStart ? 0 : sizeOf(part);
   const stall = new AbortController();
   const timer = setTimeout(() => stall.abort(new Error(`no data for ${stallSeconds} s`)), stallSeconds * 1000);
   try {
@@ -111,6 +145,7 @@ async function connect(wanted: WantedFile, part: string, control: FetchControl):
       signal: AbortSignal.any(signal ? [signal, stall.signal] : [stall.signal]),
     });
     let received = await firstByte(response, wanted, have);
+    line.fromStart = false;
     const output = await writing(part, () => open(part, received > 0 ? "a" : "w"));
     try {
       for await (const piece of response.body ?? []) {
@@ -131,7 +166,10 @@ async function connect(wanted: WantedFile, part: string, control: FetchControl):
   }
 }
 
-/** Which byte of the file the answer's body begins with: `have`, or 0 where the server does not resume. */
+/**
+ * Which byte of the file the answer's body begins with: `have`, or 0 where the server does not resume. Throws OtherAnswer where its head says
+ * that it is another file.
+ */
 async function firstByte(response: Response, wanted: WantedFile, have: number): Promise<number> {
   const { status, statusText, headers } = response;
   const stop = async <E extends Error>(error: E): Promise<never> => {
@@ -139,23 +177,25 @@ async function firstByte(response: Response, wanted: WantedFile, have: number): 
     throw error;
   };
   const answer = `${status} ${statusText}`.trim();
-  if (status === 416)
-    return stop(new WrongContent(`it ends after ${inBytes(have)}, expected ${inBytes(wanted.bytes)}`));
+  if (status === 416) return stop(new OtherAnswer(`it ends after ${inBytes(have)}, expected ${inBytes(wanted.bytes)}`));
   if (status >= 400 && status < 500 && status !== 408 && status !== 429) {
     return stop(new DownloadError(`${wanted.url} answered ${answer}. ${elsewhere(wanted)}`));
   }
   if (!response.ok) return stop(new Error(`the server answered ${answer}`));
   const range = /^bytes (\d+)-/.exec(headers.get("content-range") ?? "");
   if (status === 206 && Number(range?.[1]) !== have) {
-    return stop(new WrongContent(`asked for bytes from ${have} on, got "${headers.get("content-range")}"`));
+    return stop(new OtherAnswer(`asked for bytes from ${have} on, got "${headers.get("content-range")}"`));
   }
   const start = status === 206 ? have : 0;
   const length = headers.get("content-length");
   if (length !== null && start + Number(length) !== wanted.bytes) {
     return stop(
-      new WrongContent(`expected ${inBytes(wanted.bytes)}, the server has ${inBytes(start + Number(length))}`),
+      new OtherAnswer(`expected ${inBytes(wanted.bytes)}, the server has ${inBytes(start + Number(length))}`),
     );
   }
+  // A page of unknown length, in place of the file.
+  const type = headers.get("content-type") ?? "";
+  if (length === null && /^text\/html\b/i.test(type)) return stop(new OtherAnswer("the server sends a web page"));
   return start;
 }
 

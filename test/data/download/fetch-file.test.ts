@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type FetchControl, fetchFile } from "../../../src/data/download/fetch-file.js";
@@ -153,6 +153,39 @@ describe("fetchFile", () => {
     await fetchIt();
     expectWhole();
     expect(asked).toEqual(["a.bin from 1000", "a.bin"]);
+  });
+
+  const page = Buffer.from("<html>log in first</html>");
+  it.each<[string, Fault, RegExp]>([
+    ["a page", { content: page, ignoreRange: true }, /the server has 25 bytes\. What came before is kept/],
+    [
+      "a page of unknown length",
+      { content: page, ignoreRange: true, chunked: true, contentType: "text/html; charset=utf-8" },
+      /the server sends a web page\. What came before is kept/,
+    ],
+    ["less than is there already", { content: content.subarray(0, 100) }, /What came before is kept/],
+  ])("keeps what came where the server answers with %s, and goes on from there later", async (_, fault, message) => {
+    const { fetchIt, part, expectWhole, asked } = await setting(fault, fault);
+    const came = content.subarray(0, 1000);
+    writeFileSync(part, came);
+    const failed = fetchIt();
+    await expect(failed).rejects.toThrow(message);
+    await expect(failed).rejects.toThrow(DataError);
+    expect(readFileSync(part).equals(came)).toBe(true);
+    await fetchIt();
+    expectWhole();
+    expect(asked).toEqual(["a.bin from 1000", "a.bin", "a.bin from 1000"]);
+  });
+
+  it("is done where another process put the file there meanwhile and took the part away", async () => {
+    const { fetchIt, file, part } = await setting();
+    const onBytes = (have: number) => {
+      if (have < content.length) return;
+      writeFileSync(file, content);
+      rmSync(part);
+    };
+    await fetchIt({ onBytes });
+    expect(readFileSync(file).equals(content)).toBe(true);
   });
 
   it("stops when told to, keeps what came, and goes on from there the next time", async () => {
