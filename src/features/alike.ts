@@ -10,19 +10,28 @@ export interface Pair {
 
 /** Rows a pass. */
 const CHUNK = 256;
+/** New pairs in memory before `keep` looks through them. */
+const PILE = 1 << 18;
 
 /**
- * Pairs first < second of `rows` (`[N, size]`, each of length 1 or all 0) whose cosine is `least` or more, or that of one with the other of
- * `turned` (other versions of the same rows, say mirrored). The most similar first.
+ * Pairs first < second of `rows` (`[N, size]`, each of length 1 or all 0; N below 2^26) whose cosine is `least` or more, or that of one with the
+ * other of `turned` (other versions of the same rows, say mirrored). The most similar first. `keep`: what stays of pairs in that order, where
+ * not all are needed: n rows that are all alike have n (n - 1) / 2. A pair may come to it several times, the most similar first.
  */
 export function alikePairs(
   rows: Float32Array,
   size: number,
   least: number,
   turned: readonly Float32Array[] = [],
+  keep: (pairs: readonly Pair[]) => Pair[] = eachOnce,
 ): Pair[] {
   const n = rows.length / size;
-  const best = new Map<number, number>();
+  let pairs: Pair[] = [];
+  let limit = PILE;
+  const sift = () => {
+    pairs = keep(pairs.sort(bySimilarity));
+    limit = pairs.length + PILE;
+  };
   for (const other of [rows, ...turned]) {
     eachChunk(rows, other, size, (similarity, from) => {
       const found = call("aten::nonzero", "", similarity.ge(least)) as Tensor;
@@ -31,14 +40,28 @@ export function alikePairs(
       const all = similarity.toArray();
       for (let at = 0; at < places.length; at += 2) {
         const [i, j] = [from + places[at]!, places[at + 1]!];
+        if (i === j) continue;
         const value = Number(all[places[at]! * n + j]);
-        const key = Math.min(i, j) * n + Math.max(i, j);
-        if (i !== j && value > (best.get(key) ?? 0)) best.set(key, value);
+        pairs.push({ first: Math.min(i, j), second: Math.max(i, j), similarity: value });
+        if (pairs.length >= limit) sift();
       }
     });
   }
-  const pairs = [...best].map(([key, similarity]) => ({ first: Math.floor(key / n), second: key % n, similarity }));
-  return pairs.sort((a, b) => b.similarity - a.similarity || a.first - b.first || a.second - b.second);
+  sift();
+  return pairs;
+}
+
+/** The most similar first, then by place. */
+export function bySimilarity(a: Pair, b: Pair): number {
+  return b.similarity - a.similarity || a.first - b.first || a.second - b.second;
+}
+
+function eachOnce(pairs: readonly Pair[]): Pair[] {
+  const seen = new Set<number>();
+  return pairs.filter(({ first, second }) => {
+    const key = first * 2 ** 26 + second;
+    return !seen.has(key) && seen.add(key);
+  });
 }
 
 /**
