@@ -9,6 +9,7 @@ import { manifestPath, requireFreePrefix } from "../data/shards/manifest.js";
 import { ShardWriter, uniqueKey, writeManifest } from "../data/shards/pack.js";
 import { openPicturePool, type PicturePool } from "../data/shards/picture-pool.js";
 import type { DecodedPicture } from "../data/shards/samples.js";
+import { DataError } from "../errors.js";
 import { makeFolder } from "../files/write-whole.js";
 import type { DamagedFile, Decoding } from "../images/image-set.js";
 import { LabelWriter } from "../labels/write-labels.js";
@@ -41,6 +42,8 @@ export interface FilterResult {
   readonly kept: number;
   readonly rejected: number;
   readonly damaged: number;
+  /** Why the first damaged one is. */
+  readonly damagedReason?: string;
   /** Rows of the CSV, or samples in the shards: more than `kept` where small classes are repeated. */
   readonly rows: number;
   readonly byClass: Readonly<Record<string, { readonly kept: number; readonly rows: number }>>;
@@ -57,12 +60,20 @@ export async function filterPool(run: string, options: FilterOptions): Promise<F
   const { classes } = predictor;
   const best = classes.map(() => new BestOf(perClass));
   let damaged = 0;
-  for await (const { first, probabilities } of scored(pool, predictor, options)) {
+  let damagedReason: string | undefined;
+  for await (const { first, probabilities, reason } of scored(pool, predictor, options)) {
+    damagedReason ??= reason;
     for (const [row, probability] of probabilities.entries()) {
       if (probability === undefined) damaged++;
       else if (probability.confidence >= minConfidence)
         best[probability.label]!.add(first + row, probability.confidence);
     }
+  }
+  if (damaged === pool.count && damagedReason !== undefined) {
+    const { size, channels } = predictor.decoding;
+    throw new DataError(
+      `${options.data}: none of the ${pool.count} pictures can be judged by a run that reads ${size}x${size} pixels of ${channels} channels; the first: ${damagedReason}`,
+    );
   }
   const largest = perClass ?? Math.max(0, ...best.map(({ size }) => size));
   const kept = keptInOrder(best, balance ? largest : undefined);
@@ -77,6 +88,7 @@ export async function filterPool(run: string, options: FilterOptions): Promise<F
     kept: kept.length,
     rejected: pool.count - kept.length - damaged,
     damaged,
+    ...(damagedReason === undefined ? {} : { damagedReason }),
     rows: byClass.reduce((sum, [, { rows }]) => sum + rows, 0),
     byClass: Object.fromEntries(byClass),
     damagedShards: pool.damaged,
@@ -88,6 +100,8 @@ interface Scored {
   readonly first: number;
   /** The most probable class of each picture; undefined for those that cannot be decoded. */
   readonly probabilities: readonly ({ readonly label: number; readonly confidence: number } | undefined)[];
+  /** Why the first of those cannot be. */
+  readonly reason: string | undefined;
 }
 
 /** Batches in order; while one is judged the first pictures of the next one are decoded. */
@@ -101,7 +115,8 @@ async function* scored(
   let first = 0;
   const judged = (): Scored => {
     const probabilities = judge(pictures, predictor, decoding);
-    const batch = { first, probabilities };
+    const bad = pictures.find((picture) => "reason" in picture);
+    const batch = { first, probabilities, reason: bad && "reason" in bad ? bad.reason : undefined };
     first += pictures.length;
     pictures = [];
     onProgress(first, pool.count);

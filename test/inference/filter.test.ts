@@ -5,6 +5,8 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readShards } from "../../src/data/shards/memory.js";
 import { openPicturePool } from "../../src/data/shards/picture-pool.js";
+import { DataError } from "../../src/errors.js";
+import { encodePixmap } from "../../src/files/pixmap.js";
 import { besidePath } from "../../src/files/write-whole.js";
 import { encodeImage } from "../../src/images/encode.js";
 import { BestOf } from "../../src/inference/best-of.js";
@@ -169,6 +171,22 @@ describeEngine("filterPool", () => {
     await expect(filtered()).rejects.toThrow(/pack\.json exists: choose another --shards/);
     expect(readFileSync(shard)).toEqual(readFileSync(join(folder, "pool-0.tar")));
     expect(readFileSync(`${own}.json`, "utf8")).toBe("{}");
+  });
+
+  it("says why pictures cannot be judged, and ends where none can", async () => {
+    const raw = (size: number) =>
+      encodePixmap({ width: size, height: size, channels: 3, pixels: new Uint8Array(3 * size ** 2) });
+    const [data, out] = [join(folder, "raw.tar"), join(folder, "raw.csv")];
+    writeShard(data, { "a.ppm": raw(16), "b.ppm": raw(16) });
+    const failed = filterPool(run, { data, out, threads: 1 });
+    await expect(failed).rejects.toThrow(
+      /none of the 2 pictures .*32x32 .*the first: raw pixels of 16x16 .* not resized/,
+    );
+    await expect(failed).rejects.toThrow(DataError);
+    expect(existsSync(out)).toBe(false);
+    writeShard(data, { "a.ppm": raw(16), "b.ppm": raw(32) });
+    const result = await filterPool(run, { data, out, threads: 1 });
+    expect(result).toMatchObject({ kept: 1, damaged: 1, damagedReason: expect.stringMatching(/^raw pixels of 16x16/) });
   });
 
   it("names missing shards, or goes on without them; leaves no file where it fails", async () => {

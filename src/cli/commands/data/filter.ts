@@ -61,8 +61,9 @@ export const dataFilter = defineCommand({
 });
 
 function report(result: FilterResult, { out, shards }: Pick<FilterOptions, "out" | "shards">): void {
-  const { pictures, kept, rejected, damaged, rows, byClass, damagedShards } = result;
+  const { pictures, kept, rejected, damaged, damagedReason, rows, byClass, damagedShards } = result;
   for (const { file, reason } of damagedShards) printError(`${file}: left out: ${reason}`);
+  if (damagedReason !== undefined) printError(`${count(damaged)} pictures are damaged; the first: ${damagedReason}`);
   const where = [out, shards && `${shards}-unlabeled-*.tar`].filter(Boolean).join(" and ");
   print(
     `${count(kept)} of ${count(pictures)} pictures kept in ${where}${rows > kept ? `, ${count(rows)} with repetitions` : ""}; ${count(rejected)} rejected, ${count(damaged)} damaged`,
