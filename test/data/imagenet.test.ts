@@ -78,6 +78,23 @@ describe("imagenet", () => {
     await expect(load(dir)).rejects.toThrow(/val\.txt:1: unknown class "n0"/);
   });
 
+  it("takes the folders where val/ is sorted and val.txt was left beside it", async () => {
+    const names = Array.from({ length: 6 }, (_, n) => `ILSVRC2012_val_0000000${n}.JPEG ${synsets[Math.floor(n / 2)]}`);
+    const { test, damaged, remarks } = await load(await make({ ...train, ...sorted, "val.txt": names.join("\n") }));
+    expect([[...test.labels], damaged]).toEqual([[0, 0, 1, 1, 2, 2], []]);
+    expect(remarks!.join()).toMatch(
+      /6 rows of .*val\.txt name test pictures that lie in class folders: the folders count/,
+    );
+    const rest = "val/v6.JPEG";
+    const mixed = {
+      ...train,
+      ...sorted,
+      [rest]: flat([4, 5, 6]),
+      "val.txt": [...names, `v6.JPEG ${synsets[1]}`].join("\n"),
+    };
+    expect([...(await load(await make(mixed))).test.labels]).toEqual([0, 0, 1, 1, 2, 2, 1]);
+  });
+
   it("says how the folders should lie", async () => {
     await expect(load(await make({ "n0/a.JPEG": flat([1, 1, 1]) }))).rejects.toThrow(/there is no folder .*train/);
     await expect(load(await make(train))).rejects.toThrow(/there is no folder .*val\. Expected/);

@@ -3,7 +3,7 @@
  * `DIR/unlabeled/**` is not, `DIR/test/<class>/**` (or `val`) tests. Flat: the labels come from a file.
  */
 import { existsSync } from "node:fs";
-import { join, relative } from "node:path";
+import { basename, join, relative } from "node:path";
 import { DataError } from "../../errors.js";
 import { shownName } from "../../files/names.js";
 import { isFolder, listFolders, listImages } from "../../images/image-files.js";
@@ -155,7 +155,14 @@ function testPictures(
     return listImages(folder).files.map((file) => picture(dir, join(folder, file), "test", k));
   });
   if (testLabels === undefined || !existsSync(testLabels)) return inFolders;
-  const named = readLabelTable(testLabels).rows.map(({ line, name, label }) =>
+  const sorted = new Set(inFolders.map(({ path }) => basename(path)));
+  const { rows } = readLabelTable(testLabels);
+  const loose = rows.filter(({ name }) => !sorted.has(basename(name)) || existsSync(join(test, name)));
+  if (loose.length < rows.length)
+    remarks.push(
+      `${rows.length - loose.length} rows of ${shownName(testLabels)} name test pictures that lie in class folders: the folders count`,
+    );
+  const named = loose.map(({ line, name, label }) =>
     picture(dir, join(test, name), "test", read(label, `${testLabels}:${line}`)),
   );
   return [...inFolders, ...named];
