@@ -139,7 +139,8 @@ describeBrowser("exports in Chromium", () => {
     expect(focused).toEqual(["files", "camera"]);
     await tab.keyboard.press("Enter");
     await tab.getByRole("button", { name: "Take the picture" }).waitFor();
-    await tab.waitForFunction("document.getElementById('video').videoWidth > 0");
+    // Not waitForFunction, which the page's policy against eval stops once it has to wait.
+    await expect.poll(() => tab.evaluate("document.activeElement?.id")).toBe("shoot");
     await tab.keyboard.press("Enter");
     await tab.locator("#results li").first().waitFor();
     await tab.getByRole("button", { name: "Stop the camera" }).press("Enter");
@@ -152,6 +153,24 @@ describeBrowser("exports in Chromium", () => {
     );
     await tab.locator("#results li").nth(1).waitFor();
     expect(await tab.locator("#results li .file").first().innerText()).toBe("pasted.png");
+    await tab.close();
+  });
+
+  test("opens one camera, however often its button is pressed, and stops it", async () => {
+    const tab = await openPage({ permissions: ["camera"] });
+    const opened = await tab.evaluate(
+      inBrowser(`
+        window.streams = [];
+        const devices = navigator.mediaDevices;
+        const open = devices.getUserMedia.bind(devices);
+        devices.getUserMedia = async (wanted) => window.streams[window.streams.push(await open(wanted)) - 1];
+        for (let i = 0; i < 3; i++) document.getElementById("camera").click();
+        while (document.activeElement.id !== "shoot") await new Promise((resolve) => setTimeout(resolve, 5));
+        document.getElementById("camera").click();
+        document.getElementById("stop").click();
+        return [window.streams.length, window.streams.flatMap((stream) => stream.getTracks()).filter((track) => track.readyState === "live").length];`),
+    );
+    expect(opened).toEqual([1, 0]);
     await tab.close();
   });
 

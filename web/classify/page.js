@@ -174,7 +174,17 @@ addEventListener("paste", (event) => classifyAll([...(event.clipboardData?.files
 const video = /** @type {HTMLVideoElement} */ ($("video"));
 /** @type {MediaStream | undefined} */
 let stream;
+let opening = false;
+const stopCamera = () => {
+  for (const track of stream?.getTracks() ?? []) track.stop();
+  stream = undefined;
+  $("viewfinder").hidden = true;
+};
 $("camera").addEventListener("click", async () => {
+  // Pressed again, it opens no second stream, which nothing would stop.
+  if (stream) $("shoot").focus();
+  if (stream || opening) return;
+  opening = true;
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
     video.srcObject = stream;
@@ -182,9 +192,12 @@ $("camera").addEventListener("click", async () => {
     await video.play();
     $("shoot").focus();
   } catch (error) {
+    stopCamera();
     say(
       `The camera cannot be used: ${/** @type {Error} */ (error).message}. Browsers allow it on https:// and localhost only.`,
     );
+  } finally {
+    opening = false;
   }
 });
 $("shoot").addEventListener("click", () => {
@@ -194,8 +207,7 @@ $("shoot").addEventListener("click", () => {
   canvas.toBlob((blob) => blob && classifyAll([new File([blob], "camera.png", { type: "image/png" })]), "image/png");
 });
 $("stop").addEventListener("click", () => {
-  for (const track of stream?.getTracks() ?? []) track.stop();
-  $("viewfinder").hidden = true;
+  stopCamera();
   $("camera").focus();
 });
 if (!navigator.mediaDevices) $("camera").hidden = true;
