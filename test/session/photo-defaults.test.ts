@@ -88,6 +88,11 @@ describe("without weights", () => {
     expect(await chosen(30, { steps: 300, labels: 100, sampler: "mixed" })).toMatchObject({ labeledBatch: 25 });
   });
 
+  it("rows with a label are whole rows where three quarters of the batch are not", async () => {
+    expect(await chosen(30, { batch: 10, labels: 30 })).toMatchObject({ labeledBatch: 7 });
+    expect(await chosen(30, { batch: 50, labels: 100, steps: 300 })).toMatchObject({ labeledBatch: 37 });
+  });
+
   it("a GPU has larger pictures, the whole network and all steps", async () => {
     const found = await chosen(200, { labels: 100 }, "cuda");
     expect(found).toMatchObject({ size: 128, weak: "photo", width: 1, dropout: 0.5, steps: 10_000, labeledBatch: 25 });

@@ -94,7 +94,11 @@ function labeledOfBatch(
   { steps, half }: { readonly steps: number; readonly half: boolean },
 ): number | undefined {
   const seen = Math.min(labels, (VIEWS_OF_A_LABEL * labels) / steps);
-  const rows = between(labeledBatch, Math.max(half ? Math.min(batch, labels) / 2 : 0, seen), (3 * batch) / 4);
+  const rows = between(
+    labeledBatch,
+    Math.max(half ? Math.min(batch, labels) / 2 : 0, seen),
+    Math.floor((3 * batch) / 4),
+  );
   return rows === labeledBatch ? undefined : rows;
 }
 
