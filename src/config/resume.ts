@@ -1,7 +1,7 @@
 /** The configuration of a run that continues. */
-import { UsageError } from "../errors.js";
+import { findByName, type Named, UsageError } from "../errors.js";
 import { type OptionSpec, parseOption } from "../options.js";
-import { catalog as builtIn, type Catalog, type Chosen, choose } from "./catalog.js";
+import { catalog as builtIn, type Catalog, type Chosen, choose, families } from "./catalog.js";
 import { asFields, type Describe, type Given, splitKey } from "./given.js";
 import { absolutePath } from "./paths.js";
 import type { OptionValues, RunConfig } from "./resolve.js";
@@ -27,22 +27,22 @@ export function resumeConfig(
   for (const [key, raw] of given) {
     if (key === "resume" || key === "out") continue;
     const { who, name } = describe(key);
-    const [group, inner] = splitKey(key);
     const known = [
       ...Object.keys(runOptions),
       ...groups.flatMap((g) => Object.keys(savedGroup(saved, g)).map((k) => `${g}.${k}`)),
     ];
     if (!known.includes(key)) throw new UsageError(unknownKey(who, name, key, known));
-    const before = inner === undefined ? saved[group as keyof RunConfig] : savedGroup(saved, group)[inner];
     // Where all rows are labeled it was taken with a warning at the start, and had no effect.
     if (key === "labeledBatch" && labelsWholeBatch) continue;
     const option = declared[key];
     const value = option ? absolutePath(option, parseOption(option, name, raw, who)) : raw;
     if ((neutralOptions as readonly string[]).includes(key)) changed[key] = value;
-    else if (String(value) !== String(before) && !(typeof before === "number" && Number(value) === before)) {
+    else {
+      const before = otherThan(key, value, { given, saved, catalog, who });
+      if (before === undefined) continue;
       const free = neutralOptions.map((neutral) => describe(neutral).name).join(", ");
       throw new UsageError(
-        `${who}: ${name} is ${show(value)}, but the run in ${folder} was started with ${show(before)}. A resumed run ` +
+        `${who}: ${name} is ${show(value)}, but the run in ${folder} was started with ${before}. A resumed run ` +
           `continues exactly as configured; only ${free} may change. For other settings start a new run`,
       );
     }
@@ -80,6 +80,43 @@ function declaredOptions(saved: RunConfig, catalog: Catalog): OptionSpec {
     ...below("method", method.options),
     ...below("model", model.options),
   };
+}
+
+/**
+ * What the run was started with, in words, where `value` is another thing; undefined where it is the same. The name of a part may be that of a
+ * preset: it then stands for the part and for the options that the preset sets.
+ */
+function otherThan(key: string, value: unknown, { given, saved, catalog, who }: Resumed): string | undefined {
+  const before = savedValue(saved, key);
+  if (same(value, before)) return undefined;
+  const kind = groups.find((group) => key === (group === "optimizer" ? "optimizer.name" : group));
+  if (!kind) return show(before);
+  const { list, noun } = families[kind];
+  const { item, preset } = findByName<Named>(catalog[list], noun, String(value), who);
+  if (item !== findByName<Named>(catalog[list], noun, String(before), who).item) return show(before);
+  const own = savedGroup(saved, kind);
+  // What was given beside a preset counts, and is compared by itself.
+  const others = Object.entries(preset).filter(
+    ([name, option]) => !given.has(`${kind}.${name}`) && !same(option, own[name]),
+  );
+  if (others.length === 0) return undefined;
+  return `${show(before)} and ${others.map(([name]) => `${name} ${show(own[name])}`).join(", ")}`;
+}
+
+interface Resumed {
+  readonly given: Given;
+  readonly saved: RunConfig;
+  readonly catalog: Catalog;
+  readonly who: string;
+}
+
+function same(value: unknown, before: unknown): boolean {
+  return String(value) === String(before) || (typeof before === "number" && Number(value) === before);
+}
+
+function savedValue(saved: RunConfig, key: string): unknown {
+  const [group, inner] = splitKey(key);
+  return inner === undefined ? saved[group as keyof RunConfig] : savedGroup(saved, group)[inner];
 }
 
 function savedGroup(saved: RunConfig, group: string): OptionValues {

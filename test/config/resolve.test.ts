@@ -6,6 +6,7 @@ import { resolveConfig } from "../../src/config/resolve.js";
 import { resumeConfig } from "../../src/config/resume.js";
 import { runOptions } from "../../src/config/run-options.js";
 import { UsageError } from "../../src/errors.js";
+import { models } from "../../src/models/index.js";
 import { boolean, number } from "../../src/options.js";
 
 const width = number(1, { min: 0, doc: "factor" });
@@ -209,6 +210,26 @@ describe("resumeConfig", () => {
     const begun = config(given);
     expect(begun.labeledBatch).toBe(12);
     expect(resumeConfig(flatten(given), begun, "runs/b").labeledBatch).toBe(12);
+  });
+
+  it("accepts the name of a preset whose options the run has, whichever it is", () => {
+    for (const { presets } of models) {
+      for (const name of Object.keys(presets)) {
+        const begun = resolveConfig(flatten({ dataset: "digits", model: name }));
+        expect(resumeConfig(flatten({ model: name }), begun, "runs/b"), name).toMatchObject({ model: begun.model });
+      }
+    }
+    const begun = resolveConfig(flatten({ dataset: "digits", model: { name: "wrn-28-2", width: 3 } }));
+    const again = (given: Record<string, unknown>) => resumeConfig(flatten(given), begun, "runs/b");
+    expect(again({ model: { name: "wrn-28-2", width: 3 } }).modelOptions).toEqual(begun.modelOptions);
+    expect(again({ model: "wide-resnet" }).modelOptions).toEqual(begun.modelOptions);
+    expect(() => again({ model: "wrn-28-2" })).toThrow(
+      /model is "wrn-28-2", but the run in runs\/b was started with "wide-resnet" and width 3\. /,
+    );
+    expect(() => again({ model: { name: "wrn-28-2", width: 2 } })).toThrow(/model\.width is 2, but .* with 3/);
+    expect(() => again({ model: { name: "wrn-37-2", width: 3 } })).toThrow(/with "wide-resnet" and depth 28, groups 3/);
+    expect(() => again({ model: "resnet" })).toThrow(/model is "resnet", but .* with "wide-resnet"\. /);
+    expect(() => again({ model: "wrn-28-x" })).toThrow(/fewlabels: unknown model "wrn-28-x"/);
   });
 
   it("refuses others, saying what may change", () => {
