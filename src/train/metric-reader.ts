@@ -4,7 +4,8 @@
  */
 import { TrainingError } from "../errors.js";
 import type { Metrics } from "../methods/index.js";
-import { cat, noGrad, scope, Tensor } from "../torch/index.js";
+import type { Model } from "../nn/index.js";
+import { cat, noGrad, scope, stack, Tensor } from "../torch/index.js";
 
 /** What a step returned, its tensors in one. */
 export interface PackedMetrics {
@@ -34,12 +35,14 @@ const MOST_PENDING = 500;
 
 export class MetricReader {
   readonly #learningRate: (step: number) => number;
+  readonly #saved: () => number;
   #pending: Pending[] = [];
   #last: Readonly<Record<string, number>> = {};
 
-  /** `learningRate` of a step counted from 0, for the message of a run that has failed. */
-  constructor(learningRate: (step: number) => number) {
+  /** For the message of a run that has failed: `learningRate` of a step counted from 0, `saved`: the step of the last checkpoint, 0 for none. */
+  constructor(learningRate: (step: number) => number, saved: () => number = () => 0) {
     this.#learningRate = learningRate;
+    this.#saved = saved;
   }
 
   /** Takes the metrics of the step numbered `step` from 1. Does not wait for the device. */
@@ -77,6 +80,26 @@ export class MetricReader {
     return this.#last;
   }
 
+  /**
+   * Waits for the weights that `step`, the latest, has left, which no loss has seen yet. Throws TrainingError where they are lost: the sum of
+   * their squares is no float32, and neither is what a network makes of them.
+   */
+  checkWeights(step: number, models: Readonly<Record<string, Model>>): void {
+    const all = Object.values(models).flatMap(({ parameters }) => parameters.map(({ tensor }) => tensor));
+    if (all.length === 0) return;
+    const squares = noGrad(() =>
+      scope(() =>
+        stack(all.map((t) => t.detach().float().pow(2).sum()))
+          .sum()
+          .item(),
+      ),
+    );
+    if (Number.isFinite(squares)) return;
+    throw this.failure(
+      `step ${step}: the weights are not finite, or too large to compute with (learning rate ${this.#learningRate(step - 1)})`,
+    );
+  }
+
   /** Forgets what waits: the run is over. */
   close(): void {
     for (const { packed, images } of this.#pending) for (const t of [packed, images]) t?.release();
@@ -87,10 +110,16 @@ export class MetricReader {
     const terms = Object.entries(this.#last)
       .map(([name, value]) => `${name} ${value}`)
       .join(", ");
-    throw new TrainingError(
-      `step ${step}: the loss ${what} (${terms}; learning rate ${this.#learningRate(step - 1)})${shown(images)}. ` +
-        "The last checkpoint is from before. Try a lower --optimizer.lr, a longer warm-up or --precision fp32",
+    throw this.failure(
+      `step ${step}: the loss ${what} (${terms}; learning rate ${this.#learningRate(step - 1)})${shown(images)}`,
     );
+  }
+
+  /** `what` happened, where the run was last saved, and what to try. */
+  failure(what: string): TrainingError {
+    const saved = this.#saved();
+    const left = saved > 0 ? `The checkpoint of step ${saved} is from before` : "There is no checkpoint yet";
+    return new TrainingError(`${what}. ${left}. Try a lower --optimizer.lr, a longer warm-up or --precision fp32`);
   }
 }
 

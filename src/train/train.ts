@@ -85,7 +85,11 @@ async function* trainHere(
     },
   );
   const clock = new StepClock(spentSeconds, medianBefore);
-  const metrics = new MetricReader((step) => learningRate(session, step));
+  let saved = startStep;
+  const metrics = new MetricReader(
+    (step) => learningRate(session, step),
+    () => saved,
+  );
   const replay = replayOf(session, world);
   const history = new EvaluationHistory(method.predictor, config.val > 0 ? "val" : "test");
   history.recall(evaluations, startStep);
@@ -117,9 +121,9 @@ async function* trainHere(
     for (const message of remarksOfAll(data.test.cache?.remarks() ?? [])) yield warning(message, step);
     return found;
   }
-  let saved = startStep;
   const checkpoint = (step: number) => {
     read();
+    metrics.checkWeights(step, method.models);
     const path =
       folder &&
       saveCheckpoint(folder, step, session.owners, {

@@ -1,7 +1,9 @@
 /** When the loop waits for the device: when it logs, evaluates or writes, and at no other step. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test, vi } from "vitest";
 import { TrainingError } from "../../src/errors.js";
+import type { Model } from "../../src/nn/index.js";
 import { readEvents } from "../../src/run/index.js";
 import { liveTensors, scope, Tensor, tensor } from "../../src/torch/index.js";
 import { MetricReader, packMetrics } from "../../src/train/metric-reader.js";
@@ -62,6 +64,38 @@ describeEngine("a loss that is finite and absurd", () => {
   });
 });
 
+describeEngine("weights that no loss has seen yet", () => {
+  const model = (...values: number[]) =>
+    ({
+      parameters: values.map((value, i) => ({ name: `p${i}`, tensor: tensor([value, 1], [2]) })),
+    }) as unknown as Model;
+
+  test("are lost where one of any network is not finite, or too large to be squared", () => {
+    const reader = new MetricReader(() => 0.1);
+    const live = liveTensors();
+    scope(() => {
+      reader.checkWeights(3, { student: model(1e15, -2), teacher: model(), none: model(0) });
+      for (const bad of [Number.NaN, Number.NEGATIVE_INFINITY, 1e20]) {
+        const check = () => reader.checkWeights(3, { student: model(1), teacher: model(1, bad) });
+        expect(check).toThrow(TrainingError);
+        expect(check).toThrow(
+          /^step 3: the weights are not finite, .*learning rate 0.1\)\. There is no checkpoint yet\./,
+        );
+      }
+    });
+    expect(liveTensors()).toBe(live);
+  });
+
+  test("the failure names the checkpoint that is from before", () => {
+    const reader = new MetricReader(
+      () => 0.1,
+      () => 40,
+    );
+    scope(() => reader.keep(42, packMetrics({ loss: tensor([Number.NaN], []) })));
+    expect(() => reader.read()).toThrow(/^step 42: .*\. The checkpoint of step 40 is from before\. Try a lower/);
+  });
+});
+
 describeEngine("the loop", () => {
   test("waits for the device when it logs, not at every step", async () => {
     const [item, array] = [vi.spyOn(Tensor.prototype, "item"), vi.spyOn(Tensor.prototype, "toArray")];
@@ -83,26 +117,37 @@ describeEngine("the loop", () => {
     expect(counts).toHaveLength(2);
   });
 
-  test("a loss that goes bad between two log lines names its own step, and no checkpoint of bad weights is written", async () => {
-    const explode = {
-      "optimizer.name": "sgd",
-      "optimizer.lr": 1e30,
-      "optimizer.schedule": "constant",
-      "optimizer.warmupSteps": 0,
-    };
-    const failing = async (out: string, given: object) =>
-      trainToEnd(configure(join(folder, out), { ...explode, steps: 40, ...given })).then(
-        () => "",
-        (error: Error) => error.message,
-      );
-    const [often, seldom] = [await failing("often", {}), await failing("seldom-bad", { logEvery: 40 })];
-    expect(often).toMatch(/^step \d+: the loss is not finite \(classification/);
-    expect(seldom).toBe(often);
-    expect(await failing("saving", { logEvery: 40, checkpointEvery: 1 })).toBe(often);
-    const saved = readEvents(join(folder, "saving", "metrics.jsonl")).flatMap((event) =>
+  const explode = {
+    "optimizer.name": "sgd",
+    "optimizer.lr": 1e30,
+    "optimizer.schedule": "constant",
+    "optimizer.warmupSteps": 0,
+  };
+  const failing = async (out: string, given: object) =>
+    trainToEnd(configure(join(folder, out), { ...explode, steps: 40, ...given })).then(
+      () => "",
+      (error: Error) => error.message,
+    );
+  const savedSteps = (out: string) =>
+    readEvents(join(folder, out, "metrics.jsonl")).flatMap((event) =>
       event.type === "checkpoint" ? [event.step] : [],
     );
-    const bad = Number(/^step (\d+)/.exec(often)![1]);
-    expect(Math.max(0, ...saved.map(Number))).toBe(bad - 1);
+
+  test("a loss that goes bad between two log lines names its own step, and no checkpoint of bad weights is written", async () => {
+    const [often, seldom] = [await failing("often", {}), await failing("seldom-bad", { logEvery: 40 })];
+    expect(often).toMatch(/^step 2: the loss is not finite \(classification.*There is no checkpoint yet/);
+    expect(seldom).toBe(often);
+    // The loss of step 1 is that of the weights before it: those that it left are lost.
+    expect(await failing("saving", { logEvery: 40, checkpointEvery: 1 })).toMatch(
+      /^step 1: the weights are not finite/,
+    );
+    expect(savedSteps("saving")).toEqual([]);
+  });
+
+  test("the last step's weights are looked at, though no loss comes after", async () => {
+    const message = await failing("last", { steps: 1, "optimizer.lr": 1e38 });
+    expect(message).toMatch(/^step 1: the weights are not finite.*There is no checkpoint yet/);
+    expect(savedSteps("last")).toEqual([]);
+    expect(existsSync(join(folder, "last", "result.json"))).toBe(false);
   });
 });
