@@ -3,6 +3,7 @@
 import type { Catalog } from "../config/catalog.js";
 import type { RunConfig } from "../config/resolve.js";
 import { DataError, UsageError } from "../errors.js";
+import { checkSameLabels } from "../labels/labels-fingerprint.js";
 import type { Checkpoint, RunFolder } from "../run/index.js";
 import { restoreCheckpoint } from "../session/checkpoint.js";
 import { hardwareOfUse } from "../session/device.js";
@@ -21,7 +22,7 @@ export type WhichCheckpoint = "final" | "best";
 
 /**
  * `dir` is the folder of the data set, where it is no longer that of the training run. Throws UsageError if there is no
- * checkpoint yet, DataError if data or checkpoint are not those of the run.
+ * checkpoint yet, DataError if data, labels or checkpoint are not those of the run.
  */
 export async function openTrainedRun(
   folder: RunFolder,
@@ -44,6 +45,7 @@ export async function openTrainedRun(
         `${folder.path}: the data are not those of the run (fingerprint ${fingerprint}, then ${saved.dataFingerprint})`,
       );
     }
+    checkSameLabels(folder.path, saved.labelsFingerprint, session.data.split, config.labels);
     const checkpoint = which === "final" ? latest : bestCheckpoint(folder, latest, session.method.predictor);
     restoreCheckpoint(checkpoint, session.owners);
     return { config, checkpoint, session };

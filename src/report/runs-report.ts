@@ -20,7 +20,17 @@ export interface RunsReport {
 }
 
 /** What may differ between runs of one arm, or says nothing about the setting. */
-const seedKeys = ["seed", "labelSeed", "out", "resume", "threads", "versions", "dataFingerprint", "data"];
+const seedKeys = [
+  "seed",
+  "labelSeed",
+  "out",
+  "resume",
+  "threads",
+  "versions",
+  "dataFingerprint",
+  "labelsFingerprint",
+  "data",
+];
 
 /** Groups runs by their data and everything but their seeds; a group is named by what differs between groups. */
 export function groupRuns(records: readonly RunRecord[]): RunGroup[] {

@@ -22,6 +22,8 @@ export interface RunFacts {
   readonly versions: Readonly<Record<string, string>>;
   /** Fingerprint of the data: whatever tells another set of images or labels from this one. */
   readonly dataFingerprint: JsonValue;
+  /** Tells who had which label; undefined for runs of earlier versions. */
+  readonly labelsFingerprint?: string;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -128,7 +130,7 @@ export class RunFolder {
     return folder;
   }
 
-  /** config.json: the configuration's fields, `versions` and `dataFingerprint`. */
+  /** config.json: the configuration's fields and the facts. */
   config<T = Fields>(): T & RunFacts {
     return this.#readRecord("config.json") as T & RunFacts;
   }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { RunConfig } from "../config/resolve.js";
 import { DataError } from "../errors.js";
 import { writeWhole } from "../files/write-whole.js";
+import { checkSameLabels, labelsFingerprint } from "../labels/labels-fingerprint.js";
 import { packageVersion } from "../package.js";
 import type { StartEvent } from "../run/events.js";
 import { type Checkpoint, RunFolder } from "../run/index.js";
@@ -34,7 +35,11 @@ function createFolder({ config: given, data, method }: Session): OpenRun {
   const { nameIsFree, ...rest } = given;
   const out = nameIsFree ? RunFolder.claim(given.out) : given.out;
   const config: RunConfig = { ...rest, out };
-  const folder = RunFolder.create(out, config, { versions: versions(), dataFingerprint: data.fingerprint });
+  const folder = RunFolder.create(out, config, {
+    versions: versions(),
+    dataFingerprint: data.fingerprint,
+    labelsFingerprint: labelsFingerprint(data.split),
+  });
   try {
     writeInferenceRecord(out, inferenceRecord(data, method));
     const { damaged } = data;
@@ -51,12 +56,13 @@ function continueFolder({ config, data }: Session): OpenRun & { readonly checkpo
   const folder = RunFolder.open(out);
   folder.lock();
   try {
-    const before = folder.config().dataFingerprint;
+    const { dataFingerprint: before, labelsFingerprint: labels } = folder.config();
     if (before !== data.fingerprint) {
       throw new DataError(
         `${out}: the data are not those the run was started with (fingerprint ${data.fingerprint}, then ${before})`,
       );
     }
+    checkSameLabels(out, labels, data.split, config.labels);
     const checkpoint = folder.latestCheckpoint();
     const startStep = checkpoint?.step ?? 0;
     const { elapsedSeconds = 0, stepSecondsMedian } = checkpoint?.extra ?? {};

@@ -51,7 +51,7 @@ export function resume<const C extends Catalog = BuiltIn>(
 
 /** The configuration of the run in `folder`. Throws UsageError where there is none. */
 export function savedConfig(folder: string): RunConfig {
-  const { versions, dataFingerprint, ...saved } = RunFolder.open(folder).config<RunConfig>();
+  const { versions, dataFingerprint, labelsFingerprint, ...saved } = RunFolder.open(folder).config<RunConfig>();
   return saved;
 }
 

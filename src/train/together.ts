@@ -1,6 +1,7 @@
 /** What several processes that train one network do about their one run: process 0 alone reads and writes its folder. */
 import type { RunConfig } from "../config/resolve.js";
 import { DataError, TrainingError, UsageError } from "../errors.js";
+import { labelsFingerprint } from "../labels/labels-fingerprint.js";
 import type { Checkpoint, LoggedEvent, RunFolder } from "../run/index.js";
 import type { Session } from "../session/session.js";
 import { noGrad, scope, stack, type Tensor, tensor, world } from "../torch/index.js";
@@ -29,8 +30,12 @@ const own = new Set(["out", "nameIsFree", "resume", "data", "threads", "device",
 export function checkAlike({ config, data }: Pick<Session, "config" | "data">): void {
   const { rank, size } = world();
   if (size === 1) return;
-  const mine = JSON.stringify([config, data.fingerprint]);
-  const [first, fingerprint] = JSON.parse(world().broadcastText(mine)) as [Record<string, unknown>, string];
+  const mine = JSON.stringify([config, data.fingerprint, labelsFingerprint(data.split)]);
+  const [first, fingerprint, labels] = JSON.parse(world().broadcastText(mine)) as [
+    Record<string, unknown>,
+    string,
+    string,
+  ];
   const here: Record<string, unknown> = { ...config };
   if ((first.resume === undefined) !== (config.resume === undefined)) {
     const [sees, misses] = config.resume === undefined ? ["process 0", "this one"] : ["this one", "process 0"];
@@ -50,6 +55,11 @@ export function checkAlike({ config, data }: Pick<Session, "config" | "data">): 
     throw new DataError(
       `process ${rank} of ${size}: the data here are not those of process 0 (fingerprints ${data.fingerprint} and ${fingerprint}). ` +
         "Give all machines the same files",
+    );
+  }
+  if (labels !== labelsFingerprint(data.split)) {
+    throw new DataError(
+      `process ${rank} of ${size}: the labels here are not those of process 0 (--labels ${config.labels}). Give all machines the same labels file`,
     );
   }
   world().barrier(); // process 0 makes no folder before all have agreed

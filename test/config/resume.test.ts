@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { catalog, choose } from "../../src/config/catalog.js";
 import { runOptions } from "../../src/config/run-options.js";
 import { DataError, UsageError } from "../../src/errors.js";
+import { evaluateRun } from "../../src/inference/evaluate.js";
 import { openRunModel } from "../../src/inference/picture-model.js";
 import { methods } from "../../src/methods/index.js";
 import type { OptionSpec } from "../../src/options.js";
@@ -214,6 +215,27 @@ describeEngine("the record of a resumed run", () => {
     expect(result!.stepSecondsMedian).toBeGreaterThan(0);
     expect(result!.imagesPerSecond).toBeGreaterThan(0);
     expect(existsSync(join(out, "result.json"))).toBe(true);
+  });
+
+  test("another labels file is refused, as is another one to validate by; runs that know nothing of theirs go on", async () => {
+    const [out, labels] = [join(folder, "relabeled"), join(folder, "labels.csv")];
+    const write = (lines: readonly string[]) => writeFileSync(labels, ["file,label", ...lines, ""].join("\n"));
+    const lines = Array.from({ length: 20 }, (_, i) => `${i},${i % 10}`);
+    write(lines);
+    await trainToEnd(configure(out, { ...given, labels, val: 20 }), 5);
+    const validated = await evaluateRun(out, { split: "val" });
+    expect(validated.result.val).toBeDefined();
+    for (const other of [lines.slice(1), ["0,1", ...lines.slice(1)]]) {
+      write(other);
+      await expect(trainToEnd(continued(out))).rejects.toThrow(DataError);
+      await expect(trainToEnd(continued(out))).rejects.toThrow(/relabeled: the labels file has changed: .*labels\.csv/);
+      await expect(evaluateRun(out, { split: "val" })).rejects.toThrow(/the labels file has changed/);
+    }
+    const { labelsFingerprint, ...config } = JSON.parse(readFileSync(join(out, "config.json"), "utf8"));
+    expect(labelsFingerprint).toMatch(/^[0-9a-f]{64}$/);
+    expect(continued(out)).not.toHaveProperty("labelsFingerprint");
+    writeFileSync(join(out, "config.json"), JSON.stringify(config));
+    expect((await trainToEnd(continued(out))).result).toBeDefined();
   });
 
   test("other data are refused, and so is a damaged or foreign checkpoint, naming it", async () => {

@@ -32,7 +32,7 @@ function fakeRun(name: string, method: string, seed: number, error: number, data
     ...(data !== undefined && { data }),
     out: path,
   };
-  const run = RunFolder.create(path, config, { versions: {}, dataFingerprint });
+  const run = RunFolder.create(path, config, { versions: {}, dataFingerprint, labelsFingerprint: `of seed ${seed}` });
   for (const step of [10, 20]) {
     run.append({ type: "step", step, metrics: { classification: 1 / step } } as { type: string });
     run.append({ type: "evaluation", step, test: { student: { error: error + 10 / step, loss: 1, n: 10 } } } as {

@@ -1,0 +1,32 @@
+// Processes that see other labels than process 0 are named before a run folder is made.
+import { expect, it } from "vitest";
+import { describeWorld, inProcesses } from "../support/processes.js";
+
+const script = `
+import { closeWorld, openWorld, world } from "dist/torch/index.js";
+import { checkAlike } from "dist/train/together.js";
+const { rank } = openWorld({ seconds: 30 });
+const saidOf = (label) => {
+  const split = { labeled: Int32Array.of(0), validation: new Int32Array(0), y: Int32Array.of(label, -1) };
+  try {
+    checkAlike({ config: { labels: "list.csv" }, data: { fingerprint: "x", split } });
+    return "alike";
+  } catch (error) {
+    return error.message;
+  }
+};
+const same = saidOf(3);
+// Process 0 only says what it sees: it would wait for the other at the barrier.
+const other = rank === 1 ? saidOf(4) : undefined;
+if (rank === 0) world().broadcastText(JSON.stringify([{ labels: "list.csv" }, "x", "of process 0"]));
+console.log(JSON.stringify([same, other]));
+closeWorld({ failed: false });
+`;
+
+describeWorld("labels of several processes", () => {
+  it("are compared, beside their options and data", { timeout: 60_000 }, async () => {
+    const [first, second] = await inProcesses<string[]>(2, script);
+    expect([first![0], second![0]]).toEqual(["alike", "alike"]);
+    expect(second![1]).toMatch(/^process 1 of 2: the labels here are not those of process 0 \(--labels list\.csv\)/);
+  });
+});
