@@ -147,6 +147,18 @@ describe("with official weights", () => {
     expect(await chosen(200, { ...weights, method: "supervised" })).toMatchObject({ batch: 32, labeledBatch: 32 });
   });
 
+  it("the batch has room for the labeled rows that were asked for", async () => {
+    const rows = async (given: object) => {
+      const { batch, labeledBatch } = await chosen(200, { ...weights, ...given });
+      return [batch, labeledBatch];
+    };
+    expect(await rows({ labeledBatch: 40 })).toEqual([100, 40]);
+    expect(await rows({ labeledBatch: 10 })).toEqual([40, 10]);
+    expect(await rows({ labeledBatch: 4 })).toEqual([32, 4]);
+    expect(await rows({ labeledBatch: 4, batch: 6 })).toEqual([6, 4]);
+    expect(await rows({ labeledBatch: 40, method: "supervised" })).toEqual([32, 32]);
+  });
+
   it("what contradicts them is said, with what to type", async () => {
     const found = await chosen(200, { ...weights, normalize: "channel", "dataset.size": 64 });
     expect(found).toMatchObject({ size: 64, normalize: "channel", crop: undefined });

@@ -42,7 +42,7 @@ export async function photoDefaults(
       ...(crops && interpolation !== "bilinear" && { interpolation }),
       normalize,
       steps: device === "cpu" ? between(150, 5 * labels, 500) : between(1000, 20 * labels, 5000),
-      batch: 32,
+      batch: batchOf(asked),
       labeledBatch: asked.byDefault.includes("batch") ? Math.min(asked.labeledBatch, 8) : undefined,
       "optimizer.backboneLrFactor": 0.1,
       "model.headStart": "means",
@@ -54,6 +54,12 @@ export async function photoDefaults(
   const chosen = choose(asked, method.onFeatures === true, fromScratch(asked, facts, device));
   const what = `for pictures of about ${facts.side} pixels, ${facts.labels} labels and a ${device === "cpu" ? "CPU" : "GPU"}`;
   return { config: chosen.config, remarks: told(what, chosen) };
+}
+
+/** 32 rows; more where a given `--labeled-batch` would be more than a quarter of them, as far as the usual batch reaches. */
+function batchOf({ batch, labeledBatch, sampler, byDefault = [] }: RunConfig): number {
+  const given = sampler === "two-stream" && labeledBatch < batch && !byDefault.includes("labeledBatch");
+  return given ? Math.max(32, Math.min(batch, 4 * labeledBatch)) : 32;
 }
 
 const between = (least: number, value: number, most: number) => Math.max(least, Math.min(most, Math.round(value)));
