@@ -60,6 +60,10 @@ export function inferenceRecord(
   };
 }
 
+export function hasInferenceRecord(run: string): boolean {
+  return existsSync(join(run, fileName));
+}
+
 /** Written once, when a run starts. */
 export function writeInferenceRecord(run: string, record: InferenceRecord): void {
   writeWhole(join(run, fileName), `${JSON.stringify(record, null, 2)}\n`);

@@ -1,4 +1,5 @@
 /** What a run writes down before its first step: the folder, the facts of the run, where it continues. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { RunConfig } from "../config/resolve.js";
 import { DataError } from "../errors.js";
@@ -8,7 +9,7 @@ import { packageVersion } from "../package.js";
 import type { StartEvent } from "../run/events.js";
 import { type Checkpoint, RunFolder } from "../run/index.js";
 import { restoreCheckpoint } from "../session/checkpoint.js";
-import { inferenceRecord, writeInferenceRecord } from "../session/inference-record.js";
+import { hasInferenceRecord, inferenceRecord, writeInferenceRecord } from "../session/inference-record.js";
 import type { Session } from "../session/session.js";
 import { engineInfo, world } from "../torch/index.js";
 import { checkAlike, type OpenRun, shareCheckpoint, shareRun } from "./together.js";
@@ -31,7 +32,8 @@ export async function openFolder(session: Session): Promise<OpenRun> {
   }
 }
 
-function createFolder({ config: given, data, method }: Session): OpenRun {
+function createFolder(session: Session): OpenRun {
+  const { config: given, data } = session;
   const { nameIsFree, ...rest } = given;
   const out = nameIsFree ? RunFolder.claim(given.out) : given.out;
   const config: RunConfig = { ...rest, out };
@@ -41,9 +43,7 @@ function createFolder({ config: given, data, method }: Session): OpenRun {
     labelsFingerprint: labelsFingerprint(data.split),
   });
   try {
-    writeInferenceRecord(out, inferenceRecord(data, method));
-    const { damaged } = data;
-    if (damaged.length > 0) writeWhole(join(out, "damaged.json"), `${JSON.stringify(damaged, null, 2)}\n`);
+    writeFacts(out, session);
   } catch (error) {
     folder.close();
     throw error;
@@ -51,7 +51,15 @@ function createFolder({ config: given, data, method }: Session): OpenRun {
   return { folder, config, startStep: 0, spentSeconds: 0, medianBefore: Number.NaN, evaluations: [] };
 }
 
-function continueFolder({ config, data }: Session): OpenRun & { readonly checkpoint: Checkpoint | undefined } {
+/** What others need of a run beside its checkpoints. What is there stays: a start may have ended between two of them. */
+function writeFacts(out: string, { data, method }: Session): void {
+  if (!hasInferenceRecord(out)) writeInferenceRecord(out, inferenceRecord(data, method));
+  const [{ damaged }, path] = [data, join(out, "damaged.json")];
+  if (damaged.length > 0 && !existsSync(path)) writeWhole(path, `${JSON.stringify(damaged, null, 2)}\n`);
+}
+
+function continueFolder(session: Session): OpenRun & { readonly checkpoint: Checkpoint | undefined } {
+  const { config, data } = session;
   const { out } = config;
   const folder = RunFolder.open(out);
   folder.lock();
@@ -63,6 +71,7 @@ function continueFolder({ config, data }: Session): OpenRun & { readonly checkpo
       );
     }
     checkSameLabels(out, labels, data.split, config.labels);
+    writeFacts(out, session);
     const checkpoint = folder.latestCheckpoint();
     const startStep = checkpoint?.step ?? 0;
     const { elapsedSeconds = 0, stepSecondsMedian } = checkpoint?.extra ?? {};

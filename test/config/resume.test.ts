@@ -10,6 +10,7 @@ import { methods } from "../../src/methods/index.js";
 import type { OptionSpec } from "../../src/options.js";
 import { readEvents } from "../../src/run/index.js";
 import { describeEngine } from "../support/engine.js";
+import { noisy, pictureFolder } from "../support/pictures.js";
 import {
   checkpointFiles,
   configure,
@@ -215,6 +216,30 @@ describeEngine("the record of a resumed run", () => {
     expect(result!.stepSecondsMedian).toBeGreaterThan(0);
     expect(result!.imagesPerSecond).toBeGreaterThan(0);
     expect(existsSync(join(out, "result.json"))).toBe(true);
+  });
+
+  test("what a start that failed behind config.json did not write is written, and what is there stays", async () => {
+    const out = join(folder, "begun");
+    const pictures = await pictureFolder({
+      ...Object.fromEntries(
+        ["a", "b"].flatMap((name, k) =>
+          Array.from({ length: 6 }, (_, i) => [`${name}/${i}.png`, noisy(9 * k + i, [9, 9, 9])]),
+        ),
+      ),
+      "a/cut.png": "no picture",
+    });
+    const small = { dataset: "folder", data: pictures.dir, "dataset.size": 16, "dataset.maxDamaged": 1, labels: "all" };
+    const rows = { "dataset.train": undefined, "dataset.test": undefined, batch: 4, labeledBatch: 2, seen: 0 };
+    await trainToEnd(configure(out, { ...given, ...small, ...rows }), 5);
+    const files = ["inference.json", "damaged.json"].map((name) => join(out, name));
+    const before = files.map((path) => readFileSync(path, "utf8"));
+    for (const path of files) removeFolder(path);
+    await trainToEnd(continued(out), 1);
+    expect(files.map((path) => readFileSync(path, "utf8"))).toEqual(before);
+    writeFileSync(files[0]!, "{}");
+    await trainToEnd(continued(out));
+    expect(readFileSync(files[0]!, "utf8")).toBe("{}");
+    pictures.remove();
   });
 
   test("another labels file is refused, as is another one to validate by; runs that know nothing of theirs go on", async () => {
