@@ -16,7 +16,7 @@ import { wantedBy } from "./weights-wanted.js";
 export type { OptionValues, RunConfig } from "./run-config.js";
 
 /** The optimizer's name stands among its options. */
-const defaultOptimizer = text("adam", { doc: "optimizer, see docs/schedules-and-losses.md" });
+export const defaultOptimizer = text("adam", { doc: "optimizer, see docs/schedules-and-losses.md" });
 
 export interface ResolveContext {
   /** How to name a key in errors. */

@@ -4,7 +4,7 @@ import { type OptionSpec, parseOption } from "../options.js";
 import { catalog as builtIn, type Catalog, type Chosen, choose, families } from "./catalog.js";
 import { asFields, type Describe, type Given, splitKey } from "./given.js";
 import { absolutePath } from "./paths.js";
-import type { OptionValues, RunConfig } from "./resolve.js";
+import { defaultOptimizer, type OptionValues, type RunConfig } from "./resolve.js";
 import { groups, neutralOptions, runOptions } from "./run-options.js";
 import { unknownKey } from "./unknown-key.js";
 
@@ -23,14 +23,14 @@ export function resumeConfig(
 ): RunConfig {
   const declared = declaredOptions(saved, catalog);
   const labelsWholeBatch = !choose(saved, catalog).method.usesUnlabeled;
+  const known = [
+    ...Object.keys(declared),
+    ...groups.flatMap((g) => Object.keys(savedGroup(saved, g)).map((k) => `${g}.${k}`)),
+  ];
   const changed: Record<string, unknown> = {};
   for (const [key, raw] of given) {
     if (key === "resume" || key === "out") continue;
     const { who, name } = describe(key);
-    const known = [
-      ...Object.keys(runOptions),
-      ...groups.flatMap((g) => Object.keys(savedGroup(saved, g)).map((k) => `${g}.${k}`)),
-    ];
     if (!known.includes(key)) throw new UsageError(unknownKey(who, name, key, known));
     // Where all rows are labeled it was taken with a warning at the start, and had no effect.
     if (key === "labeledBatch" && labelsWholeBatch) continue;
@@ -38,11 +38,11 @@ export function resumeConfig(
     const value = option ? absolutePath(option, parseOption(option, name, raw, who)) : raw;
     if ((neutralOptions as readonly string[]).includes(key)) changed[key] = value;
     else {
-      const before = otherThan(key, value, { given, saved, catalog, who });
+      const before = otherThan(key, value, { given, saved, catalog, who, declared });
       if (before === undefined) continue;
       const free = neutralOptions.map((neutral) => describe(neutral).name).join(", ");
       throw new UsageError(
-        `${who}: ${name} is ${show(value)}, but the run in ${folder} was started with ${before}. A resumed run ` +
+        `${who}: ${name} is ${show(value)}, but the run in ${folder} was started ${before}. A resumed run ` +
           `continues exactly as configured; only ${free} may change. For other settings start a new run`,
       );
     }
@@ -71,7 +71,8 @@ export function withDefaults<V extends object>(spec: OptionSpec, values: V): V {
 
 /** Of the run and of what it names, by key. */
 function declaredOptions(saved: RunConfig, catalog: Catalog): OptionSpec {
-  const { dataSet, method, model } = choose(saved, catalog);
+  const { dataSet, method, model, optimizers } = choose(saved, catalog);
+  const optimizer = findByName(optimizers, "optimizer", String(saved.optimizerOptions.name)).item;
   const below = (group: string, spec: OptionSpec) =>
     Object.fromEntries(Object.entries(spec).map(([name, option]) => [`${group}.${name}`, option]));
   return {
@@ -79,28 +80,31 @@ function declaredOptions(saved: RunConfig, catalog: Catalog): OptionSpec {
     ...below("dataset", dataSet.options),
     ...below("method", method.options),
     ...below("model", model.options),
+    "optimizer.name": defaultOptimizer,
+    ...below("optimizer", optimizer.options),
   };
 }
 
 /**
- * What the run was started with, in words, where `value` is another thing; undefined where it is the same. The name of a part may be that of a
+ * How the run was started, in words, where `value` is another thing; undefined where it is the same. The name of a part may be that of a
  * preset: it then stands for the part and for the options that the preset sets.
  */
-function otherThan(key: string, value: unknown, { given, saved, catalog, who }: Resumed): string | undefined {
-  const before = savedValue(saved, key);
+function otherThan(key: string, value: unknown, { given, saved, catalog, who, declared }: Resumed): string | undefined {
+  // An earlier version did not know the option: the run has its default.
+  const before = savedValue(saved, key) ?? declared[key]?.default;
   if (same(value, before)) return undefined;
   const kind = groups.find((group) => key === (group === "optimizer" ? "optimizer.name" : group));
-  if (!kind) return show(before);
+  if (!kind) return before === undefined ? "without it" : `with ${show(before)}`;
   const { list, noun } = families[kind];
   const { item, preset } = findByName<Named>(catalog[list], noun, String(value), who);
-  if (item !== findByName<Named>(catalog[list], noun, String(before), who).item) return show(before);
+  if (item !== findByName<Named>(catalog[list], noun, String(before), who).item) return `with ${show(before)}`;
   const own = savedGroup(saved, kind);
   // What was given beside a preset counts, and is compared by itself.
   const others = Object.entries(preset).filter(
     ([name, option]) => !given.has(`${kind}.${name}`) && !same(option, own[name]),
   );
   if (others.length === 0) return undefined;
-  return `${show(before)} and ${others.map(([name]) => `${name} ${show(own[name])}`).join(", ")}`;
+  return `with ${show(before)} and ${others.map(([name]) => `${name} ${show(own[name])}`).join(", ")}`;
 }
 
 interface Resumed {
@@ -108,6 +112,7 @@ interface Resumed {
   readonly saved: RunConfig;
   readonly catalog: Catalog;
   readonly who: string;
+  readonly declared: OptionSpec;
 }
 
 function same(value: unknown, before: unknown): boolean {

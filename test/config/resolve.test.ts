@@ -7,6 +7,7 @@ import { resumeConfig } from "../../src/config/resume.js";
 import { runOptions } from "../../src/config/run-options.js";
 import { UsageError } from "../../src/errors.js";
 import { models } from "../../src/models/index.js";
+import { optimizerOptions } from "../../src/optim/build.js";
 import { boolean, number } from "../../src/options.js";
 
 const width = number(1, { min: 0, doc: "factor" });
@@ -230,6 +231,25 @@ describe("resumeConfig", () => {
     expect(() => again({ model: { name: "wrn-37-2", width: 3 } })).toThrow(/with "wide-resnet" and depth 28, groups 3/);
     expect(() => again({ model: "resnet" })).toThrow(/model is "resnet", but .* with "wide-resnet"\. /);
     expect(() => again({ model: "wrn-28-x" })).toThrow(/fewlabels: unknown model "wrn-28-x"/);
+  });
+
+  it("knows what the run was started without, its optimizer's options too", () => {
+    // As config.json has it: what is undefined is gone.
+    const begun = JSON.parse(JSON.stringify(resolveConfig(flatten({ dataset: "digits" }))));
+    const again = (given: Record<string, unknown>) => () => resumeConfig(flatten(given), begun, "runs/b");
+    expect(begun.optimizerOptions).not.toHaveProperty("warmupSteps");
+    expect(again({ "optimizer.warmupSteps": 100 })).toThrow(
+      /optimizer\.warmupSteps is 100, but the run in runs\/b was started without it\. A resumed run/,
+    );
+    expect(again({ crop: 24 })).toThrow(/crop is 24, but .* without it/);
+    expect(again({ "model.weights": "resnet50.tv1" })).toThrow(/model\.weights is "resnet50\.tv1", but .* without it/);
+    expect(again({ "optimizer.lr": "much" })).toThrow(/expected a number/);
+    expect(again({ "optimizer.warmupStepz": 1 })).toThrow(/Did you mean optimizer\.warmupSteps/);
+    expect(again({ "optimizer.momentum": 0.9 })).toThrow(/unknown option optimizer\.momentum/);
+    delete begun.optimizerOptions.schedule;
+    const { default: schedule } = optimizerOptions.schedule;
+    expect(again({ "optimizer.schedule": schedule })).not.toThrow();
+    expect(again({ "optimizer.schedule": "step" })).toThrow(`was started with ${JSON.stringify(schedule)}.`);
   });
 
   it("refuses others, saying what may change", () => {
