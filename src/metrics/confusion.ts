@@ -29,9 +29,17 @@ export function errorByClass(confusion: Confusion): { readonly error: number; re
   });
 }
 
-/** The class that more than `share` of the images are taken for, if there is one: a sign of collapse. */
+/** Of the images of other classes this many are taken for the class of a network that has collapsed. */
+const OTHERS_TAKEN = 0.5;
+
+/**
+ * The class that more than `share` of the images are taken for, if there is one: a sign of collapse. Where most images are of that class, a good
+ * network says so too, and leaves the others to theirs.
+ */
 export function collapsedClass(confusion: Confusion, share = 0.9): number | undefined {
   const guesses = confusion.map((_, k) => confusion.reduce((sum, row) => sum + row[k]!, 0));
   const largest = guesses.indexOf(Math.max(...guesses));
-  return guesses.length > 1 && guesses[largest]! > share * countOf(confusion) ? largest : undefined;
+  const own = confusion[largest]?.reduce((sum, count) => sum + count, 0) ?? 0;
+  const [others, taken] = [countOf(confusion) - own, guesses[largest]! - (confusion[largest]?.[largest] ?? 0)];
+  return guesses[largest]! > share * countOf(confusion) && taken > OTHERS_TAKEN * others ? largest : undefined;
 }

@@ -24,6 +24,15 @@ describe("evaluationMetrics", () => {
     expect(collapsedClass([[0, 5], [0, 5]])).toBe(1); // biome-ignore format: a matrix
     expect(collapsedClass([[1, 4], [0, 5]])).toBeUndefined(); // biome-ignore format: a matrix
   });
+
+  test("a class that most images are of is no collapse, unless the others are taken for it", () => {
+    expect(collapsedClass([[95, 0], [0, 5]])).toBeUndefined(); // biome-ignore format: a matrix
+    expect(collapsedClass([[95, 0], [2, 3]])).toBeUndefined(); // biome-ignore format: a matrix
+    expect(collapsedClass([[95, 0], [5, 0]])).toBe(0); // biome-ignore format: a matrix
+    expect(collapsedClass([[95, 0], [0, 0]])).toBeUndefined(); // biome-ignore format: a matrix
+    expect(collapsedClass([[10]])).toBeUndefined();
+    expect(collapsedClass([])).toBeUndefined();
+  });
 });
 
 describeEngine("top-k error", () => {
