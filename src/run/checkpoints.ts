@@ -68,16 +68,27 @@ export function listCheckpoints(folder: string): number[] {
   return steps.sort((a, b) => a - b);
 }
 
-/** Removes all but the latest `keep` checkpoints and that of step `spare`, and what interrupted writes left. */
+/**
+ * Removes all but the latest `keep` checkpoints and that of step `spare`, and what interrupted writes left. What cannot be removed stays: it harms
+ * nothing, and the next time it is tried again.
+ */
 export function pruneCheckpoints(folder: string, keep: number, spare?: number): void {
   if (!existsSync(folder)) return;
   const steps = listCheckpoints(folder);
   for (const step of steps.slice(0, Math.max(0, steps.length - keep))) {
     if (step === spare) continue;
-    rmSync(join(folder, `step-${step}`), { recursive: true, force: true });
+    tryToRemove(join(folder, `step-${step}`));
   }
   for (const name of readdirSync(folder)) {
-    if (isUnfinished(name)) rmSync(join(folder, name), { recursive: true, force: true });
+    if (isUnfinished(name)) tryToRemove(join(folder, name));
+  }
+}
+
+function tryToRemove(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch {
+    // Said above.
   }
 }
 

@@ -43,7 +43,7 @@ export function readEvents(path: string): LoggedEvent[] {
 
 /**
  * Cuts the file to what a run resumed from the checkpoint of `step` has behind it: everything before the first event of
- * a later step. A torn last line goes too.
+ * a later step. A torn last line goes too. Throws DiskError where it cannot be written to.
  */
 export function truncateEvents(path: string, step: number): void {
   if (!existsSync(path)) return;
@@ -52,11 +52,15 @@ export function truncateEvents(path: string, step: number): void {
     if (event.step !== undefined && event.step > step) break;
     length = end;
   }
-  const file = openSync(path, "r+");
   try {
-    ftruncateSync(file, length);
-  } finally {
-    closeSync(file);
+    const file = openSync(path, "r+");
+    try {
+      ftruncateSync(file, length);
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    throw cannotWrite(path, error);
   }
 }
 

@@ -202,12 +202,12 @@ export class RunFolder {
     this.#lock = undefined;
   }
 
-  /** On a full disk all checkpoints but the latest go, and `write` is tried once more. */
+  /** Where the disk or a quota is full all checkpoints but the latest go, and `write` is tried once more. */
   #makingRoom(step: number, spare: number | undefined, write: () => string): string {
     try {
       return write();
     } catch (error) {
-      if (!(error instanceof DiskError) || this.checkpointSteps().length < 2) throw error;
+      if (!isFull(error) || this.checkpointSteps().length < 2) throw error;
       pruneCheckpoints(this.checkpointsPath, this.checkpointSteps().at(-1) === step ? 2 : 1, spare);
       return write();
     }
@@ -230,6 +230,11 @@ export class RunFolder {
     }
     return content;
   }
+}
+
+/** Whether there is no room, and not another reason why nothing can be written (permissions, a disk that fails): DiskErrors tell the system's word. */
+function isFull(error: unknown): boolean {
+  return error instanceof DiskError && /: (ENOSPC|EDQUOT): /.test(error.message);
 }
 
 /** What a run leaves that was killed before it had written its configuration. */

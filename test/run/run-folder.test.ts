@@ -11,9 +11,20 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { DataError, UsageError } from "../../src/errors.js";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { DataError, DiskError, UsageError } from "../../src/errors.js";
 import { type OwnerState, RunFolder } from "../../src/run/index.js";
+
+/** What the system refuses to remove. */
+let refused = "";
+vi.mock("node:fs", async (original) => {
+  const fs = await original<typeof import("node:fs")>();
+  const rmSync: typeof fs.rmSync = (path, options) => {
+    if (path === refused) throw Object.assign(new Error(`EACCES: permission denied, rm '${path}'`), { code: "EACCES" });
+    fs.rmSync(path, options);
+  };
+  return { ...fs, rmSync };
+});
 
 let root: string;
 beforeEach(() => {
@@ -140,6 +151,46 @@ describe("checkpoints", () => {
     expect(folder.checkpointSteps()).toEqual([5]);
     expect(folder.latestCheckpoint()!.owners.student!.values).toEqual({ value: 2 });
     expect(readdirSync(folder.checkpointsPath)).toEqual(["step-5"]);
+  });
+
+  const failing = (message: string, times: number) => {
+    let calls = 0;
+    const bytes = () => {
+      if (calls++ < times) throw new DiskError(`cannot write /x/step-4: ${message}, write`);
+      return new Uint8Array(4);
+    };
+    return { student: { tensors: { w: { dtype: "F32" as const, shape: [1], bytes } }, values: {} } };
+  };
+
+  it.each(["ENOSPC: no space left on device", "EDQUOT: disk quota exceeded"])("make room where %s", (message) => {
+    const folder = create();
+    for (const step of [1, 2, 3]) folder.writeCheckpoint(step, { student: owner(step) });
+    folder.writeCheckpoint(4, failing(message, 1));
+    expect(folder.checkpointSteps()).toEqual([3, 4]);
+    expect(() => folder.writeCheckpoint(5, failing(message, 2))).toThrow(DiskError);
+    expect(folder.checkpointSteps()).toEqual([4]);
+  });
+
+  it.each(["EIO: i/o error", "EACCES: permission denied", "EROFS: read-only file system"])(
+    "all stay where %s",
+    (message) => {
+      const folder = create();
+      for (const step of [1, 2, 3]) folder.writeCheckpoint(step, { student: owner(step) });
+      expect(() => folder.writeCheckpoint(4, failing(message, 1))).toThrow(message);
+      expect(folder.checkpointSteps()).toEqual([1, 2, 3]);
+    },
+  );
+
+  it("that cannot be removed stay, and neither the new one nor the run is lost", () => {
+    const folder = create();
+    for (const step of [1, 2]) folder.writeCheckpoint(step, { student: owner(step) });
+    refused = join(folder.checkpointsPath, "step-1");
+    folder.writeCheckpoint(3, { student: owner(3) }, { keep: 1 });
+    expect(folder.checkpointSteps()).toEqual([1, 3]);
+    expect(() => folder.writeCheckpoint(4, failing("ENOSPC: no space left on device", 2))).toThrow(/ENOSPC/);
+    refused = "";
+    folder.writeCheckpoint(5, { student: owner(5) }, { keep: 1 });
+    expect(folder.checkpointSteps()).toEqual([5]);
   });
 
   it("that were never finished do not count and are cleared away", () => {
