@@ -6,9 +6,9 @@
  *   views.json     names of the columns of views.png                       views.png     some of them as the network sees them
  *   step-N.json    what each model thought of them after step N, and its confusion matrix on the split that was evaluated
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { writeWhole } from "../files/write-whole.js";
+import { cannotWrite, makeFolder, writeWhole } from "../files/write-whole.js";
 import type { SeenPictures, SeenStep, SeenViews } from "./seen-types.js";
 
 export type { Belief, SeenPictures, SeenStep, SeenViews, Sheet } from "./seen-types.js";
@@ -52,7 +52,7 @@ export function writeSeenSheet(
   facts: { readonly pictures: SeenPictures } | { readonly views: SeenViews },
   png: Uint8Array | undefined,
 ): void {
-  mkdirSync(folderOf(run), { recursive: true });
+  makeFolder(folderOf(run));
   const [name, content] =
     "pictures" in facts ? (["pictures", facts.pictures] as const) : (["views", facts.views] as const);
   if (png) writeWhole(sheetPath(run, name), png);
@@ -62,14 +62,26 @@ export function writeSeenSheet(
 /** Throws DiskError where it cannot be written. */
 export function writeSeenStep(run: string, seen: SeenStep): void {
   writeWhole(stepFile(run, seen.step), `${JSON.stringify(seen)}\n`);
-  const steps = seenSteps(run);
-  if (steps.length <= MOST_STEPS) return;
-  steps.slice(0, -MOST_STEPS / 4).forEach((step, i) => {
-    if (i % 2 === 1) rmSync(stepFile(run, step), { force: true });
+  writing(run, () => {
+    const steps = seenSteps(run);
+    if (steps.length <= MOST_STEPS) return;
+    steps.slice(0, -MOST_STEPS / 4).forEach((step, i) => {
+      if (i % 2 === 1) rmSync(stepFile(run, step), { force: true });
+    });
   });
 }
 
-/** Drops what was recorded after `step`, for a run that continues from there. */
+/** Drops what was recorded after `step`, for a run that continues from there. Throws DiskError where it cannot be removed. */
 export function dropSeenAfter(run: string, step: number): void {
-  for (const recorded of seenSteps(run)) if (recorded > step) rmSync(stepFile(run, recorded), { force: true });
+  writing(run, () => {
+    for (const recorded of seenSteps(run)) if (recorded > step) rmSync(stepFile(run, recorded), { force: true });
+  });
+}
+
+function writing(run: string, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    throw cannotWrite(folderOf(run), error);
+  }
 }

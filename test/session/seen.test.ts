@@ -124,6 +124,26 @@ describeEngine("a run", () => {
     expect(readSeenStep(path, 6)).toEqual(readSeenStep(run, 6));
   });
 
+  test("that goes on with another number of images begins its record anew, and without a record drops what comes after", async () => {
+    const path = join(folder, "other");
+    await trainToEnd(configure(path, { ...given, seen: 20 }), 5);
+    rmSync(join(path, "checkpoints/step-5"), { recursive: true });
+    await trainToEnd({ ...continued(path), seen: 0 }, 1);
+    expect(seenSteps(path)).toEqual([2]); // 4 is after step 3, where the run went on
+    await trainToEnd({ ...continued(path), seen: 10 });
+    expect(readSeenPictures(path).index).toHaveLength(10);
+    expect(seenSteps(path)).toEqual([6]);
+    expect(readSeenStep(path, 6).beliefs.teacher!.classes).toHaveLength(3 * 10);
+  });
+
+  test("whose record cannot be written goes on without", async () => {
+    const path = join(folder, "refused");
+    await trainToEnd(configure(path, { ...given, steps: 4 }), 3);
+    rmSync(join(path, "seen"), { recursive: true });
+    writeFileSync(join(path, "seen"), "a file in its place");
+    expect((await trainToEnd(continued(path))).result).toBeDefined();
+  });
+
   test("with strong views shows those; points of a plane have beliefs and no pictures", async () => {
     const strong = join(folder, "strong");
     await trainToEnd(configure(strong, { method: "fixmatch", steps: 1, seen: 5 }));

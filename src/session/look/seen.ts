@@ -6,7 +6,7 @@ import { pngOf } from "../../files/writers/png.js";
 import type { Picture } from "../../images/contact-sheet.js";
 import { Rng } from "../../rng.js";
 import type { Belief, SeenPictures, SeenStep, Sheet } from "../../run/seen.js";
-import { dropSeenAfter, writeSeenSheet, writeSeenStep } from "../../run/seen.js";
+import { dropSeenAfter, readSeenPictures, writeSeenSheet, writeSeenStep } from "../../run/seen.js";
 import { noGrad, scope } from "../../torch/index.js";
 import type { PreparedData } from "../data.js";
 import type { Session } from "../session.js";
@@ -34,15 +34,17 @@ export function seenRows({ split }: Pick<PreparedData, "split">, seed: number, c
 }
 
 /**
- * Writes the pictures and views of a new run into its folder, or drops what was recorded after `startStep`. Undefined where nothing is to be
+ * Writes the pictures and views of a run into its folder, after dropping what was recorded after `startStep`, and all of it where other pictures were
+ * looked at then. Undefined where nothing is to be
  * recorded: `--seen 0`, no unlabeled images in memory or files (those in shards are read once, in order), a disk that is full.
  */
 export async function openSeen(session: Session, folder: string, startStep: number): Promise<SeenRecorder | undefined> {
   const { config, data, method, hardware } = session;
   const rows = config.seen > 0 ? seenRows(data, config.seed, config.seen) : new Int32Array(0);
-  if (rows.length === 0) return undefined;
   try {
     dropSeenAfter(folder, startStep);
+    if (rows.length === 0) return undefined;
+    if (!sameRows(folder, rows)) dropSeenAfter(folder, 0);
     await writeSheets(session, folder, rows);
   } catch (error) {
     if (error instanceof DiskError) return undefined;
@@ -86,6 +88,16 @@ export async function openSeen(session: Session, folder: string, startStep: numb
       }
     },
   };
+}
+
+/** Whether the steps recorded in the folder are of these images. */
+function sameRows(folder: string, rows: Int32Array): boolean {
+  try {
+    const { index } = readSeenPictures(folder);
+    return index.length === rows.length && index.every((row, i) => row === rows[i]);
+  } catch {
+    return false; // not there, or damaged
+  }
 }
 
 const topOf = (classes: number) => Math.min(TOP, classes);
