@@ -94,7 +94,8 @@ export function workingRows(config: RunConfig, definition: MethodDefinition): Wo
   };
 }
 
-function phaseAt(phases: readonly Phase[], step: number): Phase {
+/** The stretch that `step` (from 0) is of. */
+export function phaseAt(phases: readonly Phase[], step: number): Phase {
   let end = 0;
   for (const phase of phases) {
     end += phase.steps;

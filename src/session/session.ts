@@ -15,7 +15,7 @@ import { evaluationMetrics } from "../metrics/index.js";
 import type { Optimizer } from "../optim/index.js";
 import { Rng } from "../rng.js";
 import { setThreads } from "../torch/index.js";
-import { checkStreamed, createBatches, phasesOf, workingRows } from "./batches.js";
+import { checkStreamed, createBatches, phaseAt, phasesOf, workingRows } from "./batches.js";
 import type { Owners } from "./checkpoint.js";
 import { checkHeadTemperature } from "./class-means.js";
 import { type PreparedData, prepareData } from "./data.js";
@@ -36,6 +36,8 @@ export interface Session {
   readonly batches: BatchSource<Views, Views>;
   /** What the method reads of labeled and unlabeled images. */
   readonly views: { readonly labeled: Views; readonly unlabeled: Views };
+  /** Name of the method's phase that `step` (from 0) is of. */
+  phaseOf(step: number): string;
   /** Has the images ready of `Setup.statisticsRows`: methods ask for them in the last step. */
   holdStatisticsRows(): Promise<Hold>;
   /** What the user should know before the run starts. */
@@ -88,6 +90,7 @@ export async function openSession(saved: RunConfig, catalog: Catalog = builtIn):
   second?.release();
   if (definition.module) checkMethod(method, definition.module);
   const batches = createBatches(config, definition, data, views, rng, device);
+  const phases = phasesOf(config, definition);
   const { weak, crop, translate, flip, strong, normalize } = data;
   const decided = { weak, crop, translate, flip, strong: strong.name, normalize };
   const resolved = { ...config, ...hardware, ...decided } as RunConfig;
@@ -99,6 +102,7 @@ export async function openSession(saved: RunConfig, catalog: Catalog = builtIn):
     optimizers,
     batches,
     views,
+    phaseOf: (step) => phaseAt(phases, step).name,
     holdStatisticsRows: () => holdRows(data.train, setup.statisticsRows, "the running statistics of the average"),
     remarks: [...photo, ...data.remarks, ...fitted, ...remarks, ...quiet],
     owners: { ...method.state, sampler: batches },

@@ -22,6 +22,9 @@ export class StepClock {
   #phases: Record<string, number> = {};
   #started = 0;
   #marked = 0;
+  /** What makes steps comparable, and whether those of the interval are of one kind. */
+  #kind: string | undefined;
+  #mixed = false;
   #best = Number.POSITIVE_INFINITY;
   /** Last interval's median step over the best one's. */
   #ratio = 0;
@@ -34,7 +37,13 @@ export class StepClock {
     this.#medianBefore = medianBefore;
   }
 
-  start(): void {
+  /** `kind`: the phase and the rows of the batch, say. Steps of another kind than those before may take longer by right. */
+  start(kind = ""): void {
+    if (this.#kind !== undefined && kind !== this.#kind) {
+      [this.#best, this.#slow] = [Number.POSITIVE_INFINITY, 0];
+      this.#mixed = this.#interval.length > 0;
+    }
+    this.#kind = kind;
     this.#started = performance.now();
     this.#marked = this.#started;
   }
@@ -83,7 +92,8 @@ export class StepClock {
     const perStep = (performance.now() - this.#began) / 1000 / this.#steps; // with evaluations, for the time to go
     this.#ratio = seconds / this.#best;
     this.#slow = this.#ratio > SLOW_FACTOR ? this.#slow + 1 : 0;
-    this.#best = Math.min(this.#best, seconds);
+    if (!this.#mixed) this.#best = Math.min(this.#best, seconds);
+    this.#mixed = false;
     [this.#interval, this.#phases, this.#settled] = [[], {}, 0];
     return { imagesPerSecond: batch / seconds, stepSeconds: seconds, etaSeconds: stepsToGo * perStep, phases };
   }

@@ -142,7 +142,7 @@ async function* trainHere(
     const seen = folder && (await openSeen(session, folder.path, startStep));
     for (let step = startStep; step < config.steps; step++) {
       done = step + 1;
-      clock.start();
+      clock.start(session.phaseOf(step));
       const waiting = batches.prepare(step);
       if (waiting) await waiting;
       const hold = done === config.steps ? await session.holdStatisticsRows() : undefined;

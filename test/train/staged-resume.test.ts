@@ -1,6 +1,7 @@
 /** Exact resume through checkpoint files, for what has its own clock: stages of a run, epochs of a bank. */
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import { StepClock } from "../../src/train/step-clock.js";
 import { describeEngine } from "../support/engine.js";
 import { checkpointFiles, configure, continued, folderOfThisFile, trainToEnd } from "../support/train-run.js";
 
@@ -57,6 +58,16 @@ describeEngine("a run continued from its checkpoint ends byte for byte as an uni
       expect(costs.slice(0, pass).every((cost) => cost === 0)).toBe(true);
       expect(costs.slice(pass).every((cost) => cost > 0)).toBe(true);
     }
+  });
+
+  test("steps are timed by the stage that they are of", async () => {
+    const start = vi.spyOn(StepClock.prototype, "start");
+    await trainToEnd(configure(join(folder, "timed"), { method: "self-training", steps: 4 }));
+    const kinds = start.mock.calls.map(([kind]) => kind);
+    start.mockRestore();
+    expect(kinds).toHaveLength(4);
+    expect([kinds[0], kinds[2]]).toEqual([kinds[1], kinds[3]]);
+    expect(kinds[2]).not.toBe(kinds[0]);
   });
 
   test("self-training's learning rate restarts in the step events too", async () => {

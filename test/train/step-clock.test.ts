@@ -5,9 +5,9 @@ beforeEach(() => void vi.useFakeTimers({ toFake: ["performance"] }));
 afterEach(() => void vi.useRealTimers());
 
 /** One log interval of two steps of `ms`, half of each spent on data. */
-function interval(clock: StepClock, ms: number) {
-  for (let step = 0; step < 2; step++) {
-    clock.start();
+function interval(clock: StepClock, ms: number, kinds: readonly string[] = ["", ""]) {
+  for (const kind of kinds) {
+    clock.start(kind);
     vi.advanceTimersByTime(ms / 2);
     clock.mark("data");
     vi.advanceTimersByTime(ms / 2);
@@ -35,6 +35,20 @@ describe("StepClock", () => {
     expect(told.slice(0, 6)).toEqual(new Array(6).fill(undefined));
     expect(told[6]).toBeCloseTo(8); // the ratio measured, not the threshold
     expect(told[7]).toBeUndefined();
+  });
+
+  it("compares steps of one kind alone, and none of an interval with two kinds", () => {
+    const clock = new StepClock();
+    const told = (ms: number, ...kinds: string[]) => {
+      interval(clock, ms, kinds);
+      return clock.slowdown();
+    };
+    for (const ms of [40, 40, 400, 400]) expect(told(ms, "teach", "teach")).toBeUndefined();
+    // The third slow interval in a row, but of other steps; its median is no measure of either.
+    expect(told(10, "teach", "student")).toBeUndefined();
+    for (const ms of [200, 200, 200, 200]) expect(told(ms, "student", "student")).toBeUndefined();
+    for (const ms of [1000, 1000]) expect(told(ms, "student", "student")).toBeUndefined();
+    expect(told(1000, "student", "student")).toBeCloseTo(5);
   });
 
   it("spreads the time of reading over the steps that left work to the device", () => {
