@@ -10,7 +10,7 @@ import { unknownKey } from "./unknown-key.js";
 
 /**
  * The configuration that continues a saved run: the saved one, with neutral options (threads, device, ...) replaced by
- * what was given. Anything else given must equal what the run was started with; throws UsageError otherwise.
+ * what was given, and files of the data where they lie now. Anything else given must equal what the run was started with; throws UsageError otherwise.
  */
 export function resumeConfig(
   given: Given,
@@ -27,6 +27,13 @@ export function resumeConfig(
     ...Object.keys(declared),
     ...groups.flatMap((g) => Object.keys(savedGroup(saved, g)).map((k) => `${g}.${k}`)),
   ];
+  /** Files of the data may lie elsewhere now: what is in them is compared with what the run was started with. */
+  const mayMove = (key: string, value: unknown): boolean => {
+    const { type, except } = declared[key] ?? {};
+    const ofData = key === "labels" || key === "unlabeled" || key.startsWith("dataset.");
+    return ofData && type === "path" && typeof value === "string" && value !== "" && !except?.test(value);
+  };
+  const moved = new Map<string, unknown>();
   const changed: Record<string, unknown> = {};
   for (const [key, raw] of given) {
     if (key === "resume" || key === "out") continue;
@@ -36,18 +43,26 @@ export function resumeConfig(
     if (key === "labeledBatch" && labelsWholeBatch) continue;
     const option = declared[key];
     const value = option ? absolutePath(option, parseOption(option, name, raw, who)) : raw;
-    if ((neutralOptions as readonly string[]).includes(key)) changed[key] = value;
+    if (mayMove(key, value) && mayMove(key, savedValue(saved, key))) moved.set(key, value);
+    else if ((neutralOptions as readonly string[]).includes(key)) changed[key] = value;
     else {
       const before = otherThan(key, value, { given, saved, catalog, who, declared });
       if (before === undefined) continue;
-      const free = neutralOptions.map((neutral) => describe(neutral).name).join(", ");
+      const movable = Object.keys(declared).filter((one) => mayMove(one, savedValue(saved, one)));
+      const free = [...neutralOptions, ...movable].map((neutral) => describe(neutral).name).join(", ");
       throw new UsageError(
         `${who}: ${name} is ${show(value)}, but the run in ${folder} was started ${before}. A resumed run ` +
           `continues exactly as configured; only ${free} may change. For other settings start a new run`,
       );
     }
   }
-  return { ...saved, ...changed, out: folder, resume: folder };
+  const datasetOptions = { ...saved.datasetOptions };
+  for (const [key, value] of moved) {
+    const [group, inner] = splitKey(key);
+    if (inner === undefined) changed[group] = value;
+    else datasetOptions[inner] = value;
+  }
+  return { ...saved, ...changed, datasetOptions, out: folder, resume: folder };
 }
 
 /**

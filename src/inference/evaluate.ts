@@ -7,12 +7,10 @@ import type { RunEvaluation, RunResult } from "../run/events.js";
 import { RunFolder } from "../run/index.js";
 import { classResults, evaluateSplit, roleResults, type Split } from "../train/evaluate.js";
 import { runResult } from "../train/result.js";
-import { openTrainedRun, type WhichCheckpoint } from "./open.js";
+import { type Moved, openTrainedRun, type WhichCheckpoint } from "./open.js";
 
-export interface EvaluateOptions {
+export interface EvaluateOptions extends Moved {
   readonly split: Split;
-  /** Folder of the data set, where it is no longer that of the training run. */
-  readonly data?: string | undefined;
   /** Default `final`, the latest. */
   readonly checkpoint?: WhichCheckpoint;
   /** What the names in the run's configuration mean; default what comes with the package, and its recorded files. */
@@ -22,13 +20,13 @@ export interface EvaluateOptions {
 /** Throws UsageError where there is nothing to evaluate, DataError where data or checkpoint are damaged. */
 export async function evaluateRun(
   path: string,
-  { split, data: dir, checkpoint: which, catalog }: EvaluateOptions,
+  { split, checkpoint: which, catalog, ...moved }: EvaluateOptions,
 ): Promise<RunEvaluation> {
   const folder = RunFolder.open(path);
   const saved = folder.config<RunConfig>();
   if (split === "val" && saved.val === 0)
     throw new UsageError(`${path}: the run held no validation images out (--val was 0)`);
-  const { session, checkpoint, config } = await openTrainedRun(folder, dir, which, catalog);
+  const { session, checkpoint, config } = await openTrainedRun(folder, moved, which, catalog);
   const { data, method } = session;
   try {
     const evaluations = await evaluateSplit(session, split);

@@ -1,8 +1,9 @@
 /** A run folder with its latest checkpoint put back: data, models and all, as training left them. */
-
+import { resolve } from "node:path";
 import type { Catalog } from "../config/catalog.js";
 import type { RunConfig } from "../config/resolve.js";
 import { DataError, UsageError } from "../errors.js";
+import { isLabelsFile } from "../labels/label-options.js";
 import { checkSameLabels } from "../labels/labels-fingerprint.js";
 import type { Checkpoint, RunFolder } from "../run/index.js";
 import { restoreCheckpoint } from "../session/checkpoint.js";
@@ -20,13 +21,21 @@ export interface TrainedRun {
 /** `final`: the latest; `best`: the one that `--save-best val` keeps. */
 export type WhichCheckpoint = "final" | "best";
 
+/** Where the run's files lie, where they are no longer there. */
+export interface Moved {
+  /** Folder of the data set. */
+  readonly data?: string | undefined;
+  /** The labels file. */
+  readonly labels?: string | undefined;
+}
+
 /**
- * `dir` is the folder of the data set, where it is no longer that of the training run. Throws UsageError if there is no
+ * Throws UsageError if there is no
  * checkpoint yet, DataError if data, labels or checkpoint are not those of the run.
  */
 export async function openTrainedRun(
   folder: RunFolder,
-  dir?: string,
+  { data: dir, labels }: Moved = {},
   which: WhichCheckpoint = "final",
   catalog?: Catalog,
 ): Promise<TrainedRun> {
@@ -36,7 +45,12 @@ export async function openTrainedRun(
   }
   const latest = folder.latestCheckpoint();
   if (!latest) throw new UsageError(`${folder.path}: there is no checkpoint to evaluate yet`);
-  const config: RunConfig = { ...saved, data: dir ?? saved.data };
+  if (labels !== undefined && !(isLabelsFile(labels) && isLabelsFile(saved.labels))) {
+    throw new UsageError(
+      `--labels ${labels}: the run in ${folder.path} was trained with --labels ${saved.labels}. Only a labels file that lies elsewhere now may be named`,
+    );
+  }
+  const config: RunConfig = { ...saved, data: dir ?? saved.data, labels: labels ? resolve(labels) : saved.labels };
   const session = await openSession({ ...hardwareOfUse(config), resume: folder.path }, catalog); // its weights are the checkpoint's
   const { fingerprint } = session.data;
   try {

@@ -4,16 +4,14 @@ import { RunFolder } from "../run/index.js";
 import { PredictionWriter, type TableDType } from "../targets/index.js";
 import { noGrad, scope } from "../torch/index.js";
 import { allImages } from "./all-images.js";
-import { openTrainedRun } from "./open.js";
+import { type Moved, openTrainedRun } from "./open.js";
 
-export interface PredictOptions {
+export interface PredictOptions extends Moved {
   /** The file to write. */
   readonly out: string;
   readonly dtype: TableDType;
   /** Images a pass; default the run's `--test-batch`. */
   readonly batch?: number | undefined;
-  /** Folder of the data set, where it is no longer that of the training run. */
-  readonly data?: string | undefined;
   /** As in `evaluateRun`. */
   readonly catalog?: Catalog;
   readonly onProgress?: (done: number, total: number) => void;
@@ -35,7 +33,7 @@ export interface PredictResult {
  * probabilities. Throws UsageError without a checkpoint, DataError on damaged data or files.
  */
 export async function predictRun(path: string, options: PredictOptions): Promise<PredictResult> {
-  const { session, config } = await openTrainedRun(RunFolder.open(path), options.data, "final", options.catalog);
+  const { session, config } = await openTrainedRun(RunFolder.open(path), options, "final", options.catalog);
   const { data, method, hardware } = session;
   try {
     const { out, dtype, batch = config.testBatch, onProgress = () => {} } = options;

@@ -252,6 +252,31 @@ describe("resumeConfig", () => {
     expect(again({ "optimizer.schedule": "step" })).toThrow(`was started with ${JSON.stringify(schedule)}.`);
   });
 
+  it("lets files of the data lie elsewhere, but not be given in place of a number or a word", () => {
+    const given = {
+      dataset: "folder",
+      data: "a",
+      labels: "a/list.csv",
+      unlabeled: "a/more",
+      "dataset.testLabels": "a/t.csv",
+    };
+    const begun = resolveConfig(flatten(given));
+    const again = (given: Record<string, unknown>) => resumeConfig(flatten(given), begun, "runs/b");
+    expect(again({ labels: "b/list.csv", unlabeled: "b/more", "dataset.testLabels": "b/t.csv" })).toMatchObject({
+      labels: resolve("b/list.csv"),
+      unlabeled: resolve("b/more"),
+      datasetOptions: { ...begun.datasetOptions, testLabels: resolve("b/t.csv") },
+    });
+    expect(again({}).datasetOptions).toEqual(begun.datasetOptions);
+    expect(() => again({ labels: 100 })).toThrow(
+      /labels is "100", but .*; only data, .*labels, unlabeled, dataset.testLabels may/,
+    );
+    expect(() => again({ unlabeled: "rest" })).toThrow(/unlabeled is "rest"/);
+    expect(() => again({ "dataset.testLabels": "" })).toThrow(/testLabels is ""/);
+    const drawn = config({ labels: 30 });
+    expect(() => resumeConfig(flatten({ labels: "b/list.csv" }), drawn, "runs/b")).toThrow(/started with "30"/);
+  });
+
   it("refuses others, saying what may change", () => {
     expect(() => resume({ steps: 60 })).toThrow(/--steps is 60, but the run in runs\/b was started with 50.*--threads/);
     expect(() => resume({ "model.width": 1 })).toThrow(UsageError);

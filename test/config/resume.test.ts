@@ -256,6 +256,10 @@ describeEngine("the record of a resumed run", () => {
       await expect(trainToEnd(continued(out))).rejects.toThrow(/relabeled: the labels file has changed: .*labels\.csv/);
       await expect(evaluateRun(out, { split: "val" })).rejects.toThrow(/the labels file has changed/);
     }
+    const elsewhere = join(folder, "elsewhere.csv");
+    writeFileSync(elsewhere, ["file,label", ...lines, ""].join("\n"));
+    expect((await evaluateRun(out, { split: "val", labels: elsewhere })).result.val).toEqual(validated.result.val);
+    await expect(evaluateRun(out, { split: "val", labels: "7" })).rejects.toThrow(UsageError);
     const { labelsFingerprint, ...config } = JSON.parse(readFileSync(join(out, "config.json"), "utf8"));
     expect(labelsFingerprint).toMatch(/^[0-9a-f]{64}$/);
     expect(continued(out)).not.toHaveProperty("labelsFingerprint");

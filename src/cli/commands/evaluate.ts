@@ -20,6 +20,10 @@ export const evaluate = defineCommand({
       value: "folder",
       doc: "folder with the data set's files, where it is not the one of the training run",
     }),
+    labels: text(undefined, {
+      value: "file",
+      doc: "the run's labels file, where it does not lie where the training run had it",
+    }),
     json: boolean(false, {
       doc: "print details (per class, confusion) as one JSON line, then the result object as the last line",
     }),

@@ -23,6 +23,10 @@ export const predictions = defineCommand({
       value: "folder",
       doc: "folder with the data set's files, where it is not the one of the training run",
     }),
+    labels: text(undefined, {
+      value: "file",
+      doc: "the run's labels file, where it does not lie where the training run had it",
+    }),
     json: boolean(false, { doc: "print what was written as one JSON line" }),
   },
   examples: [
