@@ -8,7 +8,7 @@ import type { PreparedData } from "./data.js";
 
 /**
  * The configuration with a batch that the data can fill and the processes can share; only numbers that were not given are changed, and each change is a remark.
- * What was given and cannot be filled is refused where the batches are made. Throws UsageError where a method wants a stream of unlabeled images and
+ * What was given and cannot be filled is refused where the batches are made. Throws UsageError where no label is left, or a method wants a stream of unlabeled images and
  * none is left (a mixed one takes rows as they fall).
  */
 export function fitBatch(
@@ -19,8 +19,9 @@ export function fitBatch(
 ): { readonly config: RunConfig; readonly fitted: readonly string[] } {
   const { byDefault = [], given: _, ...rest } = config;
   const [labeled, unlabeled] = [split.labeled.length, pool ? pool.count : split.unlabeled.length];
-  if (labeled + unlabeled === 0) {
-    throw new UsageError(`no image is left to train on: --val ${config.val} holds all of them out. Hold fewer out`);
+  if (labeled === 0) {
+    const [what, whose] = unlabeled === 0 ? ["image", "of them"] : ["labeled image", "labels"];
+    throw new UsageError(`no ${what} is left to train on: --val ${config.val} holds all ${whose} out. Hold fewer out`);
   }
   if (usesUnlabeled && unlabeled === 0 && config.sampler !== "mixed") {
     throw new UsageError(
@@ -36,7 +37,7 @@ export function fitBatch(
     if (!usesUnlabeled) labeledBatch = batch;
   } else if (usesUnlabeled) {
     const wanted = batch - labeledBatch;
-    if (free("labeledBatch") && labeled > 0) labeledBatch = Math.min(labeledBatch, labeled);
+    if (free("labeledBatch")) labeledBatch = Math.min(labeledBatch, labeled);
     if (free("batch")) batch = labeledBatch + Math.min(wanted, unlabeled);
   }
   const filled = { batch, labeledBatch };

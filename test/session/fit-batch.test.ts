@@ -21,8 +21,14 @@ function fitted(
 }
 
 describe("fitBatch", () => {
-  it("says where --val has taken every image", () => {
+  it("says where --val has taken every image, or every label", () => {
     expect(() => fitted({ val: 8 }, 0, 0)).toThrow(/no image is left to train on: --val 8 holds all of them out/);
+    expect(() => fitted({ val: 8 }, 0, 5)).toThrow(
+      /no labeled image is left to train on: --val 8 holds all labels out/,
+    );
+    const supervised = { name: "supervised", usesUnlabeled: false };
+    expect(() => fitted({ method: "supervised", val: 8 }, 0, 5, supervised)).toThrow(/no labeled image is left/);
+    expect(() => fitted({ sampler: "mixed", val: 8 }, 0, 5)).toThrow(/no labeled image is left/);
   });
 
   it("leaves a batch alone that the data can fill", () => {
