@@ -86,14 +86,16 @@ export function drawLongTail(
   classes: readonly string[],
   ratio: number,
   rng: Rng,
+  option: "imbalance" | "unlabeledImbalance" = "imbalance",
 ): Int32Array {
   const members = classes.map((_, k) => pool.filter((i) => labels[i] === k));
   const sizes = members.map((of) => of.length);
   const shares = count === "all" ? longTail(sizes, ratio) : apportion(tailWeights(classes.length, ratio), count);
   shares.forEach((share, k) => {
-    const who = `imbalance ${ratio}`;
+    const who = `${option} ${ratio}`;
     if (share === 0) {
-      throw new UsageError(`${who}: leaves class "${classes[k]}" without an image. Use a smaller ratio or more labels`);
+      const way = count === "all" ? "" : " or more labels";
+      throw new UsageError(`${who}: leaves class "${classes[k]}" without an image. Use a smaller ratio${way}`);
     }
     if (share > sizes[k]!) {
       throw new UsageError(

@@ -99,7 +99,10 @@ export function splitData(
     );
   }
   const tail = rng.split("unlabeled");
-  return { ...kept, unlabeled: drawLongTail(truth, stream, "all", data.classes, unlabeledImbalance, tail) };
+  return {
+    ...kept,
+    unlabeled: drawLongTail(truth, stream, "all", data.classes, unlabeledImbalance, tail, "unlabeledImbalance"),
+  };
 }
 
 /** The first of each content among `rows`, unless training uses (`taken`) a copy of it. */

@@ -124,6 +124,7 @@ describe("splitData", () => {
     // The tail of the stream leaves the labels as they are without it.
     expect(tailed({ unlabeledImbalance: 3 }).labeled).toEqual(tailed({}).labeled);
     expect(tailed({ unlabeledImbalance: 0.5 }).unlabeled.length).toBe(22 + 45);
+    expect(() => tailed({ unlabeledImbalance: 1000 })).toThrow(/^unlabeledImbalance 1000: .* Use a smaller ratio$/);
   });
 
   it("refuses a tail where a file gives the labels, another draw was asked for, or true classes are unknown", () => {
