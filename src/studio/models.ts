@@ -57,7 +57,8 @@ export function pruneRuns(folder: string): void {
   }
 }
 
-function runsIn(folder: string): string[] {
+/** Names of the runs that training has made in the folder, the first first. */
+export function runsIn(folder: string): string[] {
   const runs = join(folder, "runs");
   return existsSync(runs)
     ? readdirSync(runs)

@@ -13,6 +13,7 @@ import { type Answer, createAnswers } from "./answers.js";
 import { classWord } from "./class-word.js";
 import { labelFilesOf, type NamedLabel, writeLabelFile } from "./label-files.js";
 import { type Action, openLog } from "./log.js";
+import { runsIn } from "./models.js";
 import { type StudioPicture, studioPictures } from "./pictures.js";
 import { drawReserve, type TestSet, testSet } from "./reserve.js";
 
@@ -86,6 +87,7 @@ interface Record {
 }
 
 const MOST_PERSON = 60;
+const studioFiles = ["labels.csv", "train.csv", "test.csv", "answers.jsonl", "models.jsonl"];
 
 /** Opens what is there, or begins. Throws UsageError where the folder holds something else, DataError where there is nothing to label. */
 export function openStudio(options: StudioOptions): Studio {
@@ -93,6 +95,7 @@ export function openStudio(options: StudioOptions): Studio {
   const wanted = (options.classes ?? []).map(classWord);
   const found = studioPictures(dir, { labelsFile: options.labelsFile, except: out });
   const { pictures, given, fixed, taken } = found;
+  refuseOthers(options.out);
   makeFolder(out);
   const record = recordOf(join(out, "studio.json"), options, dir, () =>
     pictures.flatMap(({ name }) => (given.has(name) ? [] : [name])),
@@ -234,6 +237,18 @@ export function openStudio(options: StudioOptions): Studio {
   recode(pictures.keys());
   for (const name of wanted) if (!answers.classes.includes(name)) studio.addClass("", name);
   return studio;
+}
+
+/** Where no studio was before, files of the names that it writes are somebody's own. */
+function refuseOthers(out: string): void {
+  if (existsSync(join(out, "studio.json"))) return;
+  const own = studioFiles.filter((name) => existsSync(join(out, name)));
+  if (runsIn(out).length > 0) own.push("runs");
+  if (own.length === 0) return;
+  const they = own.length === 1 ? "it" : "them";
+  throw new UsageError(
+    `${out}: has ${own.join(", ")} and is no folder of the labelling studio, which would write over ${they}. Give another folder with --out`,
+  );
 }
 
 /** What was settled when the folder was first opened: later sessions keep it, so that what tests today never trained yesterday. */

@@ -1,5 +1,5 @@
 // A folder that is being labelled: its pictures and classes, the test set, two processes, the files that follow.
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { Rng } from "../../src/rng.js";
@@ -68,6 +68,24 @@ describe("pictures and classes", () => {
     const studio = open(dir, { out: join(dir, "labels", "x") });
     expect(studio.pictures).toHaveLength(20);
     studio.close();
+  });
+
+  test("files of somebody else's are not written over, and what a studio wrote is opened again", () => {
+    for (const name of ["labels.csv", "train.csv", "test.csv", "answers.jsonl", "models.jsonl", "runs/0001/x"]) {
+      const dir = pictures(twenty);
+      const path = join(dir, name);
+      mkdirSync(join(path, ".."), { recursive: true });
+      writeFileSync(path, "mine\n");
+      expect(() => open(dir, { out: dir }).save()).toThrow(/has .* and is no folder of the labelling studio/);
+      expect(readFileSync(path, "utf8")).toBe("mine\n");
+      expect(existsSync(join(dir, "studio.json"))).toBe(false);
+    }
+    const dir = pictures(twenty);
+    for (const _ of [1, 2]) {
+      const studio = open(dir, { out: dir });
+      expect(studio.save()).toBe(true);
+      studio.close();
+    }
   });
 
   test("a labels file gives labels; another folder's studio is refused", () => {
