@@ -151,6 +151,8 @@ export function openStudio(options: StudioOptions): Studio {
     });
   };
   const checked = (text: string): string => {
+    // A labels file may have brought classes that nobody could name here.
+    if (answers.classes.includes(text)) return text;
     const name = classWord(text);
     if (answers.classes.includes(name)) return name;
     if (fixed) throw new UsageError(`the classes are the class folders of ${dir}; "${name}" is none of them`);

@@ -88,6 +88,17 @@ describe("pictures and classes", () => {
     }
   });
 
+  test("classes of a labels file can be given whatever they are called", () => {
+    const dir = pictures(twenty);
+    const labelsFile = join(folder, "signs.csv");
+    writeFileSync(labelsFile, "file,label\np00.png,+\np01.png,-\n");
+    const studio = open(dir, { labelsFile });
+    studio.label("", "+", [2]);
+    expect(studio.codes[2]).toBe(studio.classes.indexOf("+"));
+    expect(() => studio.label("", "=", [3])).toThrow(/formula/);
+    studio.close();
+  });
+
   test("a labels file gives labels; another folder's studio is refused", () => {
     const dir = pictures(twenty);
     const labelsFile = join(folder, "given.csv");
