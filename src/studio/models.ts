@@ -84,5 +84,5 @@ export function judged(
     const k = classes.indexOf(guess);
     if (line && k >= 0) line[k]!++;
   }
-  return { tested, wrong, confusion: { classes, counts } };
+  return { tested, wrong, confusion: { classes: [...classes], counts } };
 }

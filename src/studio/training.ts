@@ -9,7 +9,7 @@ import { readInferenceRecord } from "../session/inference-record.js";
 import type { Asking } from "./asking.js";
 import { commandLine, type RunningCommand, runCommand } from "./command.js";
 import { labelFilesOf } from "./label-files.js";
-import type { Guesses, LabelDoubt } from "./mind/judge.js";
+import type { Guesses } from "./mind/judge.js";
 import type { Confusion, RatedModel } from "./model-types.js";
 import { addModel, judged, nextRun, pruneRuns, rated, readModels } from "./models.js";
 import type { Studio } from "./studio.js";
@@ -26,12 +26,19 @@ export interface TrainingOptions {
   readonly onChange: () => void;
 }
 
+/** A label that is doubted, and the class that it should rather have. */
+export interface NamedDoubt {
+  readonly row: number;
+  readonly suggested: string;
+  readonly margin: number;
+}
+
 export interface Training {
   readonly models: readonly RatedModel[];
   /** What the latest model says of the pictures that were read, and the run it is. */
   readonly guesses: (Guesses & { readonly run: string }) | undefined;
   readonly confusion: Confusion | undefined;
-  readonly doubts: readonly LabelDoubt[];
+  readonly doubts: readonly NamedDoubt[];
   readonly running: { readonly since: number; readonly labels: number } | undefined;
   /** What is missing before the first training, or what went wrong. */
   readonly waiting: string | undefined;
@@ -49,7 +56,7 @@ export function startTraining(studio: Studio, asking: Asking, options: TrainingO
   let models = readModels(studio.out).map(rated);
   let guesses: Training["guesses"];
   let confusion: Confusion | undefined;
-  let doubts: readonly LabelDoubt[] = [];
+  let doubts: readonly NamedDoubt[] = [];
   let running: (NonNullable<Training["running"]> & { readonly run: RunningCommand }) | undefined;
   let [waiting, problem]: [string | undefined, string | undefined] = [undefined, undefined];
   let [trainedOn, ended, busy, closed] = [-1, Number.NEGATIVE_INFINITY, false, false];
@@ -79,10 +86,13 @@ export function startTraining(studio: Studio, asking: Asking, options: TrainingO
       return best < 0 ? undefined : found.classes[best];
     });
     confusion = rating.confusion;
-    const judgedLabels = { labels: asking.codes(), numClasses: studio.classes.length };
-    doubts = (await asking.mind.ask("doubts", judgedLabels)).map((one) => ({
-      ...one,
-      row: rows[one.row]!,
+    // The places of the classes may be others when the answer has come.
+    const classes = [...studio.classes];
+    const judgedLabels = { labels: asking.codes(), numClasses: classes.length };
+    doubts = (await asking.mind.ask("doubts", judgedLabels)).map(({ row, suggested, margin }) => ({
+      row: rows[row]!,
+      suggested: classes[suggested]!,
+      margin,
     }));
     return rating;
   };

@@ -2,13 +2,48 @@
 import { appendFileSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { writeWhole } from "../../src/files/write-whole.js";
+import type { Asking } from "../../src/studio/asking.js";
 import { commandLine, runCommand } from "../../src/studio/command.js";
 import { exportModel } from "../../src/studio/export.js";
 import { addModel, judged, nextRun, pruneRuns, rated, readModels } from "../../src/studio/models.js";
+import { openStudio } from "../../src/studio/studio.js";
+import { startTraining } from "../../src/studio/training.js";
 import { folderOfThisFile } from "../support/train-run.js";
 
 const folder = folderOfThisFile();
 const row = (run: string) => ({ run, at: "2026-11-26T08:00:00.000Z", labels: 12, seconds: 3, tested: 10, wrong: 2 });
+
+test("what a model said keeps its classes when people add and drop some", async () => {
+  const [dir, out] = [join(folder, "kept"), join(folder, "kept-labels")];
+  mkdirSync(dir);
+  for (const name of ["a.png", "b.png", "c.png"]) writeWhole(join(dir, name), "");
+  const studio = openStudio({ dir, out, testShare: 0.5, seed: 1, classes: ["bird", "cat", "dog"] });
+  addModel(out, row("runs/0001"));
+  mkdirSync(join(out, "runs/0001"), { recursive: true });
+  writeWhole(join(out, "runs/0001/result.json"), "{}");
+  const guesses = { classes: ["cat", "dog"], best: Int32Array.of(0, 1, 1), confidence: Float32Array.of(1, 1, 1) };
+  const doubt = { row: 1, suggested: 2, margin: 0.5 };
+  const ask = async (kind: string) => {
+    if (kind === "doubts") studio.dropClass("", "bird"); // while the doubts are being looked for
+    return kind === "guess" ? guesses : [doubt];
+  };
+  const asking = { rows: Int32Array.of(0, 1, 2), codes: () => studio.codes, mind: { ask } } as unknown as Asking;
+  let resolve = () => {};
+  const seen = new Promise<void>((done) => (resolve = done));
+  const training = startTraining(studio, asking, {
+    ...{ method: "supervised", steps: 1, threads: 1, every: 1 },
+    onChange: () => training.doubts.length > 0 && resolve(),
+  });
+  training.tick();
+  await seen;
+  studio.addClass("", "fox");
+  expect(training.confusion!.classes).toEqual(["bird", "cat", "dog"]);
+  expect(training.confusion!.counts).toHaveLength(3);
+  expect(training.doubts).toEqual([{ row: 1, suggested: "dog", margin: 0.5 }]);
+  training.close();
+  studio.close();
+});
 
 describe("the list of models", () => {
   test("is read back, a line that was cut short apart, with errors and intervals", () => {

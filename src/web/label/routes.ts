@@ -137,7 +137,7 @@ export function labelRoutes(session: Session, { cache }: RouteOptions = {}): Rea
       json(200, {
         doubts: (training?.doubts ?? []).map(({ row, suggested, margin }) => ({
           row,
-          suggested: studio.classes[suggested] ?? "",
+          suggested,
           margin: Number(margin.toFixed(3)),
         })),
       } satisfies Doubts),
