@@ -15,6 +15,7 @@ export function useKeys(classes: readonly string[], answers: Answers, skips: boo
     const command = commandOf(event);
     if (!command || (command.do === "skip" && !skips)) return;
     event.preventDefault();
+    if (skips && event.repeat) return; // a key held down is one answer, not one for every picture to come
     if (command.do === "class") {
       const name = classes[command.place];
       if (name !== undefined) answers.onClass(name);

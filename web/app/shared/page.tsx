@@ -25,7 +25,15 @@ export function Page({ name, views, current, linkOf = linkTo, extra, lost, probl
   }, [title]);
   return (
     <>
-      <a class="skip" href="#main">
+      <a
+        class="skip"
+        href="#main"
+        onClick={(event) => {
+          // The part of an address behind "#" names the view.
+          event.preventDefault();
+          document.getElementById("main")?.focus();
+        }}
+      >
         To the content
       </a>
       <header class="top">
