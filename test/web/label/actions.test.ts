@@ -20,7 +20,13 @@ test("answers reach the server in the order in which they were given, a slow or 
     () => {},
     (text) => failed.push(text),
   );
-  await Promise.all([actions.label([0], "a"), actions.label([1], "b"), actions.label([2], "c"), actions.undo()]);
+  const taken = await Promise.all([
+    actions.label([0], "a"),
+    actions.label([1], "b"),
+    actions.label([2], "c"),
+    actions.undo(),
+  ]);
   expect(arrived).toEqual(["a", "b", "c", "/api/undo"]);
   expect(failed).toEqual(["no class b"]);
+  expect(taken.slice(0, 3)).toEqual([true, false, true]);
 });

@@ -148,6 +148,35 @@ describe.skipIf(!appBuilt || !enginePresent || !chromiumPath)("the labelling stu
     }
   });
 
+  test("an answer that is refused brings its picture back, a removed one leaves it, and a held key answers once", async () => {
+    const refuse = "**/api/answer";
+    await tab.route(refuse, (route) => route.fulfill({ status: 507, json: { error: "the disk is full" } }));
+    const [name, before] = [await file(tab), await labels(tab)];
+    await tab.keyboard.press("1");
+    await tab.getByText("the disk is full").waitFor();
+    await expect.poll(() => file(tab).catch(() => ""), { timeout: 10_000 }).toBe(name);
+    await tab.unroute(refuse);
+    const cleared = tab.waitForResponse("**/api/answer");
+    await tab.keyboard.press("Delete");
+    await cleared;
+    expect(await file(tab)).toBe(name);
+    await tab.keyboard.down(colorOf(name));
+    await tab.keyboard.down(colorOf(name));
+    await tab.keyboard.down(colorOf(name));
+    await tab.keyboard.up(colorOf(name));
+    await expect.poll(() => labels(tab), { timeout: 10_000 }).toBe(before + 1);
+    await tab.keyboard.press("z");
+    await expect.poll(() => labels(tab), { timeout: 10_000 }).toBe(before);
+  });
+
+  test("the link to the content leaves the view as it is", async () => {
+    const address = tab.url();
+    await tab.locator("a.skip").focus();
+    await tab.keyboard.press("Enter");
+    expect(await tab.evaluate(() => document.activeElement?.id)).toBe("main");
+    expect(tab.url()).toBe(address);
+  });
+
   test("a key in the very moment a picture appears is for that picture", async () => {
     await tab.goto(`${url}#/label`);
     await tab.locator(".single .file").waitFor();
@@ -246,7 +275,7 @@ describe.skipIf(!appBuilt || !enginePresent || !chromiumPath)("the labelling stu
     const before = await labels(tab);
     await tab.keyboard.press("Delete");
     await tab.getByText("Draw a line around some pictures.").waitFor();
-    expect(await labels(tab)).toBeLessThan(before);
+    await expect.poll(() => labels(tab), { timeout: 10_000 }).toBeLessThan(before);
     await tab.keyboard.press("z");
     await expect.poll(() => labels(tab), { timeout: 10_000 }).toBe(before);
     await map.focus();

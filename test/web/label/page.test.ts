@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { keyOf } from "../../../web/app/label/keys.js";
 import { inside } from "../../../web/app/label/map-canvas.js";
+import { chosenOf } from "../../../web/app/label/use-chosen.js";
 
 test("classes have digits, then letters, none of them twice and none that undoes", () => {
   const keys = Array.from({ length: 33 }, (_, place) => keyOf(place));
@@ -9,6 +10,13 @@ test("classes have digits, then letters, none of them twice and none that undoes
   expect(new Set(keys).size).toBe(33);
   expect(keys.filter((key) => key === undefined || "0zy".includes(key))).toEqual([]);
   expect(keyOf(33)).toBeUndefined();
+});
+
+test("chosen pictures that are no longer shown get no answer", () => {
+  const selected = new Set([4, 1, 2, 3]);
+  expect(chosenOf(selected, [1, 3, 4, 5])).toEqual([1, 3, 4]);
+  expect(chosenOf(selected, [])).toEqual([]);
+  expect(chosenOf(selected)).toEqual([4, 1, 2, 3]);
 });
 
 test("a lasso holds what lies within it, dents and all", () => {

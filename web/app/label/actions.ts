@@ -4,8 +4,9 @@ import { sendJson } from "../shared/server.js";
 
 export interface Actions {
   readonly by: string;
-  label(rows: readonly number[], name: string): Promise<void>;
-  mark(rows: readonly number[], kind: "skip" | "none" | "clear"): Promise<void>;
+  /** Whether the server took it; where it did not, the person has been told why. */
+  label(rows: readonly number[], name: string): Promise<boolean>;
+  mark(rows: readonly number[], kind: "skip" | "none" | "clear"): Promise<boolean>;
   /** The rows that changed. */
   undo(): Promise<readonly number[]>;
   redo(): Promise<readonly number[]>;
@@ -37,7 +38,9 @@ export function actionsOf(by: string, said: (text: string) => void, failed: (tex
     }
   };
   const answer = async (request: Omit<AnswerRequest, "by">, words: string) => {
-    if (await send("/api/answer", request)) said(words);
+    const done = (await send("/api/answer", request)) !== undefined;
+    if (done) said(words);
+    return done;
   };
   const some = (rows: readonly number[]) => (rows.length === 1 ? "1 picture" : `${rows.length} pictures`);
   const undone = async (which: "undo" | "redo", words: string, nothing: string) => {

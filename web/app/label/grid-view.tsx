@@ -11,9 +11,9 @@ import { useChosen } from "./use-chosen.js";
 
 /** What is shown: "all", "open", "skipped", "none", "class:NAME", "next", "guess:NAME" or "doubts". */
 export function GridView({ studio, counts, actions, show }: ViewProps & { readonly show: string }) {
-  const { selected, setSelected, act, answers } = useChosen({ studio, actions });
   const [least, setLeast] = useState(0.9);
   const { list, note, suggestion, problem } = useList(studio, show, least);
+  const { selected, setSelected, chosen, act, answers } = useChosen({ studio, actions, list });
   useEffect(() => setSelected(new Set()), [show]);
 
   const guessed = show.startsWith("guess:") ? show.slice(6) : undefined;
@@ -70,41 +70,44 @@ export function GridView({ studio, counts, actions, show }: ViewProps & { readon
         <button type="button" onClick={() => setSelected(new Set(list))} disabled={list.length === 0}>
           choose all {list.length}
         </button>
-        <button type="button" onClick={() => setSelected(new Set())} disabled={selected.size === 0}>
+        <button type="button" onClick={() => setSelected(new Set())} disabled={chosen.length === 0}>
           choose none
         </button>
         {guessed !== undefined && (
-          <button type="button" disabled={selected.size === 0} onClick={() => answers.onClass(guessed)}>
-            confirm {selected.size} as {guessed}
+          <button type="button" disabled={chosen.length === 0} onClick={() => answers.onClass(guessed)}>
+            confirm {chosen.length} as {guessed}
           </button>
         )}
         {suggestion && (
           <button
             type="button"
-            disabled={selected.size === 0}
+            disabled={chosen.length === 0}
             onClick={() =>
               act(async (rows) => {
+                let done = true;
                 for (const name of new Set(rows.map(suggestion)))
                   if (name !== undefined)
-                    await actions.label(
-                      rows.filter((row) => suggestion(row) === name),
-                      name,
-                    );
+                    done =
+                      (await actions.label(
+                        rows.filter((row) => suggestion(row) === name),
+                        name,
+                      )) && done;
+                return done;
               })
             }
           >
-            take the suggestion for {selected.size}
+            take the suggestion for {chosen.length}
           </button>
         )}
         <span role="status" class="soft">
-          {problem || `${selected.size} of ${list.length} chosen`}
+          {problem || `${chosen.length} of ${list.length} chosen`}
         </span>
       </div>
       <ClassBar
         studio={studio}
         counts={counts}
         actions={actions}
-        disabled={selected.size === 0}
+        disabled={chosen.length === 0}
         {...answers}
         canClear
       />

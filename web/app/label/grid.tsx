@@ -67,8 +67,10 @@ export function Grid({ studio, rows, selected, onSelect, onOpen, note, label }: 
     else if (y + height > element.scrollTop + size.height) element.scrollTop = y + height - size.height;
   };
   const toggle = (place: number) => {
+    const row = rows[place];
+    if (row === undefined) return; // of an empty list
     const next = new Set(selected);
-    if (!next.delete(rows[place]!)) next.add(rows[place]!);
+    if (!next.delete(row)) next.add(row);
     onSelect(next);
   };
   const onKey = (event: KeyboardEvent) => {

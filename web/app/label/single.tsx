@@ -67,21 +67,31 @@ export function Single({ studio, counts, actions, only }: ViewProps & { readonly
     setAnswered((before) => new Set(before).add(row));
     if (row === pinned) setPinned(undefined);
   };
+  const reopen = (rows: readonly number[]) =>
+    setAnswered((before) => new Set([...before].filter((one) => !rows.includes(one))));
   const back = (rows: readonly number[]) => {
     const row = rows[0];
     if (row === undefined) return;
-    setAnswered((before) => new Set([...before].filter((one) => !rows.includes(one))));
+    reopen(rows);
     setPinned(row);
     setQueue((before) => [row, ...before.filter((one) => one !== row)]);
   };
-  const answer = (send: (rows: readonly number[]) => Promise<void>) => {
+  /** The next picture comes at once; where the answer is refused this one comes back. */
+  const answer = (send: (rows: readonly number[]) => Promise<boolean>) => {
     if (current === undefined) return;
-    done(current);
-    void send([current]);
+    const row = current;
+    done(row);
+    void send([row]).then((sent) => !sent && back([row]));
+  };
+  /** A picture without an answer is one to ask about: it stays. */
+  const clear = () => {
+    if (current === undefined) return;
+    const row = current;
+    void actions.mark([row], "clear").then((sent) => sent && reopen([row]));
   };
   const answers: Answers = {
     onClass: (name) => answer((rows) => actions.label(rows, name)),
-    onMark: (kind) => answer((rows) => actions.mark(rows, kind)),
+    onMark: (kind) => (kind === "clear" ? clear() : answer((rows) => actions.mark(rows, kind))),
     onUndo: () => void actions.undo().then(back),
     onRedo: () => void actions.redo().then((rows) => rows.length > 0 && setPinned(undefined)),
   };

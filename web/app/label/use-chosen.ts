@@ -1,12 +1,18 @@
-/** Pictures that are chosen in a view, and the answer that all of them get at once. */
+/** Pictures that are chosen in a view, and the answer that all of them get at once; where it is refused they stay chosen. */
 import { useState } from "preact/hooks";
 import type { ViewProps } from "./single.js";
 import { type Answers, useKeys } from "./use-keys.js";
 
-export function useChosen({ studio, actions }: Pick<ViewProps, "studio" | "actions">) {
+interface ChosenOptions extends Pick<ViewProps, "studio" | "actions"> {
+  readonly list?: readonly number[];
+}
+
+/** `list`: what the view shows, where that is not what is chosen; pictures that have left it since get no answer. */
+export function useChosen({ studio, actions, list }: ChosenOptions) {
   const [selected, setSelected] = useState<ReadonlySet<number>>(new Set());
-  const act = (work: (rows: readonly number[]) => Promise<void>) => {
-    if (selected.size > 0) void work([...selected]).then(() => setSelected(new Set()));
+  const chosen = chosenOf(selected, list);
+  const act = (work: (rows: readonly number[]) => Promise<boolean>) => {
+    if (chosen.length > 0) void work(chosen).then((done) => done && setSelected(new Set()));
   };
   const answers: Answers = {
     onClass: (name) => act((rows) => actions.label(rows, name)),
@@ -15,5 +21,10 @@ export function useChosen({ studio, actions }: Pick<ViewProps, "studio" | "actio
     onRedo: () => void actions.redo(),
   };
   useKeys(studio.classes, answers, false);
-  return { selected, setSelected, act, answers };
+  return { selected, setSelected, chosen, act, answers };
+}
+
+/** Of the chosen pictures those that are shown, in the order of the list. */
+export function chosenOf(selected: ReadonlySet<number>, list?: readonly number[]): readonly number[] {
+  return list ? list.filter((row) => selected.has(row)) : [...selected];
 }
