@@ -25,6 +25,7 @@ export function Page({ name, views, current, linkOf = linkTo, extra, lost, probl
   }, [title]);
   return (
     <>
+      {/* biome-ignore lint/a11y/useValidAnchor: it leads to a place in the page, whose address the views use for themselves. */}
       <a
         class="skip"
         href="#main"
