@@ -3,8 +3,7 @@ import type { FetchControl } from "../data/download/fetch-file.js";
 import { UsageError } from "../errors.js";
 import { printError } from "./output.js";
 import { Progress } from "./progress.js";
-import { interruptedExitCode } from "./run-training.js";
-import { onStopSignals } from "./signals.js";
+import { interruptedExitCode, onStopSignals } from "./signals.js";
 
 export interface DownloadControl extends Pick<FetchControl, "stallSeconds" | "signal" | "onNote"> {
   /** Another server, by FEWLABELS_MIRROR. */

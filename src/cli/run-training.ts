@@ -5,7 +5,7 @@ import type { RunResult, TrainEvent } from "../run/events.js";
 import { runInWorker } from "../train/worker.js";
 import { onReaderGone } from "./output.js";
 import type { Progress } from "./progress.js";
-import { onStopSignals } from "./signals.js";
+import { interruptedExitCode, onStopSignals } from "./signals.js";
 
 export type Outcome =
   | {
@@ -16,9 +16,6 @@ export type Outcome =
       readonly trouble?: Error;
     }
   | { readonly kind: "interrupted"; readonly out: string; readonly step: number; readonly path: string };
-
-/** Exit code of a run that was interrupted. */
-export const interruptedExitCode = 130;
 
 /**
  * Trains in a worker. The first SIGINT, SIGTERM or SIGHUP (or a reader that goes away) asks for a checkpoint and an end;

@@ -4,6 +4,9 @@ import { isatty } from "node:tty";
 /** What asks a command to stop and leave things so that it can go on later. */
 export const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
+/** Exit code of a run that was interrupted. */
+export const interruptedExitCode = 130;
+
 /**
  * Two signals so close together are one: `npx` hands the terminal's Ctrl-C on to a process that has had it already. Nobody presses
  * twice in so few milliseconds.
@@ -51,9 +54,10 @@ export function onStopSignals(
   };
 }
 
-/** For servers: resolves at the first signal that asks to stop; at a second one the process ends at once. */
-export function stopSignal(): Promise<void> {
+/** For servers: resolves at the first signal that asks to stop; at a second one the process ends at once. Hangups: as `onStopSignals`. */
+export function stopSignal(options: SignalOptions & { readonly exit?: (code: number) => void } = {}): Promise<void> {
+  const { exit = process.exit } = options;
   return new Promise((resolve) => {
-    for (const signal of stopSignals) process.once(signal, () => resolve());
+    onStopSignals((times) => (times > 1 ? exit(interruptedExitCode) : resolve()), options);
   });
 }

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { onStopSignals } from "../../src/cli/signals.js";
+import { onStopSignals, stopSignal, stopSignals } from "../../src/cli/signals.js";
 import { describeTraining, start } from "./run-cli.js";
 
 describe("onStopSignals", () => {
@@ -32,6 +32,28 @@ describe("onStopSignals", () => {
   it("a hangup stops where a terminal is attached, and is passed over, said once, where there is none", () => {
     expect(heard(true, ["SIGHUP", 0])).toEqual(["stop 1"]);
     expect(heard(false, ["SIGHUP", 0], ["SIGHUP", 500], ["SIGINT", 501])).toEqual(["hangup", "stop 1"]);
+  });
+
+  it("a server closes at the first, also where it comes twice at once, and ends at a later second", async () => {
+    const before = process.listeners("SIGINT");
+    const codes: number[] = [];
+    let time = 0;
+    const stopped = stopSignal({ terminal: false, now: () => time, exit: (code) => codes.push(code) });
+    const added = process.listeners("SIGINT").filter((one) => !before.includes(one));
+    let [done, over] = [false, false];
+    void stopped.then(() => (done = true));
+    process.emit("SIGHUP", "SIGHUP");
+    await Promise.resolve();
+    over = done;
+    process.emit("SIGINT", "SIGINT");
+    time = 5;
+    process.emit("SIGINT", "SIGINT");
+    await stopped;
+    const early = [...codes];
+    time = 1000;
+    process.emit("SIGTERM", "SIGTERM");
+    for (const signal of stopSignals) for (const one of added) process.off(signal, one);
+    expect([added.length, over, early, codes]).toEqual([1, false, [], [130]]);
   });
 
   it("leaves no listener behind", () => {

@@ -11,7 +11,8 @@ import { reportPage } from "../demo-report.js";
 import { count, duration, percent, table } from "../format.js";
 import { print, printError } from "../output.js";
 import { Progress } from "../progress.js";
-import { interruptedExitCode, runTraining } from "../run-training.js";
+import { runTraining } from "../run-training.js";
+import { interruptedExitCode } from "../signals.js";
 
 const { seed, device, threads, out } = runOptions;
 

@@ -8,7 +8,8 @@ import { duration, quoted } from "../format.js";
 import { print, printError } from "../output.js";
 import { errorsOf, Progress } from "../progress.js";
 import { configOf } from "../run-config.js";
-import { interruptedExitCode, runTraining } from "../run-training.js";
+import { runTraining } from "../run-training.js";
+import { interruptedExitCode } from "../signals.js";
 
 export const train = defineCommand({
   name: "train",

@@ -9,8 +9,7 @@ import { boolean, integer, text } from "../../../options.js";
 import { argument, defineCommand } from "../../command.js";
 import { count, duration, percent, table, wrap } from "../../format.js";
 import { print, printError } from "../../output.js";
-import { interruptedExitCode } from "../../run-training.js";
-import { onStopSignals } from "../../signals.js";
+import { interruptedExitCode, onStopSignals } from "../../signals.js";
 
 export const compare = defineCommand({
   name: "compare",

@@ -17,7 +17,7 @@ import { boolean, choice, integer, type OptionsOf, text } from "../../../options
 import { argument, defineCommand } from "../../command.js";
 import { count, digits, duration, table, wrap } from "../../format.js";
 import { print, printError } from "../../output.js";
-import { interruptedExitCode } from "../../run-training.js";
+import { interruptedExitCode } from "../../signals.js";
 import { overridesOf, runWithProgress } from "./run-with-progress.js";
 
 const who = "fewlabels experiment";

@@ -10,8 +10,7 @@ import { findMovedData, stateOf } from "../../../experiments/run-state.js";
 import { holdFolder } from "../../../run/hold-folder.js";
 import { duration } from "../../format.js";
 import { print, printError } from "../../output.js";
-import { interruptedExitCode } from "../../run-training.js";
-import { onStopSignals } from "../../signals.js";
+import { interruptedExitCode, onStopSignals } from "../../signals.js";
 
 export interface RunningOptions {
   /** Folder of all runs, held meanwhile. */

@@ -20,7 +20,7 @@ import { spreadOf } from "../../../statistics.js";
 import { argument, defineCommand } from "../../command.js";
 import { table } from "../../format.js";
 import { print, printError } from "../../output.js";
-import { interruptedExitCode } from "../../run-training.js";
+import { interruptedExitCode } from "../../signals.js";
 import { overridesOf, runWithProgress } from "./run-with-progress.js";
 
 const who = "fewlabels experiment tune";

@@ -3,8 +3,7 @@ import { spawn } from "node:child_process";
 import { createServer } from "node:net";
 import { constants } from "node:os";
 import { packagePath } from "../../../package.js";
-import { interruptedExitCode } from "../../run-training.js";
-import { stopSignals } from "../../signals.js";
+import { interruptedExitCode, stopSignals } from "../../signals.js";
 
 export interface LaunchOptions {
   /** The file that each process runs; default this program. */
