@@ -110,8 +110,18 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   });
   server.on("request", (request, response) => {
     busy++;
+    const { socket } = request;
+    // Nothing moves on a socket while its answer is being made.
+    const arrived = () => socket.setTimeout(0);
+    const { "content-length": length = "0", "transfer-encoding": coding } = request.headers;
+    if (length === "0" && coding === undefined) arrived();
+    else request.once("end", arrived);
     void answer(request)
       .catch((error: unknown) => replyOf(error, onFault))
+      .finally(() => {
+        request.off("end", arrived);
+        socket.setTimeout(server.timeout);
+      })
       .then((reply) =>
         reply.events
           ? sendEvents(response, reply.events, reply.headers, stop.signal)
