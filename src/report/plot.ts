@@ -79,7 +79,16 @@ function stacked(parts: readonly string[], width: number, heights: readonly numb
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">${placed.join("")}</svg>`;
 }
 
-/** The same as a PNG, two pixels a unit, on white. */
+/** Pixels that a picture drawn from an SVG may be wide or high. */
+const MOST_PIXELS = 32_767;
+
+/** The same as a PNG, on white: two pixels a unit, fewer where that would be more than can be drawn. */
 export async function pngOf(svg: string): Promise<Uint8Array> {
-  return sharp(Buffer.from(svg), { density: 144 }).flatten({ background: "white" }).png().toBuffer();
+  const sides = /^<svg[^>]* viewBox="0 0 (\d+) (\d+)"/.exec(svg)?.slice(1).map(Number) ?? [];
+  // At 72 a unit is a pixel.
+  const density = Math.min(144, (72 * (MOST_PIXELS - 1)) / Math.max(1, ...sides));
+  return sharp(Buffer.from(svg), { density, limitInputPixels: false })
+    .flatten({ background: "white" })
+    .png()
+    .toBuffer();
 }

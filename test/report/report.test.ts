@@ -186,6 +186,15 @@ describe("plots", () => {
     expect([format, w, h]).toEqual(["png", 2 * Number(width), 2 * Number(height)]);
   });
 
+  it("a figure of very many panels has a PNG as well, of fewer pixels a unit", async () => {
+    const curves = [{ steps: [1, 2], values: [3, 4] }];
+    const many = Array.from({ length: 60 }, (_, i) => ({ series: "student", facet: `arm ${i}`, curves }));
+    const { svg } = curveFigure("w", "w", many, { label: "error" });
+    const { width } = await sharp(await pngOf(svg), { limitInputPixels: false }).metadata();
+    expect(width).toBeLessThan(32_768);
+    expect(width).toBeGreaterThan(32_000);
+  });
+
   it("every seed and the printed value are in the plot", () => {
     const circles = (text: string) => [...text.matchAll(/<circle/g)].length;
     const [, printed = ""] = /<g[^>]*stroke="#d55e00"[^>]*>(.*?)<\/g>/s.exec(figures[0]!.svg) ?? [];
