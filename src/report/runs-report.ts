@@ -143,23 +143,26 @@ export function reportOnRuns(records: readonly RunRecord[], title: string): Runs
   return { title, sections, figures, groups };
 }
 
+type Split = RunRecord["curves"]["split"];
+
 /** Error of every role, and classification cost, over the steps; none where runs were evaluated only once. */
 function curveFigures(groups: readonly RunGroup[]): Figure[] {
   const several = (curve: { steps: readonly number[] }) => curve.steps.length > 1;
   const rolesOf = ({ runs }: RunGroup) => [...new Set(runs.flatMap(({ curves }) => Object.keys(curves.error)))];
   // More lines than colors: a panel for each arm.
   const apart = groups.reduce((sum, group) => sum + rolesOf(group).length, 0) > COLORS.length;
-  const errors = groups.flatMap((group) => {
-    const { label, runs } = group;
-    const roles = rolesOf(group);
-    return roles.map((role): CurveSeries => {
-      const curves = runs.flatMap(({ curves: { error } }) =>
-        error[role] && several(error[role]) ? [error[role]] : [],
-      );
-      if (apart) return { series: role, facet: label, curves };
-      return { series: roles.length > 1 ? `${label}, ${role}` : label, facet: "", curves };
+  const errorsOn = (split: Split) =>
+    groups.flatMap((group) => {
+      const { label, runs } = group;
+      const roles = rolesOf(group);
+      return roles.map((role): CurveSeries => {
+        const curves = runs.flatMap(({ curves: { error, split: own } }) =>
+          own === split && error[role] && several(error[role]) ? [error[role]] : [],
+        );
+        if (apart) return { series: role, facet: label, curves };
+        return { series: roles.length > 1 ? `${label}, ${role}` : label, facet: "", curves };
+      });
     });
-  });
   const costs = groups.map(
     ({ label, runs }): CurveSeries => ({
       series: label,
@@ -167,19 +170,19 @@ function curveFigures(groups: readonly RunGroup[]): Figure[] {
       curves: runs.flatMap(({ curves: { cost } }) => (cost && several(cost) ? [cost] : [])),
     }),
   );
-  const split = groups[0]?.runs[0]?.curves.split === "val" ? "validation" : "test";
   const some = (all: readonly CurveSeries[]) => all.filter(({ curves }) => curves.length > 0);
+  const splits = (["test", "val"] as const).filter((split) => some(errorsOn(split)).length > 0);
   return [
-    ...(some(errors).length > 0
-      ? [
-          curveFigure(
-            "error-curves",
-            `Error on ${split} images over the steps, mean and deviation of the seeds`,
-            some(errors),
-            { label: `${split} error in %` },
-          ),
-        ]
-      : []),
+    // Errors on test and on validation images are no two lines of one figure.
+    ...splits.map((split) => {
+      const words = split === "val" ? "validation" : "test";
+      return curveFigure(
+        splits.length > 1 ? `error-curves-${split}` : "error-curves",
+        `Error on ${words} images over the steps, mean and deviation of the seeds`,
+        some(errorsOn(split)),
+        { label: `${words} error in %` },
+      );
+    }),
     ...(some(costs).length > 0
       ? [
           curveFigure("cost-curves", "Classification cost of the training batches", some(costs), {

@@ -117,6 +117,22 @@ describe("reports of runs", () => {
     expect(outsideOf('<img src="https://x.y/z.png">').length).toBeGreaterThan(0);
   });
 
+  it("errors on test and on validation images are two figures", () => {
+    const [one, other] = [readRun(paths[0]!), readRun(paths[2]!)];
+    const held = { ...other, curves: { ...other.curves, split: "val" as const } };
+    for (const records of [
+      [one, held],
+      [held, one],
+    ]) {
+      const curves = reportOnRuns(records, "Two").figures.filter(({ name }) => name.startsWith("error-curves"));
+      expect(curves.map(({ name, title }) => [name, /on (\w+) images/.exec(title)?.[1]])).toEqual([
+        ["error-curves-test", "test"],
+        ["error-curves-val", "validation"],
+      ]);
+      expect(curves.map(({ svg }) => svg.includes("validation error in %"))).toEqual([false, true]);
+    }
+  });
+
   it("more curves than colors stand in a panel for each arm", () => {
     const methods = Array.from({ length: 9 }, (_, i) => `method-${i}`);
     const many = methods.map((method, i) => fakeRun(`many-${i}`, method, 1, 10 + i));
