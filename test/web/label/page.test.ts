@@ -1,8 +1,8 @@
 // What the studio's page decides by itself: keys, and what a lasso holds.
 import { expect, test } from "vitest";
+import { chosenOf } from "../../../web/app/label/chosen-of.js";
 import { keyOf } from "../../../web/app/label/keys.js";
 import { inside } from "../../../web/app/label/map-canvas.js";
-import { chosenOf } from "../../../web/app/label/use-chosen.js";
 
 test("classes have digits, then letters, none of them twice and none that undoes", () => {
   const keys = Array.from({ length: 33 }, (_, place) => keyOf(place));

@@ -1,5 +1,6 @@
 /** Pictures that are chosen in a view, and the answer that all of them get at once; where it is refused they stay chosen. */
 import { useState } from "preact/hooks";
+import { chosenOf } from "./chosen-of.js";
 import type { ViewProps } from "./single.js";
 import { type Answers, useKeys } from "./use-keys.js";
 
@@ -22,9 +23,4 @@ export function useChosen({ studio, actions, list }: ChosenOptions) {
   };
   useKeys(studio.classes, answers, false);
   return { selected, setSelected, chosen, act, answers };
-}
-
-/** Of the chosen pictures those that are shown, in the order of the list. */
-export function chosenOf(selected: ReadonlySet<number>, list?: readonly number[]): readonly number[] {
-  return list ? list.filter((row) => selected.has(row)) : [...selected];
 }
