@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { SeenPictures, SeenStep } from "../../../src/web/dashboard/api.js";
 import { kept, pseudoLabels, seeings } from "../../../web/app/dashboard/run/beliefs.js";
-import { matrixOf, rowErrors } from "../../../web/app/dashboard/run/matrix.js";
+import { errorWords, matrixOf, rowErrors, sameClasses } from "../../../web/app/dashboard/run/matrix.js";
 
 const pictures: SeenPictures = {
   classes: ["cat", "dog"],
@@ -138,4 +138,13 @@ test("matrices: counts, percent of the true class, differences, errors by class"
     { error: 20, n: 10 },
     { error: Number.NaN, n: 0 },
   ]);
+});
+
+test("matrices are compared where their classes have the same names, and a class without images has no error", () => {
+  expect(sameClasses(["cat", "dog"], ["cat", "dog"])).toBe(true);
+  expect(sameClasses(["cat", "dog"], ["dog", "cat"])).toBe(false);
+  expect(sameClasses(["cat"], undefined)).toBe(false);
+  expect(errorWords(Number.NaN, 3)).toBe("-");
+  expect([errorWords(5), errorWords(5, Number.NaN)]).toEqual(["5.00 %", "5.00 %"]);
+  expect(errorWords(5, 3)).toBe("5.00 % (+2.00)");
 });

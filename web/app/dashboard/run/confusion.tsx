@@ -2,8 +2,7 @@
 import { useState } from "preact/hooks";
 import type { RunRow, SeenStep } from "../../../../src/web/dashboard/api.js";
 import { Matrix, tint } from "../../shared/matrix.js";
-import { percent } from "../words.js";
-import { matrixOf, rowErrors } from "./matrix.js";
+import { errorWords, matrixOf, rowErrors, sameClasses } from "./matrix.js";
 import { useSeen } from "./use-seen.js";
 
 export function Confusion({ rows }: { readonly rows: readonly RunRow[] }) {
@@ -22,7 +21,7 @@ export function Confusion({ rows }: { readonly rows: readonly RunRow[] }) {
   const { classes, predictor } = first.seen.pictures;
   const shown = role !== undefined && role in now.confusion ? role : predictor;
   const other = rows[1] ? second.steps.findLast(({ confusion }) => confusion?.[shown] !== undefined) : undefined;
-  const fits = other?.confusion?.[shown]?.length === classes.length;
+  const fits = other !== undefined && sameClasses(classes, second.seen?.pictures.classes);
   const compared = difference && fits ? other : undefined;
   return (
     <>
@@ -104,10 +103,7 @@ function RunMatrix({ classes, now, compared, role, asPercent }: RunMatrixProps) 
     );
     return tint(good, strength);
   };
-  const shownError = (i: number) => {
-    const change = before && errors[i]!.error - before[i]!.error;
-    return percent(errors[i]!.error) + (change === undefined ? "" : ` (${change > 0 ? "+" : ""}${change.toFixed(2)})`);
-  };
+  const shownError = (i: number) => errorWords(errors[i]!.error, before?.[i]?.error);
   return (
     <Matrix
       classes={classes}

@@ -1,5 +1,7 @@
 /** Arithmetic of confusion matrices, `[true class][predicted class]`. */
 
+import { percent } from "../words.js";
+
 type Counts = readonly (readonly number[])[];
 
 const sum = (line: readonly number[]) => line.reduce((a, b) => a + b, 0);
@@ -12,6 +14,19 @@ export function matrixOf(counts: Counts, others: Counts | undefined, asPercent: 
   if (!others) return mine;
   const theirs = shown(others);
   return mine.map((line, i) => line.map((value, k) => value - theirs[i]![k]!));
+}
+
+/** The two are matrices of the same classes in the same order. */
+export function sameClasses(a: readonly string[], b: readonly string[] | undefined): boolean {
+  return a.length === b?.length && a.every((name, k) => name === b[k]);
+}
+
+/** The error of a class and how far it is from another run's, in words; "-" where there are no images to tell. */
+export function errorWords(error: number, before?: number): string {
+  if (Number.isNaN(error)) return "-";
+  if (before === undefined || Number.isNaN(before)) return percent(error);
+  const change = error - before;
+  return `${percent(error)} (${change > 0 ? "+" : ""}${change.toFixed(2)})`;
 }
 
 /** Percent of each true class's images taken for another; NaN where it has none. */
