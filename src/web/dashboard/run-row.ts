@@ -1,12 +1,13 @@
 /** A run folder as a row of the list: little is read of it, so that hundreds take no time. */
 import { closeSync, fstatSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { DataError } from "../../errors.js";
 import type { RecordedConfig, RoleResults, RunResult } from "../../run/events.js";
 import { isHeld } from "../../run/index.js";
 import type { RunRow } from "./api.js";
 
-/** The end of a log that is looked at for the last step and evaluation, in bytes. */
-const TAIL = 64 * 1024;
+/** Bytes of the end of a log that are looked at for the last step and evaluation: more where an evaluation is not among the last lines. */
+const TAILS = [64 * 1024, 4 * 1024 * 1024];
 
 /**
  * Sizes and times of a run's files: where they are the same, so is its row. Undefined where the run has been taken away. Everything here is
@@ -59,7 +60,7 @@ function readConfig(folder: string): RecordedConfig {
   return config;
 }
 
-/** Undefined where there is no such file; throws where it is no JSON object. */
+/** Undefined where there is no such file; throws DataError where it is no JSON object. */
 export function readJson<T extends object>(path: string): T | undefined {
   let text: string;
   try {
@@ -67,16 +68,16 @@ export function readJson<T extends object>(path: string): T | undefined {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT") return undefined;
-    throw new Error(`${fileName(path)} cannot be read (${code})`);
+    throw new DataError(`${fileName(path)} cannot be read (${code})`);
   }
   let content: unknown;
   try {
     content = JSON.parse(text);
   } catch {
-    throw new Error(`${fileName(path)} is damaged: not JSON`);
+    throw new DataError(`${fileName(path)} is damaged: not JSON`);
   }
   if (typeof content !== "object" || content === null || Array.isArray(content)) {
-    throw new Error(`${fileName(path)} is damaged: not a JSON object`);
+    throw new DataError(`${fileName(path)} is damaged: not a JSON object`);
   }
   return content as T;
 }
@@ -101,20 +102,26 @@ function readTail(path: string): { readonly events: readonly Line[]; readonly up
   }
   try {
     const { size, mtimeMs } = fstatSync(file);
-    const tail = Buffer.alloc(Math.min(size, TAIL));
-    const bytes = readSync(file, tail, 0, tail.length, size - tail.length);
-    const lines = tail.toString("utf8", 0, bytes).split("\n");
-    const last = (kind: string) => {
-      for (let i = lines.length - 1; i >= 0; i--) {
-        const event = lines[i]!.includes(`"type":"${kind}"`) ? parsed(lines[i]!) : undefined;
-        if (event) return [event];
-      }
-      return [];
-    };
-    return { events: [...last("step"), ...last("evaluation")], updated: Math.round(mtimeMs) };
+    let events: Line[] = [];
+    for (const most of TAILS) {
+      const tail = Buffer.alloc(Math.min(size, most));
+      const bytes = readSync(file, tail, 0, tail.length, size - tail.length);
+      const lines = tail.toString("utf8", 0, bytes).split("\n");
+      events = ["step", "evaluation"].flatMap((kind) => lastOf(lines, kind) ?? []);
+      if (events.length === 2 || tail.length === size) break;
+    }
+    return { events, updated: Math.round(mtimeMs) };
   } finally {
     closeSync(file);
   }
+}
+
+function lastOf(lines: readonly string[], kind: string): Line | undefined {
+  for (let i = lines.length - 1; i >= 0; i--) {
+    const event = lines[i]!.includes(`"type":"${kind}"`) ? parsed(lines[i]!) : undefined;
+    if (event) return event;
+  }
+  return undefined;
 }
 
 /** Undefined for a line that is torn or being written. */

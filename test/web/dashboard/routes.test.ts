@@ -51,6 +51,14 @@ describe.skipIf(!appBuilt)("the routes of the dashboard", () => {
     expect(((await response.json()) as { error: string }).error).toMatch(message);
   });
 
+  test("a damaged configuration is said to be damaged", async () => {
+    mkdirSync(join(root, "torn"));
+    writeFileSync(join(root, "torn/config.json"), "{");
+    const response = await get("config?run=torn");
+    expect(response.status).toBe(422);
+    expect(await response.json()).toEqual({ error: "config.json is damaged: not JSON" });
+  });
+
   test("odd numbers in a question for curves harm nobody", async () => {
     for (const counts of ["-5", "1e99", "NaN,,x", "99999999"]) {
       const response = await get(`series?run=a&name=weight&generation=1&counts=${counts}`);

@@ -60,6 +60,17 @@ describe("findRuns", () => {
 });
 
 describe("readRow", () => {
+  test("an evaluation far back in the log is found", () => {
+    const dir = join(folder, "far");
+    fakeRun(dir, { steps: 9000 });
+    const evaluation = { type: "evaluation", step: 1, test: { student: { error: 7, loss: 1, n: 10 } } };
+    const lines = Array.from({ length: 2000 }, (_, i) =>
+      JSON.stringify({ type: "step", step: i + 2, x: "-".repeat(60) }),
+    );
+    appendFileSync(join(dir, "metrics.jsonl"), `${JSON.stringify(evaluation)}\n${lines.join("\n")}\n`);
+    expect(readRow(folder, "far")).toMatchObject({ step: 2001, error: 7, errorOf: "student, test" });
+  });
+
   test("says what a finished, a stopped and a damaged run are", async () => {
     expect(readRow(root, "a")).toMatchObject({ state: "done", step: 100, error: 12.5, errorOf: "teacher, test" });
     expect(readRow(root, "group/b")).toMatchObject({
