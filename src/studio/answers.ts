@@ -53,6 +53,14 @@ export function createAnswers(given: ReadonlyMap<string, string>, classes: reado
     const label = given.get(name);
     return label === undefined ? undefined : { kind: "label", class: label, by: "" };
   };
+  /** A label that holds again brings its class back where that was dropped meanwhile. */
+  const again = (names: readonly string[]): readonly string[] => {
+    for (const name of names) {
+      const label = labelOf(of(name));
+      if (label !== undefined) addClass(label);
+    }
+    return names;
+  };
   const listOf = (map: Map<string, Kept[]>, key: string): Kept[] => {
     const list = map.get(key) ?? [];
     map.set(key, list);
@@ -78,11 +86,11 @@ export function createAnswers(given: ReadonlyMap<string, string>, classes: reado
             const undo = { id: action.id, turn: undos.size, undone: false };
             target.undos.push(undo);
             undos.set(action.id, { of: target, undo });
-            return target.action.files;
+            return again(target.action.files);
           }
           if (!earlier) return [];
           earlier.undo.undone = true;
-          return earlier.of.action.files;
+          return again(earlier.of.action.files);
         }
         default: {
           const one: Kept = { action, undos: [] };

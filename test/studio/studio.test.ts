@@ -41,6 +41,20 @@ describe("pictures and classes", () => {
     studio.close();
   });
 
+  test("a class that was dropped comes back with the label that an undo brings back", () => {
+    const studio = open(pictures(twenty), { classes: ["cat", "dog"] });
+    studio.label("Ann", "dog", [0]);
+    studio.undo("Ann");
+    studio.dropClass("Ann", "dog");
+    studio.redo("Ann");
+    expect([studio.classes, studio.codes[0]]).toEqual([["cat", "dog"], 1]);
+    studio.act("Ann", "clear", [0]);
+    studio.dropClass("Ann", "dog");
+    studio.undo("Ann");
+    expect([studio.classes, studio.codes[0]]).toEqual([["cat", "dog"], 1]);
+    studio.close();
+  });
+
   test("class folders give labels where something is left to label, and are the only classes then", () => {
     const dir = pictures(["cat/a.png", "dog/b.png", "unlabeled/c.png", "test/cat/d.png"]);
     const studio = open(dir);
