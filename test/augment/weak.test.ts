@@ -36,14 +36,4 @@ describe("drawWeak", () => {
       flip: on.flip,
     });
   });
-
-  it("draws 100 rows of two views in well under a millisecond", () => {
-    for (let step = 0; step < 300; step++) drawWeak(rng, step, 100, { translate: 2, flip: true });
-    const times = Array.from({ length: 50 }, (_, step) => {
-      const start = performance.now();
-      for (const view of [rng, rng]) drawWeak(view, step, 100, { translate: 2, flip: true });
-      return performance.now() - start;
-    });
-    expect(times.sort((a, b) => a - b)[5]).toBeLessThan(0.6); // 0.1 ms on a quiet machine; the test machine is shared
-  });
 });

@@ -177,26 +177,6 @@ describe("patternReader", () => {
       expect(patternReader(wanted).read(`${text}\n`)).toBeUndefined();
     },
   );
-
-  test("is faster than JSON.parse", () => {
-    const lines = Array.from({ length: 10_000 }, (_, i) => stepLine(i + 1));
-    const best = (work: () => void) => {
-      const times = [0, 1, 2].map(() => {
-        const start = performance.now();
-        work();
-        return performance.now() - start;
-      });
-      return Math.min(...times);
-    };
-    const reader = patternReader(new Set(["classification"]));
-    const ours = best(() => {
-      for (const one of lines) reader.read(one);
-    });
-    const theirs = best(() => {
-      for (const one of lines) JSON.parse(one);
-    });
-    expect(ours).toBeLessThan(theirs);
-  });
 });
 
 test("packSeries sends what the page does not have, aligned, and everything of another generation", async () => {
