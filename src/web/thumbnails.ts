@@ -54,7 +54,7 @@ export function thumbnails({
   };
 }
 
-/** A picture that never changes under its address, as an answer. */
+/** A picture as an answer; another may come under its address once its file is another, so it is asked for again. */
 export function pictureReply(bytes: Uint8Array, type: "image/jpeg" | "image/png"): Reply {
-  return { status: 200, headers: { "content-type": type, "cache-control": "private, max-age=86400" }, body: bytes };
+  return { status: 200, headers: { "content-type": type, "cache-control": "private, no-cache" }, body: bytes };
 }

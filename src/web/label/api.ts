@@ -18,6 +18,8 @@ export interface StudioState {
   readonly fixed: boolean;
   /** By row: the place of its class, or -1 open, -2 skipped, -3 in none of the classes. */
   readonly codes: readonly number[];
+  /** Share of the pictures asked about that are drawn at random and only test. */
+  readonly testShare: number;
   readonly background: BackgroundState;
 }
 

@@ -95,6 +95,7 @@ export function startSession(studio: Studio, { source, threads, pool, training: 
       classes: studio.classes,
       fixed: studio.fixed,
       codes: [...studio.codes],
+      testShare: studio.testShare,
       background: background(),
     }),
     subscribe(listener) {

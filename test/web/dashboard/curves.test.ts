@@ -59,6 +59,16 @@ describe("aligned", () => {
     expect(Math.abs(at - 31_235)).toBeLessThan(50_000 / 300);
   });
 
+  test("with logarithmic steps the stretches are as long on the axis: the beginning is not thinned away", () => {
+    const all = curve(Array.from({ length: 100_000 }, (_, i) => i));
+    const { steps, values } = aligned([all], 1, 100_000, 300, { log: true });
+    expect(steps[0]).toBeLessThan(1.02);
+    expect(steps[300]! / steps[299]!).toBeCloseTo(steps[599]! / steps[598]!, 6);
+    // 3 of 5 decades.
+    expect(steps.filter((step, i) => step < 1000 && values[0]![i] !== null).length).toBeGreaterThan(200);
+    expect(Math.max(...values[0]!.map(Number))).toBe(99_999);
+  });
+
   test("zoomed in, the points themselves come back, and one beyond each edge", () => {
     const all = curve(Array.from({ length: 50_000 }, (_, i) => i));
     expect(aligned([all], 100, 103, 300).steps).toEqual([99, 100, 101, 102, 103, 104]);

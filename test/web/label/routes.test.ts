@@ -51,6 +51,7 @@ function quietSession(own: Studio): Session {
       classes: own.classes,
       fixed: own.fixed,
       codes: [...own.codes],
+      testShare: studio.testShare,
       background: background(),
     }),
     subscribe: () => nothing,

@@ -126,7 +126,11 @@ export function Single({ studio, counts, actions, only }: ViewProps & { readonly
                 : "Asking ...")}
         </p>
       )}
-      <p class="soft">{reasons[studio.background.by]} One in five is drawn at random and only tests the models.</p>
+      <p class="soft">
+        {reasons[studio.background.by]}
+        {studio.testShare > 0 &&
+          ` ${Math.round(100 * studio.testShare)} % are drawn at random and only test the models.`}
+      </p>
     </section>
   );
 }

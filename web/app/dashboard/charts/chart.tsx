@@ -46,7 +46,9 @@ export function Chart({ title, lines, smoothing, logX, dark, range, onRange }: C
     const from = logX ? Math.max(1, extent[0]) : extent[0];
     const raw = lines.map(({ curve }) => curve);
     const means = smoothing > 0 ? raw.map((curve) => smoothed(curve, smoothing)) : [];
-    const { steps, values } = aligned([...raw, ...means], from, extent[1], Math.max(100, Math.floor(width / 2)));
+    const { steps, values } = aligned([...raw, ...means], from, extent[1], Math.max(100, Math.floor(width / 2)), {
+      log: logX,
+    });
     const positive = (value: number | null) => (value !== null && value > 0 ? value : null);
     const keep = logX ? steps.findIndex((step) => step > 0) : 0;
     const shown = values.map((column) => (logY ? column.map(positive) : column));

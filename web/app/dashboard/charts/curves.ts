@@ -57,26 +57,34 @@ export interface Aligned {
 
 /**
  * The curves between `from` and `to` on one axis. As they are, where that takes at most `buckets` different steps for each curve; otherwise
- * each of `buckets` stretches has two places, for the least and the greatest value in it, in the order they come: no spike is lost.
+ * each of `buckets` stretches has two places, for the least and the greatest value in it, in the order they come: no spike is lost. Stretches are
+ * as long as each other on the axis: with `log` (`from` above 0) each is by the same factor further on.
  */
-export function aligned(curves: readonly Curve[], from: number, to: number, buckets: number): Aligned {
+export function aligned(
+  curves: readonly Curve[],
+  from: number,
+  to: number,
+  buckets: number,
+  { log = false }: { readonly log?: boolean } = {},
+): Aligned {
   const ranges = curves.map(({ steps }) => {
     // One point beyond each side, so that lines go on to the edge.
     const [first, end] = [lowerBound(steps, from), lowerBound(steps, to)];
     return [Math.max(0, first - 1), Math.min(steps.length, end + 2)] as const;
   });
   if (ranges.every(([first, end]) => end - first <= 2 * buckets)) return joined(curves, ranges);
-  const width = (to - from) / buckets || 1;
-  const steps = Array.from({ length: 2 * buckets }, (_, i) => from + ((i + 0.5) / 2) * width);
-  const values = curves.map((curve, k) => thinned(curve, ranges[k]!, from, width, buckets));
+  const [place, step] = log ? [Math.log, Math.exp] : [Number, Number];
+  const width = (place(to) - place(from)) / buckets || 1;
+  const steps = Array.from({ length: 2 * buckets }, (_, i) => step(place(from) + ((i + 0.5) / 2) * width));
+  const stretchOf = (at: number) => Math.min(buckets - 1, Math.floor((place(at) - place(from)) / width));
+  const values = curves.map((curve, k) => thinned(curve, ranges[k]!, stretchOf, buckets));
   return { steps, values };
 }
 
 function thinned(
   { steps, values }: Curve,
   [first, end]: readonly [number, number],
-  from: number,
-  width: number,
+  stretchOf: (step: number) => number,
   buckets: number,
 ): (number | null)[] {
   const out: (number | null)[] = new Array(2 * buckets).fill(null);
@@ -89,7 +97,7 @@ function thinned(
   for (let i = first; i < end; i++) {
     const value = values[i]!;
     if (Number.isNaN(value)) continue;
-    const own = Math.min(buckets - 1, Math.floor((steps[i]! - from) / width));
+    const own = stretchOf(steps[i]!);
     if (own < 0) continue;
     if (own !== bucket) {
       close();

@@ -1,5 +1,5 @@
 /** The list of runs: filter, order, and a tick for those that are looked at together. */
-import { useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import type { RunRow } from "../../../../src/web/dashboard/api.js";
 import { linkTo } from "../../shared/hash.js";
 import type { Runs } from "../use-runs.js";
@@ -58,6 +58,12 @@ export function RunTable({ runs, chosen }: { readonly runs: Runs; readonly chose
     const sign = order.down ? -1 : 1;
     return kept.sort((a, b) => sign * compare(key(a), key(b)));
   }, [runs.rows, filter, order]);
+  // "5 s ago" grows also where nothing else changes: then above all.
+  const [, look] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => look((times) => times + 1), 5000);
+    return () => clearInterval(timer);
+  }, []);
   const choose = (id: string, on: boolean) => {
     const next = on ? [...chosen, id] : chosen.filter((one) => one !== id);
     history.replaceState(null, "", linkTo("runs", { run: next }));
