@@ -1,5 +1,5 @@
 // `fewlabels label`: what it refuses and how, and that it starts, listens and goes.
-import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { appBuilt } from "../../support/app.js";
@@ -9,6 +9,19 @@ import { describeTraining, fewlabels, start } from "../run-cli.js";
 
 const folder = folderOfThisFile();
 const label = (...args: string[]) => fewlabels(["label", ...args], { cwd: folder });
+/** A studio's folder, in which something may then go wrong. */
+async function begin(out: string): Promise<void> {
+  const running = start(["label", "photos", "--out", out, "--port", "0", "--no-train"], { cwd: folder });
+  await running.seen(/127\.0\.0\.1/);
+  running.child.kill("SIGTERM");
+  expect((await running.finished).code).toBe(0);
+}
+/** Takes away what is there for what `make` puts in its place. */
+function replace(name: string, make: (path: string) => void): void {
+  const path = join(folder, name);
+  rmSync(path, { force: true });
+  make(path);
+}
 
 describeTraining("fewlabels label", () => {
   beforeAll(() => addPictures(join(folder, "photos"), { "a.png": flat([9, 9, 9]), "b.png": flat([99, 9, 9]) }));
@@ -62,8 +75,8 @@ describeTraining("fewlabels label", () => {
   test.skipIf(!appBuilt || !existsSync("/dev/full"))(
     "on a full disk every answer is refused in a sentence, on the page and in the terminal",
     async () => {
-      mkdirSync(join(folder, "full"));
-      symlinkSync("/dev/full", join(folder, "full", "answers.jsonl"));
+      await begin("full");
+      replace("full/answers.jsonl", (path) => symlinkSync("/dev/full", path));
       const running = start(["label", "photos", "--out", "full", "--port", "0", "--no-train", "--json"], {
         cwd: folder,
       });
@@ -92,8 +105,9 @@ describeTraining("fewlabels label", () => {
   test.skipIf(!appBuilt)(
     "labels files and runs that cannot be written do not end it; at the end it says where the answers are",
     async () => {
-      mkdirSync(join(folder, "blocked", "labels.csv"), { recursive: true });
-      writeFileSync(join(folder, "blocked", "runs"), "");
+      await begin("blocked");
+      replace("blocked/labels.csv", mkdirSync);
+      replace("blocked/runs", (path) => writeFileSync(path, ""));
       const running = start(["label", "photos", "--out", "blocked", "--port", "0"], { cwd: folder });
       await running.seen(/127\.0\.0\.1/);
       await new Promise((resolve) => setTimeout(resolve, 3000)); // several looks at the disk
