@@ -148,7 +148,8 @@ function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
-function writing<T>(path: string, work: () => T): T {
+/** Does what writes to `path`. Throws DiskError where the system refuses it. */
+export function writing<T>(path: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
@@ -156,14 +157,16 @@ function writing<T>(path: string, work: () => T): T {
   }
 }
 
-/** What to say where the system refuses to write, and why; errors of other kinds stay as they are. */
+/** What to say where the system refuses to write, and why (its error is the cause); errors of other kinds stay as they are. */
 export function cannotWrite(path: string, error: unknown): unknown {
   if (error instanceof DiskError || error instanceof DataError) return error;
   if (!(error instanceof Error) || !("code" in error)) return error;
   const said = typeof error.code === "string" && Object.hasOwn(remedies, error.code) ? remedies[error.code] : undefined;
   const left = error.code === "ENOSPC" ? freeBytes(path) : undefined;
   const free = left === undefined ? "" : ` (${(left / 1e6).toFixed(1)} MB are free)`;
-  return new DiskError(`cannot write ${path}: ${error.message}${free}${said === undefined ? "" : `. ${said}`}`);
+  return new DiskError(`cannot write ${path}: ${error.message}${free}${said === undefined ? "" : `. ${said}`}`, {
+    cause: error,
+  });
 }
 
 /** Bytes that may still be written where `path` is, if the system tells. */

@@ -1,7 +1,7 @@
 /** `metrics.jsonl`: a line an event, appended as it happens; a kill can tear the last line only. */
-import { closeSync, existsSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, truncateSync, writeSync } from "node:fs";
 import { DataError } from "../errors.js";
-import { cannotWrite } from "../files/write-whole.js";
+import { writing } from "../files/write-whole.js";
 
 /** One line. Events about a moment of the run carry its step. */
 export interface LoggedEvent {
@@ -22,12 +22,10 @@ export class EventLog {
   /** Throws DiskError where the line cannot be written; it may then be torn, as after a kill. */
   append(event: { readonly type: string }): void {
     const line = Buffer.from(`${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`);
-    try {
+    writing(this.path, () => {
       this.#file ??= openSync(this.path, "a");
       for (let at = 0; at < line.length; ) at += writeSync(this.#file, line, at);
-    } catch (error) {
-      throw cannotWrite(this.path, error);
-    }
+    });
   }
 
   close(): void {
@@ -52,16 +50,7 @@ export function truncateEvents(path: string, step: number): void {
     if (event.step !== undefined && event.step > step) break;
     length = end;
   }
-  try {
-    const file = openSync(path, "r+");
-    try {
-      ftruncateSync(file, length);
-    } finally {
-      closeSync(file);
-    }
-  } catch (error) {
-    throw cannotWrite(path, error);
-  }
+  writing(path, () => truncateSync(path, length));
 }
 
 /** Whole lines with the byte position after each. */

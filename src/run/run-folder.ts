@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DataError, DiskError, quoted, UsageError } from "../errors.js";
-import { cannotWrite, isUnfinished, makeFolder, writeWhole } from "../files/write-whole.js";
+import { isUnfinished, makeFolder, writeWhole, writing } from "../files/write-whole.js";
 import {
   type Checkpoint,
   type JsonValue,
@@ -232,21 +232,15 @@ export class RunFolder {
   }
 }
 
-/** Whether there is no room, and not another reason why nothing can be written (permissions, a disk that fails): DiskErrors tell the system's word. */
+/** Whether there is no room, and not another reason why nothing can be written (permissions, a disk that fails). */
 function isFull(error: unknown): boolean {
-  return error instanceof DiskError && /: (ENOSPC|EDQUOT): /.test(error.message);
+  if (!(error instanceof DiskError)) return false;
+  const { code } = (error.cause ?? {}) as NodeJS.ErrnoException;
+  return code === "ENOSPC" || code === "EDQUOT";
 }
 
 /** What a run leaves that was killed before it had written its configuration. */
 function isLeftOver(folder: string, name: string): boolean {
   if (name === "checkpoints") return readdirSync(join(folder, name)).length === 0;
   return name === "lock" || isUnfinished(name);
-}
-
-function writing<T>(path: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw cannotWrite(path, error);
-  }
 }

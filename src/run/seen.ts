@@ -8,7 +8,7 @@
  */
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { cannotWrite, makeFolder, writeWhole } from "../files/write-whole.js";
+import { makeFolder, writeWhole, writing } from "../files/write-whole.js";
 import type { SeenPictures, SeenStep, SeenViews } from "./seen-types.js";
 
 export type { Belief, SeenPictures, SeenStep, SeenViews, Sheet } from "./seen-types.js";
@@ -62,7 +62,7 @@ export function writeSeenSheet(
 /** Throws DiskError where it cannot be written. */
 export function writeSeenStep(run: string, seen: SeenStep): void {
   writeWhole(stepFile(run, seen.step), `${JSON.stringify(seen)}\n`);
-  writing(run, () => {
+  writing(folderOf(run), () => {
     const steps = seenSteps(run);
     if (steps.length <= MOST_STEPS) return;
     steps.slice(0, -MOST_STEPS / 4).forEach((step, i) => {
@@ -73,15 +73,7 @@ export function writeSeenStep(run: string, seen: SeenStep): void {
 
 /** Drops what was recorded after `step`, for a run that continues from there. Throws DiskError where it cannot be removed. */
 export function dropSeenAfter(run: string, step: number): void {
-  writing(run, () => {
+  writing(folderOf(run), () => {
     for (const recorded of seenSteps(run)) if (recorded > step) rmSync(stepFile(run, recorded), { force: true });
   });
-}
-
-function writing(run: string, work: () => void): void {
-  try {
-    work();
-  } catch (error) {
-    throw cannotWrite(folderOf(run), error);
-  }
 }

@@ -3,7 +3,7 @@
  * is. Several processes may append to one file and follow it; a line that a kill cut short is passed over.
  */
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from "node:fs";
-import { cannotWrite } from "../files/write-whole.js";
+import { writing } from "../files/write-whole.js";
 
 interface Signed {
   /** Unlike every other's. */
@@ -43,12 +43,12 @@ const NEWLINE = 10;
 
 /** Throws DiskError where the file cannot be opened for writing. */
 export function openLog(path: string): ActionLog {
-  const file = attempt(path, () => openSync(path, "a+"));
+  const file = writing(path, () => openSync(path, "a+"));
   let [offset, damaged] = [0, 0];
   return {
     append(action) {
       const line = `${JSON.stringify(action)}\n`;
-      attempt(path, () => {
+      writing(path, () => {
         // One write, so that lines of several processes do not mix; behind a line that was cut short, on a line of its own.
         const bytes = Buffer.from(endsWhole(file) ? line : `\n${line}`);
         for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
@@ -76,14 +76,6 @@ export function openLog(path: string): ActionLog {
     },
     close: () => closeSync(file),
   };
-}
-
-function attempt<T>(path: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw cannotWrite(path, error);
-  }
 }
 
 function endsWhole(file: number): boolean {

@@ -1,7 +1,7 @@
 /** The models that were trained while people labelled: an ordinary run folder each, and a line about each of how good it was. */
 import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { cannotWrite } from "../files/write-whole.js";
+import { writing } from "../files/write-whole.js";
 import { emptyConfusion } from "../metrics/index.js";
 import { wilson } from "../statistics.js";
 import type { Confusion, ModelRow, RatedModel } from "./model-types.js";
@@ -32,11 +32,7 @@ export function readModels(folder: string): ModelRow[] {
 /** Throws DiskError. */
 export function addModel(folder: string, row: ModelRow): void {
   const path = join(folder, "models.jsonl");
-  try {
-    appendFileSync(path, `${JSON.stringify(row)}\n`);
-  } catch (error) {
-    throw cannotWrite(path, error);
-  }
+  writing(path, () => appendFileSync(path, `${JSON.stringify(row)}\n`));
 }
 
 /** "runs/0001", "runs/0002", ...: one that is not there yet. */

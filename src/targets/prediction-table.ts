@@ -8,7 +8,7 @@
 import { closeSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { DataError } from "../errors.js";
 import { openRows, type RawDType, type Rows, writeSafetensors } from "../files/safetensors.js";
-import { besidePath, cannotWrite } from "../files/write-whole.js";
+import { besidePath, writing } from "../files/write-whole.js";
 import { noGrad, scope, type Tensor, tensor } from "../torch/index.js";
 
 export const TABLE_DTYPES = ["float16", "float32"] as const;
@@ -65,7 +65,7 @@ export class PredictionWriter {
     this.#path = path;
     this.#info = info;
     this.#waiting = `${besidePath(path)}-rows`;
-    this.#file = this.#writing(() => openSync(this.#waiting, "w+"));
+    this.#file = writing(this.#path, () => openSync(this.#waiting, "w+"));
   }
 
   /** Rows so far. */
@@ -76,7 +76,7 @@ export class PredictionWriter {
   /** `[n, K]` row-major probabilities, the next n rows. */
   append(chunk: Float32Array): void {
     const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-    this.#writing(() => {
+    writing(this.#path, () => {
       for (let at = 0; at < bytes.length; ) at += writeSync(this.#file!, bytes, at);
     });
     this.#numbers += chunk.length;
@@ -103,14 +103,6 @@ export class PredictionWriter {
     closeSync(this.#file);
     this.#file = undefined;
     rmSync(this.#waiting, { force: true });
-  }
-
-  #writing<T>(body: () => T): T {
-    try {
-      return body();
-    } catch (error) {
-      throw cannotWrite(this.#path, error);
-    }
   }
 }
 

@@ -95,7 +95,7 @@ export class MetricReader {
       ),
     );
     if (Number.isFinite(squares)) return;
-    throw this.failure(
+    throw this.#failure(
       `step ${step}: the weights are not finite, or too large to compute with (learning rate ${this.#learningRate(step - 1)})`,
     );
   }
@@ -110,13 +110,13 @@ export class MetricReader {
     const terms = Object.entries(this.#last)
       .map(([name, value]) => `${name} ${value}`)
       .join(", ");
-    throw this.failure(
+    throw this.#failure(
       `step ${step}: the loss ${what} (${terms}; learning rate ${this.#learningRate(step - 1)})${shown(images)}`,
     );
   }
 
   /** `what` happened, where the run was last saved, and what to try. */
-  failure(what: string): TrainingError {
+  #failure(what: string): TrainingError {
     const saved = this.#saved();
     const left = saved > 0 ? `The checkpoint of step ${saved} is from before` : "There is no checkpoint yet";
     return new TrainingError(`${what}. ${left}. Try a lower --optimizer.lr, a longer warm-up or --precision fp32`);

@@ -30,7 +30,8 @@ const own = new Set(["out", "nameIsFree", "resume", "data", "threads", "device",
 export function checkAlike({ config, data }: Pick<Session, "config" | "data">): void {
   const { rank, size } = world();
   if (size === 1) return;
-  const mine = JSON.stringify([config, data.fingerprint, labelsFingerprint(data.split)]);
+  const ownLabels = labelsFingerprint(data.split);
+  const mine = JSON.stringify([config, data.fingerprint, ownLabels]);
   const [first, fingerprint, labels] = JSON.parse(world().broadcastText(mine)) as [
     Record<string, unknown>,
     string,
@@ -57,7 +58,7 @@ export function checkAlike({ config, data }: Pick<Session, "config" | "data">): 
         "Give all machines the same files",
     );
   }
-  if (labels !== labelsFingerprint(data.split)) {
+  if (labels !== ownLabels) {
     throw new DataError(
       `process ${rank} of ${size}: the labels here are not those of process 0 (--labels ${config.labels}). Give all machines the same labels file`,
     );

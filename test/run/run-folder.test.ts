@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { DataError, DiskError, UsageError } from "../../src/errors.js";
+import { cannotWrite } from "../../src/files/write-whole.js";
 import { type OwnerState, RunFolder } from "../../src/run/index.js";
 
 /** What the system refuses to remove. */
@@ -155,8 +156,9 @@ describe("checkpoints", () => {
 
   const failing = (message: string, times: number) => {
     let calls = 0;
+    const refused = Object.assign(new Error(`${message}, write`), { code: message.split(":")[0] });
     const bytes = () => {
-      if (calls++ < times) throw new DiskError(`cannot write /x/step-4: ${message}, write`);
+      if (calls++ < times) throw cannotWrite("/x/step-4", refused);
       return new Uint8Array(4);
     };
     return { student: { tensors: { w: { dtype: "F32" as const, shape: [1], bytes } }, values: {} } };

@@ -3,7 +3,7 @@
  * kinds of fields and one checksum. Format: tensorflow/core/lib/io/record_writer.h and tensorflow/core/util/event.proto.
  */
 import { closeSync, openSync, writeSync } from "node:fs";
-import { cannotWrite } from "../write-whole.js";
+import { writing } from "../write-whole.js";
 
 export interface ScalarEvent {
   /** Seconds since 1970. */
@@ -21,15 +21,8 @@ export interface EventFile {
 
 /** Makes the file. Throws DiskError where it cannot be written. */
 export function openEventFile(path: string, seconds: number): EventFile {
-  const writing = <T>(work: () => T): T => {
-    try {
-      return work();
-    } catch (error) {
-      throw cannotWrite(path, error);
-    }
-  };
-  const file = writing(() => openSync(path, "w"));
-  const append = (event: Uint8Array) => writing(() => writeSync(file, record(event)));
+  const file = writing(path, () => openSync(path, "w"));
+  const append = (event: Uint8Array) => writing(path, () => writeSync(file, record(event)));
   append(Buffer.concat([double(1, seconds), text(3, "brain.Event:2")]));
   return {
     add({ seconds: at, step, scalars }) {
