@@ -15,6 +15,7 @@ namespace at::autocast {
 bool is_autocast_enabled(at::DeviceType device_type);
 void set_autocast_enabled(at::DeviceType device_type, bool enabled);
 void set_autocast_dtype(at::DeviceType device_type, at::ScalarType dtype);
+at::ScalarType get_autocast_dtype(at::DeviceType device_type);
 #else
 bool is_enabled();
 void set_enabled(bool enabled);
@@ -22,6 +23,7 @@ void set_autocast_gpu_dtype(at::ScalarType dtype);
 bool is_cpu_enabled();
 void set_cpu_enabled(bool enabled);
 void set_autocast_cpu_dtype(at::ScalarType dtype);
+at::ScalarType get_autocast_cpu_dtype();
 #endif
 void clear_cache();
 int increment_nesting();
@@ -40,6 +42,15 @@ inline bool autocast_enabled(at::DeviceType device) {
   return at::autocast::is_autocast_enabled(device);
 #else
   return device == at::kCPU ? at::autocast::is_cpu_enabled() : at::autocast::is_enabled();
+#endif
+}
+
+// Whether operators on the CPU compute in bfloat16 now.
+inline bool autocast_to_bfloat16() {
+#if FEWLABELS_TORCH_AT_LEAST(2, 4)
+  return autocast_enabled(at::kCPU) && at::autocast::get_autocast_dtype(at::kCPU) == at::kBFloat16;
+#else
+  return autocast_enabled(at::kCPU) && at::autocast::get_autocast_cpu_dtype() == at::kBFloat16;
 #endif
 }
 

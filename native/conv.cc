@@ -1,5 +1,6 @@
-// A convolution with 3 x 3 weights and stride 1, without bias and groups, as an operator with its gradients: by Winograd's method where that is the faster
-// one (winograd.h), else libtorch's.
+// A convolution at stride 1, without bias and groups, as an operator with its gradients: in bfloat16 by AMX (amx.h), in float32 by Winograd's method (winograd.h),
+// where the processor has the one or is faster with the other; else libtorch's.
+#include "amx.h"
 #include "compat.h"
 #include "winograd.h"
 
@@ -12,43 +13,61 @@ namespace {
 
 using torch::autograd::variable_list;
 
-bool by_winograd(const at::Tensor& x, const at::Tensor& weight, int64_t padding) {
-  return !compat::autocast_enabled(at::kCPU) && winograd::serves(x, weight, padding);
+// Who computes a convolution.
+struct Way {
+  at::Tensor (*convolve)(const at::Tensor& x, const at::Tensor& weight, int64_t padding);
+  at::Tensor (*input_gradient)(const at::Tensor& grad, const at::Tensor& weight, int64_t padding);
+  at::Tensor (*weight_gradient)(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& weight, int64_t padding);
+};
+constexpr Way kWinograd{winograd::convolve, winograd::input_gradient, winograd::weight_gradient};
+constexpr Way kAmx{amx::convolve, amx::input_gradient, amx::weight_gradient};
+
+// Null: libtorch.
+const Way* way_of(const at::Tensor& x, const at::Tensor& weight, int64_t padding) {
+  const bool mixed = compat::autocast_to_bfloat16();
+  if (mixed || (x.scalar_type() == at::kBFloat16 && weight.scalar_type() == at::kBFloat16)) return amx::serves(x, weight, padding) ? &kAmx : nullptr;
+  return !compat::autocast_enabled(at::kCPU) && winograd::serves(x, weight, padding) ? &kWinograd : nullptr;
 }
+
+at::Tensor input_for(const Way* way, const at::Tensor& x) { return way == &kAmx ? x.to(at::kBFloat16) : x; }
 
 at::Tensor composed(const at::Tensor& x, const at::Tensor& weight, int64_t padding) { return at::conv2d(x, weight, {}, 1, padding); }
 
-struct Conv3x3 : torch::autograd::Function<Conv3x3> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, int64_t padding) {
+struct Conv2d : torch::autograd::Function<Conv2d> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, int64_t padding, const Way* way) {
     at::AutoDispatchBelowADInplaceOrView guard;
     context->save_for_backward({x, weight});
     context->saved_data["padding"] = padding;
-    return winograd::convolve(x, weight, padding);
+    context->saved_data["amx"] = way == &kAmx;
+    return way->convolve(x, weight, padding);
   }
   static variable_list backward(torch::autograd::AutogradContext* context, variable_list grads) {
-    TORCH_CHECK(!at::GradMode::is_enabled(), "conv3x3 has no second derivative");
+    TORCH_CHECK(!at::GradMode::is_enabled(), "conv2d has no second derivative");
     const auto saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], &weight = saved[1];
     const int64_t padding = context->saved_data["padding"].toInt();
+    const Way& way = context->saved_data["amx"].toBool() ? kAmx : kWinograd;
     const at::Tensor grad = grads[0].contiguous(at::MemoryFormat::ChannelsLast);
-    variable_list out(3);
-    if (x.requires_grad()) out[0] = winograd::input_gradient(grad, weight, padding);
-    if (weight.requires_grad()) out[1] = winograd::weight_gradient(grad, x, weight, padding);
+    variable_list out(4);
+    if (x.requires_grad()) out[0] = way.input_gradient(grad, weight, padding);
+    if (weight.requires_grad()) out[1] = way.weight_gradient(grad, x, weight, padding);
     return out;
   }
 };
 
 at::Tensor plain(const at::Tensor& x, const at::Tensor& weight, int64_t padding) {
-  return by_winograd(x, weight, padding) ? winograd::convolve(x, weight, padding) : composed(x, weight, padding);
+  const Way* way = way_of(x, weight, padding);
+  return way ? way->convolve(input_for(way, x), weight, padding) : composed(x, weight, padding);
 }
 
 at::Tensor recorded(const at::Tensor& x, const at::Tensor& weight, int64_t padding) {
-  return by_winograd(x, weight, padding) ? Conv3x3::apply(x, weight, padding) : composed(x, weight, padding);
+  const Way* way = way_of(x, weight, padding);
+  return way ? Conv2d::apply(input_for(way, x), weight, padding, way) : composed(x, weight, padding);
 }
 
 }  // namespace
 }  // namespace fewlabels
 
-TORCH_LIBRARY_FRAGMENT(fewlabels, library) { library.def("conv3x3(Tensor x, Tensor weight, int padding) -> Tensor"); }
-TORCH_LIBRARY_IMPL(fewlabels, CompositeExplicitAutograd, library) { library.impl("conv3x3", fewlabels::plain); }
-TORCH_LIBRARY_IMPL(fewlabels, Autograd, library) { library.impl("conv3x3", fewlabels::recorded); }
+TORCH_LIBRARY_FRAGMENT(fewlabels, library) { library.def("conv2d(Tensor x, Tensor weight, int padding) -> Tensor"); }
+TORCH_LIBRARY_IMPL(fewlabels, CompositeExplicitAutograd, library) { library.impl("conv2d", fewlabels::plain); }
+TORCH_LIBRARY_IMPL(fewlabels, Autograd, library) { library.impl("conv2d", fewlabels::recorded); }

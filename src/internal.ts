@@ -55,6 +55,8 @@ export { chooseNext } from "./studio/mind/choose.js";
 export { featuresOf } from "./studio/mind/features.js";
 export { decayOfRun, EmaTeacher, recomputeStatistics, writePredictionTable } from "./targets/index.js";
 export {
+  autocast,
+  callTensor,
   closeWorld,
   conv2d,
   engineInfo,

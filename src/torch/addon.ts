@@ -79,6 +79,8 @@ export interface Engine {
   readonly capability: string;
   /** Whether float32 convolutions of 3 x 3 are our own on this processor. */
   readonly winograd: boolean;
+  /** Whether convolutions in bfloat16 are our own, by AMX, on this processor. */
+  readonly amx: boolean;
 }
 
 let loaded: Addon | undefined;

@@ -83,8 +83,8 @@ export function conv2d(
   if (weight.size(2) === 1 && weight.size(3) === 1 && stride > 1 && padding === 0 && weight.size(1) % 8 > 0) {
     return conv2d(x.everyNth(2, 0, stride).everyNth(3, 0, stride), weight, { bias, groups });
   }
-  if (weight.size(2) === 3 && weight.size(3) === 3 && stride === 1 && groups === 1 && !bias) {
-    return callTensor("fewlabels::conv3x3", "", x, weight, padding);
+  if (stride === 1 && groups === 1 && !bias) {
+    return callTensor("fewlabels::conv2d", "", x, weight, padding);
   }
   return callTensor("aten::conv2d", "", x, weight, bias, [stride, stride], [padding, padding], [1, 1], groups);
 }

@@ -8,6 +8,7 @@ const engine = (cuda: number, cudaBuild = true) => ({
   cudaKernels: cudaBuild,
   capability: "AVX2",
   winograd: true,
+  amx: false,
 });
 const place = (localRank: number, localSize: number) => ({
   rank: localRank,

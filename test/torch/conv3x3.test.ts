@@ -1,56 +1,16 @@
-/** Winograd's 3 x 3 convolutions against libtorch's in float64. Asked for before the engine is loaded: processors with AVX-512 do without them. */
+/** Winograd's 3 x 3 convolutions against libtorch's in float64. Asked for before the engine is loaded: some processors do without them. */
 process.env.FEWLABELS_WINOGRAD = "1";
 
 import { afterEach, describe, expect, test } from "vitest";
-import { Rng } from "../../src/rng.js";
-import {
-  autocast,
-  callTensor,
-  conv2d,
-  type DType,
-  noGrad,
-  normal,
-  scope,
-  setThreads,
-  type Tensor,
-} from "../../src/torch/index.js";
+import { autocast, conv2d, noGrad, normal, scope, setThreads } from "../../src/torch/index.js";
+import { apart, type Convolution, inputs, largest, plain, results, rng } from "../support/convolutions.js";
 import { describeEngine } from "../support/engine.js";
 import { processorFlags } from "../support/processor.js";
 
+/** `most`: the largest error, as a share of the largest value; default 3e-6. */
+type Case = Convolution & { readonly most?: number };
+
 const avx2 = processorFlags.has("avx2") && processorFlags.has("fma");
-
-interface Case {
-  readonly count: number;
-  readonly channels: number;
-  readonly height: number;
-  readonly width: number;
-  readonly outputs: number;
-  readonly padding: number;
-  /** The largest error, as a share of the largest value; default 3e-6. */
-  readonly most?: number;
-}
-const rng = Rng.fromSeed(5);
-const inputs = ({ count, channels, height, width, outputs }: Case) => ({
-  x: normal([count, channels, height, width], 0, 1, rng).contiguous("channelsLast"),
-  weight: normal([outputs, channels, 3, 3], 0, 1, rng),
-});
-const plain = (x: Tensor, weight: Tensor, padding: number) =>
-  callTensor("aten::conv2d", "", x, weight, undefined, [1, 1], [padding, padding], [1, 1], 1);
-
-/** y, and the gradients of x and weight for a gradient of y that is no constant. */
-function results(
-  f: (x: Tensor, weight: Tensor) => Tensor,
-  given: { x: Tensor; weight: Tensor },
-  dtype: DType = "float32",
-) {
-  const [x, weight] = [given.x, given.weight].map((t) => t.detach().to(dtype).clone().requiresGrad_());
-  const y = f(x!, weight!);
-  y.mul(y.detach().add(0.5)).sum().backward();
-  return [y, x!.grad!, weight!.grad!].map((t) => t.toNumbers());
-}
-const largest = (values: readonly number[]) => values.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
-/** The largest difference as a share of the largest value. */
-const apart = (a: readonly number[], b: readonly number[]) => largest(a.map((v, i) => v - b[i]!)) / largest(b);
 
 describeEngine("3 x 3 convolutions", () => {
   afterEach(() => setThreads(1));

@@ -58,6 +58,8 @@ interface Engine {
   readonly capability: string;
   /** Whether float32 convolutions of 3 x 3 are our own here. */
   readonly winograd: boolean;
+  /** Whether those in bfloat16 are. */
+  readonly amx: boolean;
   readonly precision: string;
   readonly threads: number;
   readonly stepMs: number;
@@ -107,13 +109,14 @@ async function tryEngine(): Promise<Engine> {
   const config = resolveConfig({ dataset, labels: 100, model: "convnet-tiny" });
   const { start, stepSeconds } = await measure(config, { warmup: 3, steps: 10 });
   const info = engineInfo();
-  const { libtorch, cuda, capability, winograd } = info;
+  const { libtorch, cuda, capability, winograd, amx } = info;
   return {
     libtorch,
     cudaDevices: cuda,
     gpu: gpuRow(info),
     capability,
     winograd,
+    amx,
     precision: start.precision,
     threads: start.threads,
     stepMs: Math.round(median(stepSeconds) * 10_000) / 10,
@@ -168,7 +171,11 @@ function doctorLines(report: Report, engine: Engine | undefined, problems: reado
     ],
   ];
   if (engine) {
-    const own = engine.winograd ? "; 3 x 3 convolutions in float32 are our own" : "";
+    const ours = [
+      ...(engine.winograd ? ["3 x 3 convolutions in float32"] : []),
+      ...(engine.amx ? ["convolutions in bfloat16 (AMX)"] : []),
+    ];
+    const own = ours.length > 0 ? `; ${ours.join(" and ")} are our own` : "";
     rows.push(
       ["cpu", `libtorch ${engine.libtorch} uses ${engine.capability}${own}`],
       ["gpu", engine.gpu],

@@ -123,7 +123,7 @@ const END = 2 ** 53 - 1;
 /** By name without "aten::" and without the underscore of the forms in place. */
 export const translations: Readonly<Record<string, Translate>> = {
   conv2d,
-  "fewlabels::conv3x3": (b, [x, weight, padding]) =>
+  "fewlabels::conv2d": (b, [x, weight, padding]) =>
     conv2d(b, [x, weight, undefined, [1, 1], [number(padding), number(padding)], [1, 1], 1], []),
   linear: (b, [x, weight, bias]) => {
     if (port(x).shape.length === 2)

@@ -1,0 +1,153 @@
+/** Convolutions in bfloat16 by AMX against libtorch's in float64. */
+import { afterEach, describe, expect, test } from "vitest";
+import { autocast, conv2d, noGrad, ones, scope, setThreads, type Tensor } from "../../src/torch/index.js";
+import { apart, type Convolution, inputs, largest, plain, results } from "../support/convolutions.js";
+import { describeEngine } from "../support/engine.js";
+import { processorFlags } from "../support/processor.js";
+
+const amx = processorFlags.has("amx_bf16") && process.env.FEWLABELS_AMX !== "0";
+/** Half of bfloat16's last digit and a little: an output is rounded once, its sum is float32's. */
+const rounded = 2 ** -8;
+
+/** Pictures and weights of which bfloat16 loses nothing. */
+function exact(shape: Convolution) {
+  const given = inputs(shape);
+  const lower = (t: Tensor) => t.to("bfloat16").to("float32");
+  return { x: lower(given.x), weight: lower(given.weight) };
+}
+const mixed = (x: Tensor, weight: Tensor, padding: number) =>
+  autocast("bf16", "cpu", () => conv2d(x, weight, { padding }));
+
+/** The gradients of x and weight for a gradient of ones and twos. */
+function gradients(f: (x: Tensor, weight: Tensor) => Tensor, given: { x: Tensor; weight: Tensor }) {
+  const [x, weight] = [given.x, given.weight].map((t) => t.detach().clone().requiresGrad_());
+  const y = f(x!, weight!);
+  const factors = ones(y.shape.slice(0, 1), { dtype: y.dtype });
+  factors.narrow(0, 0, 1).fill_(2);
+  y.mul(factors.reshape([y.shape[0]!, 1, 1, 1]))
+    .sum()
+    .backward();
+  return [x!.grad!, weight!.grad!];
+}
+
+describeEngine("convolutions by AMX (needs amx_bf16)", () => {
+  afterEach(() => setThreads(1));
+
+  describe.runIf(amx)("in mixed precision", () => {
+    const cases: Convolution[] = [
+      { count: 2, channels: 32, height: 8, width: 8, outputs: 32, padding: 1 },
+      { count: 3, channels: 64, height: 7, width: 5, outputs: 96, padding: 1 },
+      { count: 2, channels: 64, height: 8, width: 8, outputs: 128, padding: 0 },
+      { count: 1, channels: 32, height: 3, width: 3, outputs: 32, padding: 0 },
+      { count: 1, channels: 32, height: 1, width: 1, outputs: 32, padding: 1 },
+      { count: 2, channels: 32, height: 5, width: 6, outputs: 64, padding: 2 },
+      { count: 40, channels: 32, height: 12, width: 12, outputs: 32, padding: 1 },
+      { count: 3, channels: 96, height: 33, width: 31, outputs: 32, padding: 1 },
+      { count: 9, channels: 32, height: 16, width: 16, outputs: 64, padding: 1 },
+      { count: 2, channels: 160, height: 32, width: 32, outputs: 64, padding: 1 },
+      { count: 7, channels: 64, height: 6, width: 6, outputs: 128, padding: 0, kernel: 1 },
+      { count: 3, channels: 64, height: 30, width: 20, outputs: 32, padding: 0, kernel: 1 },
+      { count: 1, channels: 32, height: 60, width: 50, outputs: 32, padding: 1 },
+      { count: 100, channels: 128, height: 8, width: 8, outputs: 32, padding: 0 },
+    ];
+    test.each(cases.map((shape) => ({ kernel: 3, ...shape })))(
+      "$count x $channels x $height x $width to $outputs, kernel $kernel, padding $padding: values and gradients are float64's, rounded",
+      (shape) => {
+        scope(() => {
+          const given = exact(shape);
+          const y = noGrad(() => mixed(given.x, given.weight, shape.padding));
+          const right = noGrad(() => plain(given.x.to("float64"), given.weight.to("float64"), shape.padding));
+          expect(y.dtype).toBe("bfloat16");
+          expect(apart(y.toNumbers(), right.toNumbers())).toBeLessThan(rounded);
+          const [dx, dweight] = gradients((x, w) => mixed(x, w, shape.padding), given);
+          const double = { x: given.x.to("float64"), weight: given.weight.to("float64") };
+          const [rightX, rightWeight] = gradients((x, w) => plain(x, w, shape.padding), double);
+          expect(apart(dx!.toNumbers(), rightX!.toNumbers())).toBeLessThan(rounded);
+          // Ones and twos are exact: what is left is the rounding of float32's sums.
+          expect(dweight!.dtype).toBe("float32");
+          expect(apart(dweight!.toNumbers(), rightWeight!.toNumbers())).toBeLessThan(3e-6);
+        });
+      },
+    );
+
+    const shape = cases[6]!;
+    const ours = (x: Tensor, weight: Tensor) => mixed(x, weight, 1);
+    test("they are in use: the weights' gradient keeps digits that libtorch's bfloat16 loses", () => {
+      scope(() => {
+        const given = exact(shape);
+        const theirs = (x: Tensor, weight: Tensor) => autocast("bf16", "cpu", () => plain(x, weight, 1));
+        const lost = (t: Tensor) => largest(t.sub(t.to("bfloat16").to("float32")).toNumbers());
+        expect(lost(gradients(ours, given)[1]!)).toBeGreaterThan(0);
+        expect(lost(gradients(theirs, given)[1]!)).toBe(0);
+      });
+    });
+
+    test.each([cases[6]!, cases[10]!, cases[12]!])("the bits are the same for any number of threads", (some) => {
+      scope(() => {
+        const given = exact(some);
+        const f = (x: Tensor, w: Tensor) => mixed(x, w, some.padding);
+        const once = results(f, given);
+        setThreads(3);
+        expect(results(f, given)).toEqual(once);
+      });
+    });
+
+    test("a picture's values do not depend on the batch around it", () => {
+      scope(() => {
+        const { x, weight } = exact(shape);
+        const all = noGrad(() => ours(x, weight));
+        const one = noGrad(() => ours(x.narrow(0, 7, 1).contiguous("channelsLast"), weight));
+        expect(one.toNumbers()).toEqual(all.narrow(0, 7, 1).toNumbers());
+      });
+    });
+
+    test("NaN stays where it belongs", () => {
+      scope(() => {
+        const { x, weight } = exact(shape);
+        const y = noGrad(() => ours(x, weight));
+        x.narrow(0, 7, 1).fill_(Number.NaN);
+        const after = noGrad(() => ours(x, weight));
+        expect(after.narrow(0, 7, 1).toNumbers().every(Number.isNaN)).toBe(true);
+        expect(after.narrow(0, 8, 32).toNumbers()).toEqual(y.narrow(0, 8, 32).toNumbers());
+      });
+    });
+
+    test("only the gradient that is asked for is made", () => {
+      scope(() => {
+        const { x, weight } = exact(shape);
+        const [frozen, free] = [weight.clone(), weight.clone().requiresGrad_()];
+        const learned = x.clone().requiresGrad_();
+        ours(learned, frozen).sum().backward();
+        ours(x, free).sum().backward();
+        expect(frozen.grad).toBeUndefined();
+        expect(x.grad).toBeUndefined();
+        expect(largest(learned.grad!.toNumbers())).toBeGreaterThan(0);
+        expect(largest(free.grad!.toNumbers())).toBeGreaterThan(0);
+      });
+    });
+  });
+
+  test.runIf(amx)("of bfloat16 tensors without mixed precision: gradients are bfloat16 too", () => {
+    scope(() => {
+      const given = exact({ count: 4, channels: 32, height: 9, width: 9, outputs: 64, padding: 1 });
+      const [x, weight] = [given.x.to("bfloat16").requiresGrad_(), given.weight.to("bfloat16").requiresGrad_()];
+      const y = conv2d(x, weight, { padding: 1 });
+      expect(apart(y.toNumbers(), plain(given.x, given.weight, 1).toNumbers())).toBeLessThan(rounded);
+      y.sum().backward();
+      expect([y, x.grad!, weight.grad!].map((t) => t.dtype)).toEqual(["bfloat16", "bfloat16", "bfloat16"]);
+    });
+  });
+
+  test.each([
+    ["48 channels", { count: 2, channels: 48, height: 6, width: 6, outputs: 32, padding: 1 }],
+    ["a window of 5", { count: 2, channels: 32, height: 6, width: 6, outputs: 32, padding: 2, kernel: 5 }],
+    ["no channels of pictures in a row", { count: 2, channels: 32, height: 6, width: 6, outputs: 32, padding: 1 }],
+  ])("%s: libtorch's bits", (name, shape) => {
+    scope(() => {
+      const { x, weight } = exact(shape);
+      const given = { x: name.startsWith("no") ? x.contiguous("contiguous") : x, weight };
+      const theirs = (a: Tensor, w: Tensor) => autocast("bf16", "cpu", () => plain(a, w, shape.padding));
+      expect(results((a, w) => mixed(a, w, shape.padding), given)).toEqual(results(theirs, given));
+    });
+  });
+});
