@@ -7,7 +7,10 @@ import { configure, folderOfThisFile, trainToEnd } from "../support/train-run.js
 
 const folder = folderOfThisFile();
 
-const SEEDS = [1, 2, 3];
+/** Label draws and weights. */
+const SEEDS = 3;
+/** The Pi-model leaves the moons unseparated in one or two runs of ten, and which ones they are depends on the processor's roundings. */
+const seedsOf: Readonly<Record<string, number>> = { "pi-model": 9 };
 
 /** For every method that has the option; a short run wants a fast teacher and no ramp. */
 const wanted = { consistencyWeight: 20, rampUpSteps: 0, emaDecay: 0.8 };
@@ -60,7 +63,11 @@ const confirming = ["pseudo-label", "self-training"];
 const fromTable = ["reduced-meta-pseudo-labels"];
 
 /** Test error of the method's result in percent, mean over label draws and weights. */
-async function meanError(name: string, besides: Readonly<Record<string, unknown>> = {}): Promise<number> {
+async function meanError(
+  name: string,
+  besides: Readonly<Record<string, unknown>> = {},
+  seeds = seedsOf[name] ?? SEEDS,
+): Promise<number> {
   const method = methods.find((m) => m.name === name)!;
   // The denominator matters where a batch has rows without a label.
   const reduction = method.usesUnlabeled ? { classReduction: "labeled" } : {};
@@ -68,8 +75,8 @@ async function meanError(name: string, besides: Readonly<Record<string, unknown>
     ([option]) => option in method.options,
   );
   let sum = 0;
-  for (const seed of SEEDS) {
-    const config = configure(join(folder, `${name}-${Object.keys(besides).join()}-${seed}`), {
+  for (let seed = 1; seed <= seeds; seed++) {
+    const config = configure(join(folder, `${name}-${Object.keys(besides).join()}-${seed}-of-${seeds}`), {
       dataset: "two-moons",
       "dataset.train": 500,
       "dataset.test": 500,
@@ -97,7 +104,7 @@ async function meanError(name: string, besides: Readonly<Record<string, unknown>
     const { result } = await trainToEnd(config);
     sum += result!.error;
   }
-  return sum / SEEDS.length;
+  return sum / seeds;
 }
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 }); // three runs each: 10 s, and more on a busy machine
@@ -132,8 +139,9 @@ describeEngine("two moons, 10 labels", () => {
     const limit = share[name] ?? 0.5;
     test(`${name} makes less than ${100 * limit} % of the supervised errors`, async () => {
       const error = await meanError(name);
-      console.info(`two moons: supervised ${supervised.toFixed(2)} %, ${name} ${error.toFixed(2)} %`);
-      expect(error).toBeLessThan(limit * supervised);
+      const baseline = name in seedsOf ? await meanError("supervised", {}, seedsOf[name]) : supervised;
+      console.info(`two moons: supervised ${baseline.toFixed(2)} %, ${name} ${error.toFixed(2)} %`);
+      expect(error).toBeLessThan(limit * baseline);
     });
   }
 });
