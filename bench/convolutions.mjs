@@ -52,14 +52,15 @@ function measure({ from, to, side, kernel, padding }) {
     .contiguous("channelsLast")
     .to(dtype);
   const weight = normal([to, from, kernel, kernel], 0, 0.05, rng).contiguous("channelsLast");
-  /** @type {Record<string, (x: Tensor, weight: Tensor) => Tensor>} */
-  const ways = {
-    ours: (a, w) => conv2d(a, w, { padding }),
-    oneDNN: (a, w) => callTensor("aten::conv2d", "", a, w, undefined, [1, 1], [padding, padding], [1, 1], 1),
-  };
-  const of = (/** @type {string} */ way, /** @type {Tensor} */ a, /** @type {Tensor} */ w) =>
-    autocast(precision, "cpu", () => /** @type {(x: Tensor, weight: Tensor) => Tensor} */ (ways[way])(a, w));
-  /** @param {string} way @param {boolean} ofInput */
+  /** @typedef {"ours" | "oneDNN"} Way */
+  /** @param {Way} way @param {Tensor} a @param {Tensor} w */
+  const of = (way, a, w) =>
+    autocast(precision, "cpu", () =>
+      way === "ours"
+        ? conv2d(a, w, { padding })
+        : callTensor("aten::conv2d", "", a, w, undefined, [1, 1], [padding, padding], [1, 1], 1),
+    );
+  /** @param {Way} way @param {boolean} ofInput */
   const backward = (way, ofInput) =>
     scope(() => {
       const [a, w] = [x.detach(), weight.detach()];
@@ -68,17 +69,14 @@ function measure({ from, to, side, kernel, padding }) {
       const loss = y.mul(y.detach()).sum();
       return timed(() => loss.backward());
     });
-  const call = (/** @type {string} */ way) => ({
+  const call = (/** @type {Way} */ way) => ({
     forward: scope(() => timed(() => noGrad(() => of(way, x, weight)))),
     input: backward(way, true),
     weights: backward(way, false),
   });
-  const turns = Array.from({ length: Number(values.turns) + 2 }, (_, i) => {
-    const order = i % 2 === 0 ? ["ours", "oneDNN"] : ["oneDNN", "ours"];
-    return /** @type {Record<"ours" | "oneDNN", ReturnType<typeof call>>} */ (
-      Object.fromEntries(order.map((way) => [way, call(way)]))
-    );
-  });
+  const turns = Array.from({ length: Number(values.turns) + 2 }, (_, i) =>
+    i % 2 === 0 ? { ours: call("ours"), oneDNN: call("oneDNN") } : { oneDNN: call("oneDNN"), ours: call("ours") },
+  );
   return turns.slice(2);
 }
 

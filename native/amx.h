@@ -1,5 +1,5 @@
 // Convolutions at stride 1 by AMX, bfloat16 on the CPU: what kernels_amx.cc offers to conv.cc.
-// Pictures are [N, C, H, W] in channels_last, weights [O, C, K, K] of any float type, all numbers of channels multiples of 32.
+// Pictures are [N, C, H, W] in channels_last, weights [O, C, K, K] of float32 or bfloat16, all numbers of channels multiples of 32.
 #pragma once
 #include <ATen/core/Tensor.h>
 

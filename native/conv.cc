@@ -22,33 +22,33 @@ struct Way {
 constexpr Way kWinograd{winograd::convolve, winograd::input_gradient, winograd::weight_gradient};
 constexpr Way kAmx{amx::convolve, amx::input_gradient, amx::weight_gradient};
 
-// Null: libtorch.
-const Way* way_of(const at::Tensor& x, const at::Tensor& weight, int64_t padding) {
-  const bool mixed = compat::autocast_to_bfloat16();
-  if (mixed || (x.scalar_type() == at::kBFloat16 && weight.scalar_type() == at::kBFloat16)) return amx::serves(x, weight, padding) ? &kAmx : nullptr;
-  return !compat::autocast_enabled(at::kCPU) && winograd::serves(x, weight, padding) ? &kWinograd : nullptr;
-}
+// Ours, of pictures of this type.
+const Way& way_for(at::ScalarType type) { return type == at::kBFloat16 ? kAmx : kWinograd; }
 
-at::Tensor input_for(const Way* way, const at::Tensor& x) { return way == &kAmx ? x.to(at::kBFloat16) : x; }
+// The pictures as ours takes them; none where libtorch does it.
+c10::optional<at::Tensor> input_for_ours(const at::Tensor& x, const at::Tensor& weight, int64_t padding) {
+  if (compat::autocast_to_bfloat16() || (x.scalar_type() == at::kBFloat16 && weight.scalar_type() == at::kBFloat16))
+    return amx::serves(x, weight, padding) ? c10::optional<at::Tensor>(x.to(at::kBFloat16)) : c10::nullopt;
+  return !compat::autocast_enabled(at::kCPU) && winograd::serves(x, weight, padding) ? c10::optional<at::Tensor>(x) : c10::nullopt;
+}
 
 at::Tensor composed(const at::Tensor& x, const at::Tensor& weight, int64_t padding) { return at::conv2d(x, weight, {}, 1, padding); }
 
 struct Conv2d : torch::autograd::Function<Conv2d> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, int64_t padding, const Way* way) {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, int64_t padding) {
     at::AutoDispatchBelowADInplaceOrView guard;
     context->save_for_backward({x, weight});
     context->saved_data["padding"] = padding;
-    context->saved_data["amx"] = way == &kAmx;
-    return way->convolve(x, weight, padding);
+    return way_for(x.scalar_type()).convolve(x, weight, padding);
   }
   static variable_list backward(torch::autograd::AutogradContext* context, variable_list grads) {
     TORCH_CHECK(!at::GradMode::is_enabled(), "conv2d has no second derivative");
     const auto saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], &weight = saved[1];
     const int64_t padding = context->saved_data["padding"].toInt();
-    const Way& way = context->saved_data["amx"].toBool() ? kAmx : kWinograd;
+    const Way& way = way_for(x.scalar_type());
     const at::Tensor grad = grads[0].contiguous(at::MemoryFormat::ChannelsLast);
-    variable_list out(4);
+    variable_list out(3);
     if (x.requires_grad()) out[0] = way.input_gradient(grad, weight, padding);
     if (weight.requires_grad()) out[1] = way.weight_gradient(grad, x, weight, padding);
     return out;
@@ -56,13 +56,13 @@ struct Conv2d : torch::autograd::Function<Conv2d> {
 };
 
 at::Tensor plain(const at::Tensor& x, const at::Tensor& weight, int64_t padding) {
-  const Way* way = way_of(x, weight, padding);
-  return way ? way->convolve(input_for(way, x), weight, padding) : composed(x, weight, padding);
+  const auto ours = input_for_ours(x, weight, padding);
+  return ours ? way_for(ours->scalar_type()).convolve(*ours, weight, padding) : composed(x, weight, padding);
 }
 
 at::Tensor recorded(const at::Tensor& x, const at::Tensor& weight, int64_t padding) {
-  const Way* way = way_of(x, weight, padding);
-  return way ? Conv2d::apply(input_for(way, x), weight, padding, way) : composed(x, weight, padding);
+  const auto ours = input_for_ours(x, weight, padding);
+  return ours ? Conv2d::apply(*ours, weight, padding) : composed(x, weight, padding);
 }
 
 }  // namespace

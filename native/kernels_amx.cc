@@ -7,6 +7,7 @@
 #include "share.h"
 
 #include <ATen/ops/conv2d.h>
+
 #include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -146,8 +147,8 @@ bool fits_processor() {
 
 bool serves(const at::Tensor& x, const at::Tensor& weight, int64_t padding) {
   const auto whole = [](int64_t channels) { return channels > 0 && channels % kDeep == 0; };
-  const auto type = weight.scalar_type();
-  if (!x.is_cpu() || !weight.is_cpu() || (type != at::kFloat && type != at::kBFloat16) || x.dim() != 4 || weight.dim() != 4) return false;
+  const auto takes = [](const at::Tensor& t) { return t.is_cpu() && t.dim() == 4 && (t.scalar_type() == at::kFloat || t.scalar_type() == at::kBFloat16); };
+  if (!takes(x) || !takes(weight)) return false;
   const int64_t kernel = weight.size(2);
   if (weight.size(3) != kernel || (kernel != 1 && kernel != 3) || weight.size(1) != x.size(1) || !whole(x.size(1)) || !whole(weight.size(0))) return false;
   if (padding < 0 || padding >= kernel || x.size(0) == 0 || x.size(2) + 2 * padding < kernel || x.size(3) + 2 * padding < kernel) return false;

@@ -77,7 +77,7 @@ void convolve(const float* x, const Weights& weights, float* y, const Shape& s) 
   const Memory u(kSpots<F> * s.spot()), zeros = zeros_for(s.channels);
   each_panel(s, [&](int64_t c, int64_t o) { transform_weights<F>(weights, c, o, u.data + o * s.channels, s.spot()); });
   const int64_t room = tiles_at_a_time<F>(s.channels + s.outputs, kRows, 3 * kRows, 8 * kRows);
-  const int64_t window = room * s.channels + kGap, spot = room * s.outputs + kGap;
+  const int64_t window = Block{nullptr, room, s.channels}.spot(), spot = room * s.outputs + kGap;
   share_out((tiles + room - 1) / room, [&] {
     return [&, windows = Memory(kSpots<F> * window), results = Memory(kSpots<F> * spot)](int64_t b) {
       const Block v{windows.data, room, s.channels};

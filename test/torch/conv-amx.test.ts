@@ -1,7 +1,7 @@
 /** Convolutions in bfloat16 by AMX against libtorch's in float64. */
 import { afterEach, describe, expect, test } from "vitest";
 import { autocast, conv2d, noGrad, ones, scope, setThreads, type Tensor } from "../../src/torch/index.js";
-import { apart, type Convolution, inputs, largest, plain, results } from "../support/convolutions.js";
+import { apart, type Convolution, inputs, largest, plain, results, testPromises } from "../support/convolutions.js";
 import { describeEngine } from "../support/engine.js";
 import { processorFlags } from "../support/processor.js";
 
@@ -82,49 +82,7 @@ describeEngine("convolutions by AMX (needs amx_bf16)", () => {
       });
     });
 
-    test.each([cases[6]!, cases[10]!, cases[12]!])("the bits are the same for any number of threads", (some) => {
-      scope(() => {
-        const given = exact(some);
-        const f = (x: Tensor, w: Tensor) => mixed(x, w, some.padding);
-        const once = results(f, given);
-        setThreads(3);
-        expect(results(f, given)).toEqual(once);
-      });
-    });
-
-    test("a picture's values do not depend on the batch around it", () => {
-      scope(() => {
-        const { x, weight } = exact(shape);
-        const all = noGrad(() => ours(x, weight));
-        const one = noGrad(() => ours(x.narrow(0, 7, 1).contiguous("channelsLast"), weight));
-        expect(one.toNumbers()).toEqual(all.narrow(0, 7, 1).toNumbers());
-      });
-    });
-
-    test("NaN stays where it belongs", () => {
-      scope(() => {
-        const { x, weight } = exact(shape);
-        const y = noGrad(() => ours(x, weight));
-        x.narrow(0, 7, 1).fill_(Number.NaN);
-        const after = noGrad(() => ours(x, weight));
-        expect(after.narrow(0, 7, 1).toNumbers().every(Number.isNaN)).toBe(true);
-        expect(after.narrow(0, 8, 32).toNumbers()).toEqual(y.narrow(0, 8, 32).toNumbers());
-      });
-    });
-
-    test("only the gradient that is asked for is made", () => {
-      scope(() => {
-        const { x, weight } = exact(shape);
-        const [frozen, free] = [weight.clone(), weight.clone().requiresGrad_()];
-        const learned = x.clone().requiresGrad_();
-        ours(learned, frozen).sum().backward();
-        ours(x, free).sum().backward();
-        expect(frozen.grad).toBeUndefined();
-        expect(x.grad).toBeUndefined();
-        expect(largest(learned.grad!.toNumbers())).toBeGreaterThan(0);
-        expect(largest(free.grad!.toNumbers())).toBeGreaterThan(0);
-      });
-    });
+    testPromises(mixed, exact, [shape, cases[10]!, cases[12]!]);
   });
 
   test.runIf(amx)("of bfloat16 tensors without mixed precision: gradients are bfloat16 too", () => {
@@ -135,6 +93,13 @@ describeEngine("convolutions by AMX (needs amx_bf16)", () => {
       expect(apart(y.toNumbers(), plain(given.x, given.weight, 1).toNumbers())).toBeLessThan(rounded);
       y.sum().backward();
       expect([y, x.grad!, weight.grad!].map((t) => t.dtype)).toEqual(["bfloat16", "bfloat16", "bfloat16"]);
+    });
+  });
+
+  test("pictures in float64 are refused with weights in float32, as libtorch refuses them", () => {
+    scope(() => {
+      const { x, weight } = exact({ count: 2, channels: 32, height: 6, width: 6, outputs: 32, padding: 1 });
+      expect(() => mixed(x.to("float64"), weight, 1)).toThrow(/type/);
     });
   });
 

@@ -2,8 +2,8 @@
 process.env.FEWLABELS_WINOGRAD = "1";
 
 import { afterEach, describe, expect, test } from "vitest";
-import { autocast, conv2d, noGrad, normal, scope, setThreads } from "../../src/torch/index.js";
-import { apart, type Convolution, inputs, largest, plain, results, rng } from "../support/convolutions.js";
+import { autocast, conv2d, normal, scope, setThreads } from "../../src/torch/index.js";
+import { apart, type Convolution, inputs, plain, results, rng, testPromises } from "../support/convolutions.js";
 import { describeEngine } from "../support/engine.js";
 import { processorFlags } from "../support/processor.js";
 
@@ -55,48 +55,7 @@ describeEngine("3 x 3 convolutions", () => {
       });
     });
 
-    test("the bits are the same for any number of threads", () => {
-      scope(() => {
-        const given = inputs(shape);
-        const once = results((x, w) => conv2d(x, w, { padding: 1 }), given);
-        setThreads(3);
-        expect(results((x, w) => conv2d(x, w, { padding: 1 }), given)).toEqual(once);
-      });
-    });
-
-    test("a picture's values do not depend on the batch around it", () => {
-      scope(() => {
-        const { x, weight } = inputs(shape);
-        const all = noGrad(() => conv2d(x, weight, { padding: 1 }));
-        const one = noGrad(() => conv2d(x.narrow(0, 7, 1).contiguous("channelsLast"), weight, { padding: 1 }));
-        expect(one.toNumbers()).toEqual(all.narrow(0, 7, 1).toNumbers());
-      });
-    });
-
-    test("NaN stays where it belongs", () => {
-      scope(() => {
-        const { x, weight } = inputs(shape);
-        const y = noGrad(() => conv2d(x, weight, { padding: 1 }));
-        x.narrow(0, 7, 1).fill_(Number.NaN);
-        const after = noGrad(() => conv2d(x, weight, { padding: 1 }));
-        expect(after.narrow(0, 7, 1).toNumbers().every(Number.isNaN)).toBe(true);
-        expect(after.narrow(0, 8, 32).toNumbers()).toEqual(y.narrow(0, 8, 32).toNumbers());
-      });
-    });
-
-    test("only the gradient that is asked for is made", () => {
-      scope(() => {
-        const { x, weight } = inputs(shape);
-        const [frozen, free] = [weight.clone(), weight.clone().requiresGrad_()];
-        const learned = x.clone().requiresGrad_();
-        conv2d(learned, frozen, { padding: 1 }).sum().backward();
-        conv2d(x, free, { padding: 1 }).sum().backward();
-        expect(frozen.grad).toBeUndefined();
-        expect(x.grad).toBeUndefined();
-        expect(largest(learned.grad!.toNumbers())).toBeGreaterThan(0);
-        expect(largest(free.grad!.toNumbers())).toBeGreaterThan(0);
-      });
-    });
+    testPromises((x, weight, padding) => conv2d(x, weight, { padding }), inputs, [shape]);
   });
 
   test.each([
