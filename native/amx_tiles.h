@@ -44,6 +44,11 @@ struct Operand {
   int64_t step;
 };
 
+FEWLABELS_AMX FEWLABELS_INLINE void fetch_tile(const uint16_t* from) {
+#pragma GCC unroll 16
+  for (int64_t row = 0; row < kSide; row++) _mm_prefetch(reinterpret_cast<const char*>(from + row * kDeep), _MM_HINT_T0);
+}
+
 FEWLABELS_AMX FEWLABELS_INLINE void clear_sums() {
   _tile_zero(0);
   _tile_zero(1);
@@ -51,7 +56,9 @@ FEWLABELS_AMX FEWLABELS_INLINE void clear_sums() {
   _tile_zero(3);
 }
 
-// Four sums (each of a's tiles with each of b's) grow by the products of `steps` tiles.
+// Four sums (each of a's tiles with each of b's) grow by the products of `steps` tiles. Ahead: how far behind a's tiles, in elements, those lie that will be asked
+// for soon and come from the second-level cache; 0 where a is in the first.
+template <int64_t Ahead = 0>
 FEWLABELS_AMX FEWLABELS_INLINE void add_products(Operand a, Operand b, int64_t steps) {
   for (int64_t i = 0; i < steps; i++, a.first += a.step, a.second += a.step, b.first += b.step, b.second += b.step) {
     _tile_loadd(4, a.first, 64);
@@ -59,8 +66,10 @@ FEWLABELS_AMX FEWLABELS_INLINE void add_products(Operand a, Operand b, int64_t s
     _tile_loadd(7, b.second, 64);
     _tile_loadd(5, a.second, 64);
     _tile_dpbf16ps(0, 4, 6);
+    if (Ahead) fetch_tile(a.first + Ahead);
     _tile_dpbf16ps(1, 4, 7);
     _tile_dpbf16ps(2, 5, 6);
+    if (Ahead) fetch_tile(a.second + Ahead);
     _tile_dpbf16ps(3, 5, 7);
   }
 }
@@ -83,6 +92,12 @@ FEWLABELS_AMX FEWLABELS_INLINE void store_sums(float* to, int64_t row, int64_t r
 // 32 floats as bfloat16.
 FEWLABELS_AMX FEWLABELS_INLINE void round_row(const float* from, uint16_t* to) {
   _mm512_storeu_si512(to, (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + kSide), _mm512_loadu_ps(from)));
+}
+
+// 16 pairs of a low and a high half, in that order.
+FEWLABELS_AMX FEWLABELS_INLINE __m512i pair_halves(__m512i halves) {
+  alignas(64) static constexpr uint16_t order[kDeep] = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  return _mm512_permutexvar_epi16(_mm512_load_si512(order), halves);
 }
 
 // 16 pairs of what two rows of bfloat16 have in one column; null rows are 0.

@@ -1,6 +1,7 @@
 // What a convolution at stride 1 reads, in the orders of AMX's tiles (amx_tiles.h).
 #pragma once
 #include "amx_tiles.h"
+#include "share.h"
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
@@ -27,11 +28,13 @@ struct Shape {
   }
 };
 
-struct Memory {
+template <typename T>
+struct MemoryOf {
   at::Tensor owner;
-  uint16_t* data;
-  explicit Memory(int64_t elements) : owner(at::empty({elements}, at::TensorOptions().dtype(at::kBFloat16))), data(static_cast<uint16_t*>(owner.data_ptr())) {}
+  T* data;
+  explicit MemoryOf(int64_t elements) : owner(at::empty({static_cast<int64_t>(elements * sizeof(T))}, at::TensorOptions().dtype(at::kByte))), data(static_cast<T*>(owner.data_ptr())) {}
 };
+using Memory = MemoryOf<uint16_t>;
 
 // Neighboring rows of outputs of one picture.
 struct Segment {
@@ -110,6 +113,33 @@ FEWLABELS_AMX inline void turn_positions(const uint16_t* const* at, int64_t chun
       for (int i = 0; i < kSide; i++) r[i] = pair_rows(at[2 * i] ? at[2 * i] + c : nullptr, at[2 * i + 1] ? at[2 * i + 1] + c : nullptr);
       store_transposed(r, to + (c / kSide * room + k) * kTile);
     }
+}
+
+// All outputs, in blocks of `room` of `units` (rows, tiles). make(room) gives a block; block.fill(from, to) reads what these units ask for, block.multiply(weights,
+// results, output) computes 32 of their outputs, with what pack(output, weights) made of `panel` elements and in memory of its thread.
+// Where there are few, the threads divide the outputs.
+template <typename Block, typename Make, typename Pack>
+void in_blocks(int64_t units, bool few, int64_t room, int64_t outputs, int64_t panel, const Make& make, const Pack& pack) {
+  const int64_t panels = outputs / kDeep;
+  if (few) {
+    Block block = make(units);
+    block.fill(0, units);
+    return share_out(panels, [&] {
+      return [&, packed = Memory(panel), results = typename Block::Results(block)](int64_t i) {
+        pack(i * kDeep, packed.data);
+        block.multiply(packed.data, results, i * kDeep);
+      };
+    });
+  }
+  const Memory packed(panels * panel);
+  share_out(panels, [&] { return [&](int64_t i) { pack(i * kDeep, packed.data + i * panel); }; });
+  share_out((units + room - 1) / room, [&] {
+    Block block = make(room);
+    return [&, block, results = typename Block::Results(block)](int64_t i) mutable {
+      block.fill(i * room, std::min(units, (i + 1) * room));
+      for (int64_t p = 0; p < panels; p++) block.multiply(packed.data + p * panel, results, p * kDeep);
+    };
+  });
 }
 
 }  // namespace fewlabels::amx

@@ -3,8 +3,7 @@
 #include "amx.h"
 
 #if defined(__x86_64__) && defined(__linux__)
-#include "amx_window.h"
-#include "share.h"
+#include "amx_winograd.h"
 
 #include <ATen/ops/conv2d.h>
 
@@ -26,34 +25,6 @@ struct Tile {
   int64_t position, row, column, end;  // end: of the segment's rows
 };
 
-// Some rows of outputs: what they read, and their tiles. Where a picture's width is no multiple of 16 a tile goes on in the next row, over the padding.
-struct Block {
-  int64_t room;
-  Memory window;
-  std::vector<Tile> tiles;
-
-  // For up to `rows` rows.
-  Block(const Shape& s, int64_t rows)
-      : room((rows + (rows / s.out_height() + 2) * (s.kernel - 1)) * s.pitch() + 2 * kSide), window(s.channels * room) {}
-
-  FEWLABELS_AMX void fill(const uint16_t* x, const Shape& s, int64_t from, int64_t to) {
-    tiles.clear();
-    int64_t position = 0;
-    each_segment(s, from, to, [&](const Segment& segment) FEWLABELS_AMX {
-      copy_window(x, s, segment, position, room, window.data);
-      const int64_t first = segment.picture * s.out_height() + segment.y, end = first + segment.rows;
-      if (s.out_width() % kSide == 0) {
-        for (int64_t row = 0; row < segment.rows; row++)
-          for (int64_t column = 0; column < s.out_width(); column += kSide) tiles.push_back({position + row * s.pitch() + column, first + row, column, end});
-      } else {
-        for (int64_t at = 0; at < (segment.rows - 1) * s.pitch() + s.out_width(); at += kSide)
-          tiles.push_back({position + at, first + at / s.pitch(), at % s.pitch(), end});
-      }
-      position += (segment.rows + s.kernel - 1) * s.pitch();
-    });
-  }
-};
-
 // A tile's outputs of 32 channels.
 FEWLABELS_AMX void store_tile(const Tile& tile, const Shape& s, const float* sums, uint16_t* y) {
   if (tile.column + kSide <= s.out_width()) {
@@ -71,58 +42,74 @@ FEWLABELS_AMX void store_tile(const Tile& tile, const Shape& s, const float* sum
   }
 }
 
-// A block's outputs of 32 channels, with their packed weights; `to` begins at the first of these channels.
-FEWLABELS_AMX void multiply(const Block& block, const uint16_t* weights, const Shape& s, uint16_t* to) {
-  alignas(64) float sums[4 * kSums];
-  const TilesInUse in_use;
-  for (size_t i = 0; i < block.tiles.size(); i += 2) {
-    const Tile &one = block.tiles[i], &other = block.tiles[std::min(i + 1, block.tiles.size() - 1)];
-    clear_sums();
-    const uint16_t* b = weights;
-    const int64_t deep = s.channels / kDeep;
-    for (int64_t tap = 0; tap < s.taps(); tap++, b += deep * 2 * kTile) {
-      const uint16_t* a = block.window.data + s.shift(tap) * kDeep;
-      add_products({a + one.position * kDeep, a + other.position * kDeep, block.room * kDeep}, {b, b + kTile, 2 * kTile}, deep);
-    }
-    store_sums(sums, 128, kSide, 2 * kSums);
-    store_tile(one, s, sums, to);
-    if (&other != &one) store_tile(other, s, sums + 2 * kSums, to);
-  }
-}
+// Some rows of outputs: what they read, and their tiles. Where a picture's width is no multiple of 16 a tile goes on in the next row, over the padding.
+struct Block {
+  const uint16_t* x;
+  uint16_t* y;
+  const Shape& s;
+  int64_t room;
+  Memory window;
+  std::vector<Tile> tiles;
+  struct Results {
+    explicit Results(const Block&) {}  // they need no memory but the stack
+  };
 
-// pack(first of 32 outputs, where to)
-template <typename Pack>
-void convolve_rows(const uint16_t* x, const Pack& pack, const Shape& s, uint16_t* y) {
-  const int64_t panels = s.outputs / kDeep, panel = s.taps() * s.channels * kDeep;
-  if (s.rows() * s.out_width() <= kFew) {
-    Block block(s, s.rows());
-    block.fill(x, s, 0, s.rows());
-    return share_out(panels, [&] {
-      return [&, packed = Memory(panel)](int64_t i) {
-        pack(i * kDeep, packed.data);
-        multiply(block, packed.data, s, y + i * kDeep);
-      };
+  // For up to `rows` rows.
+  Block(const uint16_t* x, uint16_t* y, const Shape& s, int64_t rows)
+      : x(x), y(y), s(s), room((rows + (rows / s.out_height() + 2) * (s.kernel - 1)) * s.pitch() + 2 * kSide), window(s.channels * room) {}
+
+  FEWLABELS_AMX void fill(int64_t from, int64_t to) {
+    tiles.clear();
+    int64_t position = 0;
+    each_segment(s, from, to, [&](const Segment& segment) FEWLABELS_AMX {
+      copy_window(x, s, segment, position, room, window.data);
+      const int64_t first = segment.picture * s.out_height() + segment.y, end = first + segment.rows;
+      if (s.out_width() % kSide == 0) {
+        for (int64_t row = 0; row < segment.rows; row++)
+          for (int64_t column = 0; column < s.out_width(); column += kSide) tiles.push_back({position + row * s.pitch() + column, first + row, column, end});
+      } else {
+        for (int64_t at = 0; at < (segment.rows - 1) * s.pitch() + s.out_width(); at += kSide)
+          tiles.push_back({position + at, first + at / s.pitch(), at % s.pitch(), end});
+      }
+      position += (segment.rows + s.kernel - 1) * s.pitch();
     });
   }
-  const Memory packed(panels * panel);
-  share_out(panels, [&] { return [&](int64_t i) { pack(i * kDeep, packed.data + i * panel); }; });
-  const int64_t fair = s.rows() / (4 * at::get_num_threads()), rows = std::clamp<int64_t>(std::min(fair, kAtATime / (s.pitch() * s.channels)), 1, s.rows());
-  share_out((s.rows() + rows - 1) / rows, [&] {
-    return [&, block = Block(s, rows)](int64_t i) mutable {
-      block.fill(x, s, i * rows, std::min(s.rows(), (i + 1) * rows));
-      for (int64_t p = 0; p < panels; p++) multiply(block, packed.data + p * panel, s, y + p * kDeep);
-    };
-  });
-}
+
+  FEWLABELS_AMX void multiply(const uint16_t* weights, const Results&, int64_t output) const {
+    alignas(64) float sums[4 * kSums];
+    const TilesInUse in_use;
+    for (size_t i = 0; i < tiles.size(); i += 2) {
+      const Tile &one = tiles[i], &other = tiles[std::min(i + 1, tiles.size() - 1)];
+      clear_sums();
+      const uint16_t* b = weights;
+      const int64_t deep = s.channels / kDeep;
+      for (int64_t tap = 0; tap < s.taps(); tap++, b += deep * 2 * kTile) {
+        const uint16_t* a = window.data + s.shift(tap) * kDeep;
+        add_products({a + one.position * kDeep, a + other.position * kDeep, room * kDeep}, {b, b + kTile, 2 * kTile}, deep);
+      }
+      store_sums(sums, 128, kSide, 2 * kSums);
+      store_tile(one, s, sums, y + output);
+      if (&other != &one) store_tile(other, s, sums + 2 * kSums, y + output);
+    }
+  }
+};
 
 at::Tensor convolved(const at::Tensor& x, const at::Tensor& weight, bool turned, int64_t padding) {
   const Shape s(x, weight.size(turned ? 1 : 0), weight.size(2), padding);
+  const at::Tensor results = at::empty({s.count, s.outputs, s.out_height(), s.out_width()}, x.options().memory_format(at::MemoryFormat::ChannelsLast));
+  const auto* pictures = static_cast<const uint16_t*>(x.data_ptr());
+  auto* y = static_cast<uint16_t*>(results.data_ptr());
+  if (winograd_pays(s)) {
+    convolve_in_tiles(pictures, weight, turned, s, y);
+    return results;
+  }
   const at::Tensor lower = weight.to(at::kBFloat16).contiguous(at::MemoryFormat::ChannelsLast);
   const Weights w{static_cast<const uint16_t*>(lower.data_ptr()), weight.size(0), weight.size(1), s.taps()};
-  at::Tensor y = at::empty({s.count, s.outputs, s.out_height(), s.out_width()}, x.options().memory_format(at::MemoryFormat::ChannelsLast));
-  const auto pack = [&](int64_t output, uint16_t* to) { turned ? pack_turned_weights(w, output, to) : pack_weights(w, output, to); };
-  convolve_rows(static_cast<const uint16_t*>(x.data_ptr()), pack, s, static_cast<uint16_t*>(y.data_ptr()));
-  return y;
+  const int64_t fair = s.rows() / (4 * at::get_num_threads()), rows = std::clamp<int64_t>(std::min(fair, kAtATime / (s.pitch() * s.channels)), 1, s.rows());
+  in_blocks<Block>(
+      s.rows(), s.rows() * s.out_width() <= kFew, rows, s.outputs, s.taps() * s.channels * kDeep, [&](int64_t room) { return Block(pictures, y, s, room); },
+      [&](int64_t output, uint16_t* to) { turned ? pack_turned_weights(w, output, to) : pack_weights(w, output, to); });
+  return results;
 }
 
 // Linux lends the tiles' registers to processes that ask for them.

@@ -6,7 +6,6 @@
 
 #if defined(__x86_64__) && defined(__linux__)
 #include "amx_window.h"
-#include "share.h"
 
 #include <vector>
 

@@ -56,31 +56,9 @@ struct Block {
   float* at(int64_t channel, int64_t tile) const { return data + (channel / kPanel * room + tile) * kPanel + channel % kPanel; }
 };
 
-// T d T' for a transform T of one dimension: down the columns, then along the rows. d comes from load(i, j), the result goes to store(i, j, value).
-template <int From, int To, void (*T)(const Floats*, Floats*), typename Load, typename Store>
-FEWLABELS_AVX2 inline void transform(const Load& load, const Store& store) {
-  Floats half[To][From];
-#pragma GCC unroll 6  // here and below: loops that the compiler leaves as they are would keep the values in memory
-  for (int j = 0; j < From; j++) {
-    Floats d[From], r[To];
-#pragma GCC unroll 6
-    for (int i = 0; i < From; i++) d[i] = load(i, j);
-    T(d, r);
-#pragma GCC unroll 6
-    for (int i = 0; i < To; i++) half[i][j] = r[i];
-  }
-#pragma GCC unroll 6
-  for (int i = 0; i < To; i++) {
-    Floats r[To];
-    T(half[i], r);
-#pragma GCC unroll 6
-    for (int j = 0; j < To; j++) store(i, j, r[j]);
-  }
-}
-
 // B' d B of `count` windows, channels first to first + block.channels; `zeros` stands for what lies outside a picture.
 template <typename F>
-FEWLABELS_AVX2 inline void transform_windows(const float* x, const Shape& s, int64_t tile, int64_t count, int64_t first, const float* zeros, const Block& block) {
+FEWLABELS_VECTORS inline void transform_windows(const float* x, const Shape& s, int64_t tile, int64_t count, int64_t first, const float* zeros, const Block& block) {
   constexpr int W = F::kWindow;
   const int64_t spot = block.spot();
   const Tiles<F> tiles(s);
@@ -95,15 +73,15 @@ FEWLABELS_AVX2 inline void transform_windows(const float* x, const Shape& s, int
       }
     for (int64_t c = 0; c < block.channels; c += kLanes) {
       float* to = block.at(c, t);
-      transform<W, W, F::window>([&](int i, int j) FEWLABELS_AVX2 { return get(from[i][j] + c); },
-                                 [&](int i, int j, Floats value) FEWLABELS_AVX2 { put(to + (W * i + j) * spot, value); });
+      transform<W, W, F::window>([&](int i, int j) FEWLABELS_VECTORS { return get(from[i][j] + c); },
+                                 [&](int i, int j, Floats value) FEWLABELS_VECTORS { put(to + (W * i + j) * spot, value); });
     }
   }
 }
 
 // y = A' m A of `count` tiles, outputs first to first + width, m being [spots][room][width].
 template <typename F>
-FEWLABELS_AVX2 inline void transform_results(const float* m, int64_t spot, const Shape& s, int64_t tile, int64_t count, int64_t first, int64_t width, float* y) {
+FEWLABELS_VECTORS inline void transform_results(const float* m, int64_t spot, const Shape& s, int64_t tile, int64_t count, int64_t first, int64_t width, float* y) {
   constexpr int W = F::kWindow, M = F::kOutputs;
   const int64_t next = s.outputs, below = s.out_width() * s.outputs;
   const Tiles<F> tiles(s);
@@ -112,8 +90,8 @@ FEWLABELS_AVX2 inline void transform_results(const float* m, int64_t spot, const
     for (int64_t c = 0; c < width; c += kLanes) {
       const float* from = m + t * width + c;
       float* to = y + corner.offset(s) + first + c;
-      transform<W, M, F::results>([&](int i, int j) FEWLABELS_AVX2 { return get(from + (W * i + j) * spot); },
-                                  [&](int i, int j, Floats value) FEWLABELS_AVX2 {
+      transform<W, M, F::results>([&](int i, int j) FEWLABELS_VECTORS { return get(from + (W * i + j) * spot); },
+                                  [&](int i, int j, Floats value) FEWLABELS_VECTORS {
                                     if (i < corner.rows && j < corner.columns) put(to + i * below + j * next, value);
                                   });
     }
@@ -122,7 +100,7 @@ FEWLABELS_AVX2 inline void transform_results(const float* m, int64_t spot, const
 
 // A dy A' of `count` tiles; 0 where a tile reaches over the picture.
 template <typename F>
-FEWLABELS_AVX2 inline void transform_gradients(const float* grad, const Shape& s, int64_t tile, int64_t count, const Block& block) {
+FEWLABELS_VECTORS inline void transform_gradients(const float* grad, const Shape& s, int64_t tile, int64_t count, const Block& block) {
   constexpr int W = F::kWindow, M = F::kOutputs;
   const int64_t next = s.outputs, below = s.out_width() * s.outputs, spot = block.spot();
   const Tiles<F> tiles(s);
@@ -132,8 +110,8 @@ FEWLABELS_AVX2 inline void transform_gradients(const float* grad, const Shape& s
       const float* from = grad + corner.offset(s) + c;
       float* to = block.at(c, t);
       transform<M, W, F::gradients>(
-          [&](int i, int j) FEWLABELS_AVX2 { return i < corner.rows && j < corner.columns ? get(from + i * below + j * next) : _mm256_setzero_ps(); },
-          [&](int i, int j, Floats value) FEWLABELS_AVX2 { put(to + (W * i + j) * spot, value); });
+          [&](int i, int j) FEWLABELS_VECTORS { return i < corner.rows && j < corner.columns ? get(from + i * below + j * next) : _mm256_setzero_ps(); },
+          [&](int i, int j, Floats value) FEWLABELS_VECTORS { put(to + (W * i + j) * spot, value); });
     }
   }
 }
@@ -158,7 +136,7 @@ struct Weights {
 
 // u = G g G' of one input channel and a panel of outputs from o on, u being the panel's [spots][channels][16].
 template <typename F>
-FEWLABELS_AVX2 inline void transform_weights(const Weights& weights, int64_t c, int64_t o, float* u, int64_t spot) {
+FEWLABELS_VECTORS inline void transform_weights(const Weights& weights, int64_t c, int64_t o, float* u, int64_t spot) {
   constexpr int W = F::kWindow;
   alignas(64) float g[3][3][kPanel];
   for (int64_t p = 0; p < kPanel; p++)
@@ -166,26 +144,26 @@ FEWLABELS_AVX2 inline void transform_weights(const Weights& weights, int64_t c, 
       for (int64_t j = 0; j < 3; j++) g[i][j][p] = *weights.at(c, o + p, i, j);
   for (int64_t side = 0; side < kPanel; side += kLanes) {
     float* to = u + c * kPanel + side;
-    transform<3, W, F::weights>([&](int i, int j) FEWLABELS_AVX2 { return get(g[i][j] + side); },
-                                [&](int i, int j, Floats value) FEWLABELS_AVX2 { put(to + (W * i + j) * spot, value); });
+    transform<3, W, F::weights>([&](int i, int j) FEWLABELS_VECTORS { return get(g[i][j] + side); },
+                                [&](int i, int j, Floats value) FEWLABELS_VECTORS { put(to + (W * i + j) * spot, value); });
   }
 }
 
 // dg = G' du G of one input channel and a panel of outputs, du being the sum of `parts` parts of [spots][channels][outputs].
 template <typename F>
-FEWLABELS_AVX2 inline void transform_sums(const float* du, int64_t parts, int64_t c, int64_t o, const Shape& s, const Weights& weights) {
+FEWLABELS_VECTORS inline void transform_sums(const float* du, int64_t parts, int64_t c, int64_t o, const Shape& s, const Weights& weights) {
   constexpr int W = F::kWindow;
   const int64_t spot = s.spot();
   alignas(64) float g[3][3][kPanel];
   for (int64_t side = 0; side < kPanel; side += kLanes) {
     const float* from = du + c * s.outputs + o + side;
     transform<W, 3, F::sums>(
-        [&](int i, int j) FEWLABELS_AVX2 {
+        [&](int i, int j) FEWLABELS_VECTORS {
           Floats sum = get(from + (W * i + j) * spot);
           for (int64_t p = 1; p < parts; p++) sum += get(from + (p * kSpots<F> + W * i + j) * spot);
           return sum;
         },
-        [&](int i, int j, Floats value) FEWLABELS_AVX2 { put(g[i][j] + side, value); });
+        [&](int i, int j, Floats value) FEWLABELS_VECTORS { put(g[i][j] + side, value); });
   }
   for (int64_t p = 0; p < kPanel; p++)
     for (int64_t i = 0; i < 3; i++)
@@ -195,7 +173,7 @@ FEWLABELS_AVX2 inline void transform_sums(const float* du, int64_t parts, int64_
 // R rows and 16 columns of a product: c = a b, or c += a b. Row r of a begins at a + Row r and goes on by Step, `inner` elements, then the
 // same `jump` further, `outer` times; b is [outer inner][16], rows of c are `line` apart.
 template <int R, int Row, int Step, bool Add>
-FEWLABELS_AVX2 inline void multiply(const float* a, int64_t inner, int64_t outer, int64_t jump, const float* b, float* c, int64_t line) {
+FEWLABELS_VECTORS inline void multiply(const float* a, int64_t inner, int64_t outer, int64_t jump, const float* b, float* c, int64_t line) {
   Floats left[R], right[R];
 #pragma GCC unroll 6
   for (int r = 0; r < R; r++) {
@@ -220,7 +198,7 @@ FEWLABELS_AVX2 inline void multiply(const float* a, int64_t inner, int64_t outer
 }
 
 // m [tiles][outputs] = one spot of the block's tiles times u [outputs / 16][channels][16]. Rows behind the last tile are computed and not used.
-FEWLABELS_AVX2 inline void multiply_tiles(const Block& v, int64_t spot, int64_t tiles, const float* u, int64_t outputs, float* m) {
+FEWLABELS_VECTORS inline void multiply_tiles(const Block& v, int64_t spot, int64_t tiles, const float* u, int64_t outputs, float* m) {
   for (int64_t o = 0; o < outputs; o += kPanel)
     for (int64_t t = 0; t < tiles; t += kRows)
       multiply<kRows, kPanel, 1, false>(v.at(0, t) + spot * v.spot(), kPanel, v.channels / kPanel, v.room * kPanel, u + o * v.channels, m + t * outputs + o, outputs);
@@ -228,7 +206,7 @@ FEWLABELS_AVX2 inline void multiply_tiles(const Block& v, int64_t spot, int64_t 
 
 // du [channels][outputs] (+)= one spot of the windows, transposed, times that of the gradients.
 template <bool Add>
-FEWLABELS_AVX2 inline void multiply_channels(const Block& v, const Block& g, int64_t spot, int64_t tiles, float* du) {
+FEWLABELS_VECTORS inline void multiply_channels(const Block& v, const Block& g, int64_t spot, int64_t tiles, float* du) {
   for (int64_t c = 0; c < v.channels; c += kPanel)
     for (int64_t o = 0; o < g.channels; o += kPanel) {
       const float *a = v.at(c, 0) + spot * v.spot(), *b = g.at(o, 0) + spot * g.spot();

@@ -8,6 +8,8 @@ import { processorFlags } from "../support/processor.js";
 const amx = processorFlags.has("amx_bf16") && process.env.FEWLABELS_AMX !== "0";
 /** Half of bfloat16's last digit and a little: an output is rounded once, its sum is float32's. */
 const rounded = 2 ** -8;
+/** By Winograd's method windows and weights are rounded too. */
+const twiceRounded = 2 * rounded;
 
 /** Pictures and weights of which bfloat16 loses nothing. */
 function exact(shape: Convolution) {
@@ -34,7 +36,7 @@ describeEngine("convolutions by AMX (needs amx_bf16)", () => {
   afterEach(() => setThreads(1));
 
   describe.runIf(amx)("in mixed precision", () => {
-    const cases: Convolution[] = [
+    const cases: (Convolution & { winograd?: boolean })[] = [
       { count: 2, channels: 32, height: 8, width: 8, outputs: 32, padding: 1 },
       { count: 3, channels: 64, height: 7, width: 5, outputs: 96, padding: 1 },
       { count: 2, channels: 64, height: 8, width: 8, outputs: 128, padding: 0 },
@@ -49,6 +51,11 @@ describeEngine("convolutions by AMX (needs amx_bf16)", () => {
       { count: 3, channels: 64, height: 30, width: 20, outputs: 32, padding: 0, kernel: 1 },
       { count: 1, channels: 32, height: 60, width: 50, outputs: 32, padding: 1 },
       { count: 100, channels: 128, height: 8, width: 8, outputs: 32, padding: 0 },
+      { count: 3, channels: 128, height: 8, width: 8, outputs: 128, padding: 1, winograd: true },
+      { count: 40, channels: 160, height: 9, width: 14, outputs: 128, padding: 1, winograd: true },
+      { count: 2, channels: 128, height: 7, width: 9, outputs: 192, padding: 0, winograd: true },
+      { count: 70, channels: 256, height: 8, width: 8, outputs: 128, padding: 0, winograd: true },
+      { count: 1, channels: 128, height: 5, width: 5, outputs: 128, padding: 2, winograd: true },
     ];
     test.each(cases.map((shape) => ({ kernel: 3, ...shape })))(
       "$count x $channels x $height x $width to $outputs, kernel $kernel, padding $padding: values and gradients are float64's, rounded",
@@ -58,11 +65,12 @@ describeEngine("convolutions by AMX (needs amx_bf16)", () => {
           const y = noGrad(() => mixed(given.x, given.weight, shape.padding));
           const right = noGrad(() => plain(given.x.to("float64"), given.weight.to("float64"), shape.padding));
           expect(y.dtype).toBe("bfloat16");
-          expect(apart(y.toNumbers(), right.toNumbers())).toBeLessThan(rounded);
+          const limit = shape.winograd ? twiceRounded : rounded;
+          expect(apart(y.toNumbers(), right.toNumbers())).toBeLessThan(limit);
           const [dx, dweight] = gradients((x, w) => mixed(x, w, shape.padding), given);
           const double = { x: given.x.to("float64"), weight: given.weight.to("float64") };
           const [rightX, rightWeight] = gradients((x, w) => plain(x, w, shape.padding), double);
-          expect(apart(dx!.toNumbers(), rightX!.toNumbers())).toBeLessThan(rounded);
+          expect(apart(dx!.toNumbers(), rightX!.toNumbers())).toBeLessThan(limit);
           // Ones and twos are exact: what is left is the rounding of float32's sums.
           expect(dweight!.dtype).toBe("float32");
           expect(apart(dweight!.toNumbers(), rightWeight!.toNumbers())).toBeLessThan(3e-6);
@@ -82,7 +90,26 @@ describeEngine("convolutions by AMX (needs amx_bf16)", () => {
       });
     });
 
+    test("Winograd's is in use from 128 channels on: half of the outputs are not what rounding the exact sum gives", () => {
+      const wrong = (given: { x: Tensor; weight: Tensor }) => {
+        const right = plain(given.x.to("float64"), given.weight.to("float64"), 1).to("bfloat16").toNumbers();
+        const y = noGrad(() => mixed(given.x, given.weight, 1)).toNumbers();
+        return y.filter((value, i) => value !== right[i]).length / y.length;
+      };
+      scope(() => {
+        const given = exact({ count: 2, channels: 128, height: 8, width: 8, outputs: 128, padding: 1 });
+        expect(wrong(given)).toBeGreaterThan(0.5);
+        expect(wrong({ x: given.x, weight: given.weight.narrow(0, 0, 96) })).toBeLessThan(0.01);
+      });
+    });
+
     testPromises(mixed, exact, [shape, cases[10]!, cases[12]!]);
+    describe("by Winograd's", () => {
+      testPromises(mixed, exact, [
+        { count: 41, channels: 128, height: 6, width: 6, outputs: 128, padding: 1 },
+        cases[14]!,
+      ]);
+    });
   });
 
   test.runIf(amx)("of bfloat16 tensors without mixed precision: gradients are bfloat16 too", () => {
