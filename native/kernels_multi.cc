@@ -1,24 +1,108 @@
-// Steps of optimizers and averages on many tensors at once, told a number that lies in memory on the device: what libtorch's _foreach
-// operators do with a number that is told. On the CPU those of single tensors do it, with the same bits.
+// Steps of optimizers and averages on many tensors at once, with a number that is told or that lies in memory on the device. On the CPU all tensors are one loop:
+// libtorch's _foreach operators make a call of each, which takes longer than the numbers of a layer do. The bits are theirs.
+#include "bfloat16.h"
 #include "compat.h"
 #include "cuda.h"
 
+#include <ATen/Parallel.h>
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_addcdiv.h>
+#include <ATen/ops/_foreach_addcmul.h>
+#include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_sqrt.h>
+#include <ATen/ops/empty_like.h>
 #include <c10/core/DeviceGuard.h>
 #include <torch/library.h>
 
+#include <algorithm>
+#include <cmath>
 #include <vector>
 
 namespace fewlabels {
 namespace {
 
 using cuda::Multi;
+using cuda::MultiRow;
 
-#if FEWLABELS_CUDA_KERNELS
-// Whether the kernel can take the tensors element by element as they lie in memory.
+constexpr int64_t kAtATime = 16384;  // elements of a piece of work on the CPU
+
+// Whether kernels can take the tensors element by element as they lie in memory.
+bool plain(const at::Tensor& a) { return a.scalar_type() == at::kFloat && a.is_non_overlapping_and_dense(); }
 bool alike(const at::Tensor& a, const at::Tensor& other) {
-  return other.is_cuda() && other.scalar_type() == at::kFloat && other.strides() == a.strides() && other.sizes() == a.sizes();
+  return other.device() == a.device() && other.scalar_type() == at::kFloat && other.strides() == a.strides() && other.sizes() == a.sizes();
 }
-#endif
+
+// The pieces of work; none where a tensor is not on the CPU, or not as the loops want it, and where gradients are recorded.
+std::vector<MultiRow> pieces(at::TensorList self, at::TensorList b, at::TensorList c) {
+  std::vector<MultiRow> all;
+  if (at::GradMode::is_enabled() || (!b.empty() && b.size() != self.size()) || (!c.empty() && c.size() != self.size())) return all;
+  for (size_t i = 0; i < self.size(); i++) {
+    const at::Tensor& a = self[i];
+    if (!a.is_cpu() || !plain(a) || (!b.empty() && !alike(a, b[i])) || (!c.empty() && !alike(a, c[i]))) return {};
+    for (int64_t from = 0; from < a.numel(); from += kAtATime)
+      all.push_back({a.data_ptr<float>() + from, b.empty() ? nullptr : b[i].data_ptr<float>() + from, c.empty() ? nullptr : c[i].data_ptr<float>() + from,
+                     std::min(kAtATime, a.numel() - from)});
+  }
+  return all;
+}
+
+FEWLABELS_VECTORIZED void scale_row(const MultiRow& row, float s) {
+  for (int64_t i = 0; i < row.n; i++) row.a[i] *= s;
+}
+FEWLABELS_VECTORIZED void shift_row(const MultiRow& row, float s) {
+  for (int64_t i = 0; i < row.n; i++) row.a[i] += s;
+}
+FEWLABELS_VECTORIZED void add_row(const MultiRow& row, float s) {
+  for (int64_t i = 0; i < row.n; i++) row.a[i] = std::fma(row.b[i], s, row.a[i]);
+}
+FEWLABELS_VECTORIZED void addcmul_row(const MultiRow& row, float s) {
+  for (int64_t i = 0; i < row.n; i++) row.a[i] = std::fma(s * row.b[i], row.c[i], row.a[i]);
+}
+FEWLABELS_VECTORIZED void addcdiv_row(const MultiRow& row, float s) {
+  for (int64_t i = 0; i < row.n; i++) row.a[i] += s * row.b[i] / row.c[i];
+}
+FEWLABELS_VECTORIZED void root_row(const MultiRow& row, float) {
+  for (int64_t i = 0; i < row.n; i++) row.a[i] = std::sqrt(row.b[i]);
+}
+
+void run(at::TensorList changed, const std::vector<MultiRow>& rows, void (*loop)(const MultiRow&, float), double s) {
+  for (const at::Tensor& t : changed) t.unsafeGetTensorImpl()->bump_version();
+  at::parallel_for(0, static_cast<int64_t>(rows.size()), 8, [&](int64_t from, int64_t to) {
+    for (int64_t i = from; i < to; i++) loop(rows[i], static_cast<float>(s));
+  });
+}
+
+// The loops, or libtorch's operator.
+template <typename Otherwise>
+void told(at::TensorList self, at::TensorList b, at::TensorList c, void (*loop)(const MultiRow&, float), const at::Scalar& s, const Otherwise& otherwise) {
+  if (self.empty()) return;
+  const std::vector<MultiRow> rows = pieces(self, b, c);
+  if (rows.empty()) return otherwise();
+  run(self, rows, loop, s.toDouble());
+}
+void scale_told(at::TensorList self, const at::Scalar& s) {
+  told(self, {}, {}, scale_row, s, [&] { at::_foreach_mul_(self, s); });
+}
+void shift_told(at::TensorList self, const at::Scalar& s) {
+  told(self, {}, {}, shift_row, s, [&] { at::_foreach_add_(self, s); });
+}
+void add_told(at::TensorList self, at::TensorList b, const at::Scalar& s) {
+  told(self, b, {}, add_row, s, [&] { at::_foreach_add_(self, b, s); });
+}
+void addcmul_told(at::TensorList self, at::TensorList b, at::TensorList c, const at::Scalar& s) {
+  told(self, b, c, addcmul_row, s, [&] { at::_foreach_addcmul_(self, b, c, s); });
+}
+void addcdiv_told(at::TensorList self, at::TensorList b, at::TensorList c, const at::Scalar& s) {
+  told(self, b, c, addcdiv_row, s, [&] { at::_foreach_addcdiv_(self, b, c, s); });
+}
+std::vector<at::Tensor> roots(at::TensorList of) {
+  std::vector<at::Tensor> made;
+  for (const at::Tensor& t : of) made.push_back(at::empty_like(t));
+  const std::vector<MultiRow> rows = pieces(made, of, {});
+  if (rows.empty() && !of.empty()) return at::_foreach_sqrt(of);
+  run({}, rows, root_row, 0);
+  return made;
+}
 
 void many(Multi what, at::TensorList self, at::TensorList b, at::TensorList c, const at::Tensor& number) {
   TORCH_CHECK(number.numel() == 1 && number.scalar_type() == at::kFloat, "expected one float32");
@@ -26,10 +110,10 @@ void many(Multi what, at::TensorList self, at::TensorList b, at::TensorList c, c
 #if FEWLABELS_CUDA_KERNELS
   if (number.is_cuda()) {
     const c10::DeviceGuard guard(number.device());
-    std::vector<cuda::MultiRow> rows;
+    std::vector<MultiRow> rows;
     for (size_t i = 0; i < self.size(); i++) {
       const at::Tensor& a = self[i];
-      const bool fits = a.is_cuda() && a.scalar_type() == at::kFloat && a.is_non_overlapping_and_dense() && (b.empty() || alike(a, b[i])) && (c.empty() || alike(a, c[i]));
+      const bool fits = a.is_cuda() && plain(a) && (b.empty() || alike(a, b[i])) && (c.empty() || alike(a, c[i]));
       if (fits) {
         rows.push_back({a.data_ptr<float>(), b.empty() ? nullptr : b[i].data_ptr<float>(), c.empty() ? nullptr : c[i].data_ptr<float>(), a.numel()});
         continue;
@@ -51,13 +135,12 @@ void many(Multi what, at::TensorList self, at::TensorList b, at::TensorList c, c
   }
 #endif
   const at::Scalar s = number.item();
-  for (size_t i = 0; i < self.size(); i++) {
-    at::Tensor a = self[i];
-    if (what == Multi::scale) a.mul_(s);
-    if (what == Multi::shift) a.add_(s);
-    if (what == Multi::add) a.add_(b[i], s);
-    if (what == Multi::addcmul) a.addcmul_(b[i], c[i], s);
-    if (what == Multi::addcdiv) a.addcdiv_(b[i], c[i], s);
+  switch (what) {
+    case Multi::scale: return scale_told(self, s);
+    case Multi::shift: return shift_told(self, s);
+    case Multi::add: return add_told(self, b, s);
+    case Multi::addcmul: return addcmul_told(self, b, c, s);
+    case Multi::addcdiv: return addcdiv_told(self, b, c, s);
   }
 }
 
@@ -71,6 +154,12 @@ void addcdiv(at::TensorList self, at::TensorList b, at::TensorList c, const at::
 }  // namespace fewlabels
 
 TORCH_LIBRARY_FRAGMENT(fewlabels, library) {
+  library.def("multi_scale_.Scalar(Tensor(a!)[] self, Scalar s) -> ()", fewlabels::scale_told);
+  library.def("multi_shift_.Scalar(Tensor(a!)[] self, Scalar s) -> ()", fewlabels::shift_told);
+  library.def("multi_add_.Scalar(Tensor(a!)[] self, Tensor[] b, Scalar s) -> ()", fewlabels::add_told);
+  library.def("multi_addcmul_.Scalar(Tensor(a!)[] self, Tensor[] b, Tensor[] c, Scalar s) -> ()", fewlabels::addcmul_told);
+  library.def("multi_addcdiv_.Scalar(Tensor(a!)[] self, Tensor[] b, Tensor[] c, Scalar s) -> ()", fewlabels::addcdiv_told);
+  library.def("multi_sqrt(Tensor[] of) -> Tensor[]", fewlabels::roots);
   library.def("multi_scale_(Tensor(a!)[] self, Tensor s) -> ()", fewlabels::scale);
   library.def("multi_shift_(Tensor(a!)[] self, Tensor s) -> ()", fewlabels::shift);
   library.def("multi_add_(Tensor(a!)[] self, Tensor[] b, Tensor s) -> ()", fewlabels::add);

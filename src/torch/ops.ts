@@ -194,25 +194,25 @@ export function batchNormLeakyRelu(x: Tensor, a: BatchNormArguments, slope: numb
 
 /** Multi-tensor: every `a[i] *= factor`. */
 export function foreachMul_(tensors: readonly Tensor[], factor: number): void {
-  call("aten::_foreach_mul_", "Scalar", tensors, factor);
+  call("fewlabels::multi_scale_", "Scalar", tensors, factor);
 }
 /** Multi-tensor: every `a[i] += alpha b[i]`. */
 export function foreachAdd_(tensors: readonly Tensor[], others: readonly Tensor[], alpha = 1): void {
-  call("aten::_foreach_add_", "List", tensors, others, alpha);
+  call("fewlabels::multi_add_", "Scalar", tensors, others, alpha);
 }
 /** Multi-tensor: every `a[i] += value b[i] c[i]`. */
 export function foreachAddcmul_(a: readonly Tensor[], b: readonly Tensor[], c: readonly Tensor[], value: number): void {
-  call("aten::_foreach_addcmul_", "Scalar", a, b, c, value);
+  call("fewlabels::multi_addcmul_", "Scalar", a, b, c, value);
 }
 /** Multi-tensor: every `a[i] += value b[i] / c[i]`. */
 export function foreachAddcdiv_(a: readonly Tensor[], b: readonly Tensor[], c: readonly Tensor[], value: number): void {
-  call("aten::_foreach_addcdiv_", "Scalar", a, b, c, value);
+  call("fewlabels::multi_addcdiv_", "Scalar", a, b, c, value);
 }
 export function foreachSqrt(tensors: readonly Tensor[]): Tensor[] {
-  return call("aten::_foreach_sqrt", "", tensors) as Tensor[];
+  return call("fewlabels::multi_sqrt", "", tensors) as Tensor[];
 }
 export function foreachAddScalar_(tensors: readonly Tensor[], value: number): void {
-  call("aten::_foreach_add_", "Scalar", tensors, value);
+  call("fewlabels::multi_shift_", "Scalar", tensors, value);
 }
 /** Multi-tensor: every `a[i] *= factors[i]`; a factor may be a scalar tensor, so nothing waits for the device. */
 export function foreachMulEach_(tensors: readonly Tensor[], factors: readonly Tensor[]): void {

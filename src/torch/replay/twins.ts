@@ -39,6 +39,13 @@ const scalar = (name: string): [string, Twin] => [
   }),
 ];
 
+/** Of many tensors: the number comes last. */
+const multi = (name: string): [string, Twin] => [
+  `fewlabels::multi_${name}.Scalar`,
+  number(lists(name), (invoke, args, at) => invoke(`fewlabels::multi_${name}`, [...args.slice(0, lists(name)), at])),
+];
+const lists = (name: string) => (name.startsWith("addc") ? 3 : name === "add_" ? 2 : 1);
+
 const operators = ["add", "sub", "mul", "div", "add_", "sub_", "mul_", "div_", "eq", "ne", "gt", "ge", "lt", "le"];
 
 const twins: ReadonlyMap<string, Twin> = new Map([
@@ -48,17 +55,7 @@ const twins: ReadonlyMap<string, Twin> = new Map([
   drawing("uniform", 3),
   ...operators.map((name) => scalar(`aten::${name}`)),
   ["aten::add.Tensor", number(2, (invoke, [a, b], at) => invoke("aten::addcmul", [a, b, at]))],
-  ["aten::_foreach_mul_.Scalar", number(1, (invoke, [a], at) => invoke("fewlabels::multi_scale_", [a, at]))],
-  ["aten::_foreach_add_.Scalar", number(1, (invoke, [a], at) => invoke("fewlabels::multi_shift_", [a, at]))],
-  ["aten::_foreach_add_.List", number(2, (invoke, [a, b], at) => invoke("fewlabels::multi_add_", [a, b, at]))],
-  [
-    "aten::_foreach_addcmul_.Scalar",
-    number(3, (invoke, [a, b, c], at) => invoke("fewlabels::multi_addcmul_", [a, b, c, at])),
-  ],
-  [
-    "aten::_foreach_addcdiv_.Scalar",
-    number(3, (invoke, [a, b, c], at) => invoke("fewlabels::multi_addcdiv_", [a, b, c, at])),
-  ],
+  ...["scale_", "shift_", "add_", "addcmul_", "addcdiv_"].map(multi),
 ]);
 
 export function twinOf(key: string): Twin | undefined {
