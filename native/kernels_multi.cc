@@ -96,11 +96,10 @@ void addcdiv_told(at::TensorList self, at::TensorList b, at::TensorList c, const
   told(self, b, c, addcdiv_row, s, [&] { at::_foreach_addcdiv_(self, b, c, s); });
 }
 std::vector<at::Tensor> roots(at::TensorList of) {
+  if (pieces(of, {}, {}).empty() && !of.empty()) return at::_foreach_sqrt(of);
   std::vector<at::Tensor> made;
   for (const at::Tensor& t : of) made.push_back(at::empty_like(t));
-  const std::vector<MultiRow> rows = pieces(made, of, {});
-  if (rows.empty() && !of.empty()) return at::_foreach_sqrt(of);
-  run({}, rows, root_row, 0);
+  run({}, pieces(made, of, {}), root_row, 0);
   return made;
 }
 
