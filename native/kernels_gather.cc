@@ -2,8 +2,8 @@
 #include "compat.h"
 #include "cuda.h"
 #include "draws.h"
+#include "share.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <c10/core/DeviceGuard.h>
 #include <torch/library.h>
@@ -83,7 +83,7 @@ at::Tensor gather_images(const at::Tensor& images, at::IntArrayRef index, at::In
                              at::TensorOptions().dtype(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast));
   const int64_t size = channels * images.size(2) * images.size(3);
   float* target = out.data_ptr<float>();
-  at::parallel_for(0, rows, 16, [&](int64_t from, int64_t to) {
+  share_ranges(rows, 16, [&](int64_t from, int64_t to) {
     for (int64_t r = from; r < to; r++) {
       const bool moved = !dy.empty();
       const Image image{channels, images.size(2), images.size(3), moved ? dy[r] : 0, moved ? dx[r] : 0, moved && flip[r] != 0};

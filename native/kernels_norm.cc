@@ -2,9 +2,9 @@
 // Sums are taken over fixed chunks of rows and joined in order: the bits do not depend on the number of threads.
 #include "norm.h"
 #include "norm_rows.h"
+#include "share.h"
 #include "world.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
@@ -29,16 +29,12 @@ struct Rows {
   // body(chunk, first element, rows)
   template <typename Body>
   void each(const Body& body) const {
-    at::parallel_for(0, chunks, 1, [&](int64_t from, int64_t to) {
-      for (int64_t i = from; i < to; i++) body(i, i * chunk * channels, length(i));
-    });
+    share_fairly(chunks, Order::up, [&](int64_t i) { body(i, i * chunk * channels, length(i)); });
   }
   // A second pass goes backwards: the last chunks are still in the cache.
   template <typename Body>
   void each_again(const Body& body) const {
-    at::parallel_for(0, chunks, 1, [&](int64_t from, int64_t to) {
-      for (int64_t i = to - 1; i >= from; i--) body(i * chunk * channels, length(i));
-    });
+    share_fairly(chunks, Order::down, [&](int64_t i) { body(i * chunk * channels, length(i)); });
   }
 };
 

@@ -4,8 +4,8 @@
 #include "compat.h"
 #include "cuda.h"
 #include "cuda_pool.h"
+#include "share.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/max_pool2d.h>
 #include <c10/core/DeviceGuard.h>
@@ -91,7 +91,7 @@ FEWLABELS_FOR_TYPE(uint16_t)
 template <typename Body>
 void over_rows(const at::Tensor& pooled, const Body& body) {
   const int64_t line = pooled.size(1) * pooled.size(3);
-  at::parallel_for(0, pooled.size(0) * pooled.size(2), std::max<int64_t>(1, 8192 / line), body);
+  share_ranges(pooled.size(0) * pooled.size(2), std::max<int64_t>(1, 8192 / line), body);
 }
 
 at::Tensor empty_image(int64_t n, const Shape& s, at::TensorOptions options) {

@@ -3,8 +3,8 @@
 #include "compat.h"
 #include "cuda.h"
 #include "philox.h"
+#include "share.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/ones_like.h>
@@ -91,7 +91,7 @@ FEWLABELS_VECTORIZED void uniform_float(float* out, int64_t from, int64_t to, in
 // Runs `body(from, to)` over the groups of `n` elements, on as many threads as the caller may use.
 template <typename Body>
 void over_groups(int64_t n, int64_t group, const Body& body) {
-  at::parallel_for(0, (n + group - 1) / group, std::max<int64_t>(1, 16384 / group), body);
+  share_ranges((n + group - 1) / group, std::max<int64_t>(1, 16384 / group), body);
 }
 
 // Rows of a tensor that several processes share: row j here is row j * size + rank of all, and gets the draws of that one.
@@ -105,7 +105,7 @@ template <typename T, typename Body>
 void over_rows(const T* in, T* out, int64_t rows, int64_t n, int64_t group, int64_t first, Spread s, const Body& body) {
   if (rows == 0 || n == 0) return;
   const int64_t length = n / rows;
-  at::parallel_for(0, rows, std::max<int64_t>(1, 16384 / length), [&](int64_t from, int64_t to) {
+  share_ranges(rows, std::max<int64_t>(1, 16384 / length), [&](int64_t from, int64_t to) {
     std::vector<T> given(in ? length + 2 * group : 0), made(length + 2 * group);
     for (int64_t row = from; row < to; row++) {
       const int64_t start = (row * s.size + s.rank) * length, skip = start % group;
