@@ -3,6 +3,7 @@
 #include "norm_rows.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #if defined(__x86_64__)
 #if defined(__GNUC__) && !defined(__clang__)
