@@ -1,10 +1,8 @@
 // What a convolution at stride 1 reads, in the orders of AMX's tiles (amx_tiles.h).
 #pragma once
 #include "amx_tiles.h"
+#include "memory.h"
 #include "share.h"
-
-#include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
 
 #include <algorithm>
 
@@ -28,12 +26,6 @@ struct Shape {
   }
 };
 
-template <typename T>
-struct MemoryOf {
-  at::Tensor owner;
-  T* data;
-  explicit MemoryOf(int64_t elements) : owner(at::empty({static_cast<int64_t>(elements * sizeof(T))}, at::TensorOptions().dtype(at::kByte))), data(static_cast<T*>(owner.data_ptr())) {}
-};
 using Memory = MemoryOf<uint16_t>;
 
 // Neighboring rows of outputs of one picture.

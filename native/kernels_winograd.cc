@@ -3,10 +3,10 @@
 #include "winograd.h"
 
 #if defined(__x86_64__)
+#include "memory.h"
 #include "share.h"
 #include "winograd_tiles.h"
 
-#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
 #include <algorithm>
@@ -21,11 +21,7 @@ constexpr int64_t kAllParts = 4 << 20;     // of all partial sums of a weight gr
 constexpr int64_t kFewTiles = 64;          // of a call, up to which the threads divide the outputs
 constexpr int64_t kChannelsAtATime = 128;  // of the input, for a weight gradient
 
-struct Memory {
-  at::Tensor owner;
-  float* data;
-  explicit Memory(int64_t floats) : owner(at::empty({floats}, at::TensorOptions().dtype(at::kFloat))), data(owner.data_ptr<float>()) {}
-};
+using Memory = MemoryOf<float>;
 
 Memory zeros_for(int64_t channels) {
   Memory zeros(channels);
