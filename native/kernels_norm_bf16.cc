@@ -19,7 +19,6 @@ namespace {
 
 constexpr int64_t kWide = 32;  // channels at a time
 constexpr int64_t kHalf = 16;
-constexpr int64_t kShiftRows = 16;
 
 FEWLABELS_BF16_INLINE __m512 wide(const uint16_t* from) {
   return (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))), 16);
@@ -50,6 +49,21 @@ FEWLABELS_BF16_INLINE void in_groups(int64_t rows, const Body& body) {
   int64_t r = 0;
   for (; r + At <= rows; r += At) body(r, std::integral_constant<int64_t, At>());
   for (; r < rows; r++) body(r, std::integral_constant<int64_t, 1>());
+}
+
+// out = value(16 channels, where their elements are, which they are), rounded.
+template <typename Value>
+FEWLABELS_BF16_INLINE void write_rows(uint16_t* out, int64_t rows, const Channels& k, const Value& value) {
+  in_groups<4>(rows, [&](int64_t r, auto count) FEWLABELS_BF16 {
+    for (int64_t c = 0; c < k.count; c += kWide) {
+      const Sixteen low(k, c), high(k, c + kHalf);
+#pragma GCC unroll 4
+      for (int64_t i = 0; i < count; i++) {
+        const int64_t at = (r + i) * k.count + c;
+        round(value(low, at, c), value(high, at + kHalf, c + kHalf), out + at);
+      }
+    }
+  });
 }
 
 FEWLABELS_BF16_INLINE void add(float* to, __m512 value) { _mm512_storeu_ps(to, _mm512_loadu_ps(to) + value); }
@@ -88,16 +102,7 @@ FEWLABELS_BF16 void sums(const uint16_t* x, int64_t rows, int64_t channels, floa
 }
 
 FEWLABELS_BF16 void normalize(const uint16_t* x, uint16_t* y, int64_t rows, const Channels& k) {
-  in_groups<4>(rows, [&](int64_t r, auto count) FEWLABELS_BF16 {
-    for (int64_t c = 0; c < k.count; c += kWide) {
-      const Sixteen low(k, c), high(k, c + kHalf);
-#pragma GCC unroll 4
-      for (int64_t i = 0; i < count; i++) {
-        const int64_t at = (r + i) * k.count + c;
-        round(low.normalized(x + at), high.normalized(x + at + kHalf), y + at);
-      }
-    }
-  });
+  write_rows(y, rows, k, [&](const Sixteen& here, int64_t at, int64_t) FEWLABELS_BF16 { return here.normalized(x + at); });
 }
 
 FEWLABELS_BF16 void gradient_sums(const uint16_t* x, const uint16_t* grad, int64_t rows, const Channels& k, float* sum, float* product) {
@@ -121,19 +126,9 @@ FEWLABELS_BF16 void gradient_sums(const uint16_t* x, const uint16_t* grad, int64
 }
 
 FEWLABELS_BF16 void gradients(const uint16_t* x, const uint16_t* grad, uint16_t* out, int64_t rows, const Channels& k, const float* level, const float* tilt) {
-  in_groups<4>(rows, [&](int64_t r, auto count) FEWLABELS_BF16 {
-    for (int64_t c = 0; c < k.count; c += kWide) {
-      const Sixteen low(k, c), high(k, c + kHalf);
-#pragma GCC unroll 4
-      for (int64_t i = 0; i < count; i++) {
-        const int64_t at = (r + i) * k.count + c;
-        const auto half = [&](const Sixteen& h, int64_t side) FEWLABELS_BF16 {
-          const __m512 a = h.centered(x + at + side), g = h.before(grad + at + side, a);
-          return g * h.scale - _mm512_loadu_ps(level + c + side) - a * _mm512_loadu_ps(tilt + c + side);
-        };
-        round(half(low, 0), half(high, kHalf), out + at);
-      }
-    }
+  write_rows(out, rows, k, [&](const Sixteen& here, int64_t at, int64_t c) FEWLABELS_BF16 {
+    const __m512 a = here.centered(x + at), g = here.before(grad + at, a);
+    return g * here.scale - _mm512_loadu_ps(level + c) - a * _mm512_loadu_ps(tilt + c);
   });
 }
 

@@ -7,7 +7,6 @@
 namespace fewlabels::norm {
 namespace {
 
-constexpr int64_t kShiftRows = 16;
 
 // Four rows at a time spare the accumulators' loads and stores.
 template <typename T>

@@ -5,6 +5,8 @@
 
 namespace fewlabels::norm {
 
+constexpr int64_t kShiftRows = 16;  // whose mean is what squares are taken about
+
 // What the elementwise loops need of each channel, in arrays of length C.
 struct Channels {
   int64_t count;
