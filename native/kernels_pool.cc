@@ -23,6 +23,14 @@ struct Shape {
   int64_t columns() const { return width / 2; }
 };
 
+// Back to memory what was loaded from there: no digit is lost.
+FEWLABELS_INLINE void put_back(float* to, float value) { *to = value; }
+FEWLABELS_INLINE void put_back(uint16_t* to, float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, 4);
+  *to = static_cast<uint16_t>(bits >> 16);
+}
+
 // Row `row` of windows, counted through the batch. `where` may be null.
 template <typename T>
 FEWLABELS_INLINE void pool_row(const T* in, T* out, uint8_t* where, int64_t row, const Shape& s) {
@@ -43,11 +51,11 @@ FEWLABELS_INLINE void pool_row(const T* in, T* out, uint8_t* where, int64_t row,
     uint32_t position;
     if (where) {
       for (int64_t i = 0; i < c; i++) {
-        store(&target[i], at(i, position));
+        put_back(&target[i], at(i, position));
         index[i] = static_cast<uint8_t>(position);
       }
     } else {
-      for (int64_t i = 0; i < c; i++) store(&target[i], at(i, position));
+      for (int64_t i = 0; i < c; i++) put_back(&target[i], at(i, position));
     }
   }
 }
