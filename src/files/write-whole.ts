@@ -191,6 +191,7 @@ const remedies: Readonly<Record<string, string>> = {
   ENFILE: "Too many files are open on this machine: close other programs",
   ENOENT: "There is no such folder",
   EEXIST: "A file is in its place: choose another place",
+  EISDIR: "A folder is in its place: choose another place",
   ENOTDIR: "A part of that path is a file: choose another place",
   ENAMETOOLONG: "Choose a shorter name",
 };

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, extname, join } from "node:path";
 import { type FetchControl, fetchFile, hashOfFile } from "../data/download/fetch-file.js";
+import { inTurn } from "../data/download/in-turn.js";
 import { DataError, DownloadError, UsageError, unknownName } from "../errors.js";
 import { fetchUrl } from "../files/fetch.js";
 import { makeFolder, writeWhole } from "../files/write-whole.js";
@@ -107,13 +108,21 @@ export async function getWeights(
     );
   }
   const path = pathOf(official, folder);
-  await fetchFile({ url, file: path, bytes: facts.bytes, sha256 }, options);
-  const whole = await hashOfFile(path, "sha256", options.signal);
-  writeWhole(
-    `${path}.json`,
-    `${JSON.stringify({ name: official.name, model: official.model, url, bytes: facts.bytes, sha256: whole, licence: official.licence }, null, 2)}\n`,
-  );
-  return { official, path, sha256: whole, fetched: true };
+  return await inTurn(path, options, async ({ waited, touch }) => {
+    const brought = waited ? cached(official, folder) : undefined;
+    if (brought) return { ...brought, fetched: false };
+    const onBytes = (have: number, came: number) => {
+      touch();
+      options.onBytes?.(have, came);
+    };
+    await fetchFile({ url, file: path, bytes: facts.bytes, sha256 }, { ...options, onBytes });
+    const whole = await hashOfFile(path, "sha256", options.signal);
+    writeWhole(
+      `${path}.json`,
+      `${JSON.stringify({ name: official.name, model: official.model, url, bytes: facts.bytes, sha256: whole, licence: official.licence }, null, 2)}\n`,
+    );
+    return { official, path, sha256: whole, fetched: true };
+  });
 }
 
 /** Size, and checksum where the server is the hub (`x-linked-etag`), from the answers to HEAD; redirects are followed one by one. */

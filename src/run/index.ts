@@ -1,5 +1,6 @@
 /** The run folder's format. */
 
+export { isHeld } from "../files/lock/lock.js";
 export {
   decodeSafetensors,
   type RawDType,
@@ -10,5 +11,4 @@ export {
 } from "../files/safetensors.js";
 export { type Checkpoint, type JsonValue, type OwnerState, readCheckpoint } from "./checkpoints.js";
 export { EventLog, type LoggedEvent, readEvents, truncateEvents } from "./event-log.js";
-export { isHeld } from "./lock.js";
 export { type CheckpointOptions, type RunFacts, RunFolder } from "./run-folder.js";

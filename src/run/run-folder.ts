@@ -2,6 +2,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DataError, DiskError, quoted, UsageError } from "../errors.js";
+import { WATCH_MS } from "../files/lock/heartbeat.js";
+import { FolderLock } from "../files/lock/lock.js";
 import { isUnfinished, makeFolder, writeWhole, writing } from "../files/write-whole.js";
 import {
   type Checkpoint,
@@ -13,8 +15,6 @@ import {
   writeCheckpoint,
 } from "./checkpoints.js";
 import { EventLog, type LoggedEvent, readEvents, truncateEvents } from "./event-log.js";
-import { WATCH_MS } from "./heartbeat.js";
-import { RunLock } from "./lock.js";
 
 /** What config.json holds beside the resolved configuration. */
 export interface RunFacts {
@@ -41,7 +41,7 @@ export interface CheckpointOptions {
 export class RunFolder {
   readonly path: string;
   readonly log: EventLog;
-  #lock: RunLock | undefined;
+  #lock: FolderLock | undefined;
 
   private constructor(path: string) {
     this.path = path;
@@ -103,7 +103,7 @@ export class RunFolder {
    * machine, its sign of life is waited for (half a minute at the most, without one it is dead).
    */
   lock(): void {
-    this.#lock ??= RunLock.take(this.path, { watchMs: WATCH_MS });
+    this.#lock ??= FolderLock.take(this.path, { watchMs: WATCH_MS });
   }
 
   /** Throws DiskError where somebody has taken the folder away: what is written now would be half a run. */

@@ -6,9 +6,9 @@ import { createHash, randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { DataError, UsageError } from "../errors.js";
+import { FolderLock } from "../files/lock/lock.js";
 import { makeFolder, writeWhole } from "../files/write-whole.js";
 import { Rng } from "../rng.js";
-import { RunLock } from "../run/lock.js";
 import { type Answer, createAnswers } from "./answers.js";
 import { classWord } from "./class-word.js";
 import { labelFilesOf, type NamedLabel, writeLabelFile } from "./label-files.js";
@@ -270,9 +270,9 @@ function recordOf(path: string, options: StudioOptions, dir: string, open: () =>
 
 /** Does the work unless another process is at it. Throws DiskError where that cannot be told. */
 function alone(folder: string, work: () => void): boolean {
-  let lock: RunLock;
+  let lock: FolderLock;
   try {
-    lock = RunLock.take(folder);
+    lock = FolderLock.take(folder);
   } catch (error) {
     if (error instanceof UsageError) return false;
     throw error;

@@ -2,9 +2,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { UsageError } from "../errors.js";
+import { FolderLock } from "../files/lock/lock.js";
 import { makeFolder } from "../files/write-whole.js";
 import { RunFolder } from "../run/index.js";
-import { RunLock } from "../run/lock.js";
 import { readInferenceRecord } from "../session/inference-record.js";
 import type { Asking } from "./asking.js";
 import { commandLine, type RunningCommand, runCommand } from "./command.js";
@@ -61,7 +61,7 @@ export function startTraining(studio: Studio, asking: Asking, options: TrainingO
   let [waiting, problem]: [string | undefined, string | undefined] = [undefined, undefined];
   let [trainedOn, ended, busy, closed] = [-1, Number.NEGATIVE_INFINITY, false, false];
   let lookedAt: string | undefined;
-  let lock: RunLock | undefined;
+  let lock: FolderLock | undefined;
 
   const argsOf = (out: string) => [
     ...["train", "--dataset", "folder", "--data", studio.dir, "--labels", files.train],
@@ -199,10 +199,10 @@ function weightsOf(source: string): string {
 }
 
 /** Who trains for this folder; undefined while another process does. Throws DiskError. */
-function takeLock(folder: string): RunLock | undefined {
+function takeLock(folder: string): FolderLock | undefined {
   makeFolder(join(folder, "runs"));
   try {
-    return RunLock.take(join(folder, "runs"));
+    return FolderLock.take(join(folder, "runs"));
   } catch (error) {
     if (error instanceof UsageError) return undefined;
     throw error;

@@ -11,8 +11,8 @@ import {
   TrainingError,
   UsageError,
 } from "../errors.js";
+import { clearLockOfThread } from "../files/lock/lock.js";
 import type { RunResult, TrainEvent } from "../run/events.js";
-import { clearLockOfThread } from "../run/lock.js";
 
 /** What the worker posts. */
 export type WorkerMessage =

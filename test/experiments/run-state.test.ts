@@ -11,9 +11,9 @@ import { readDefinition } from "../../src/experiments/definition.js";
 import { type PlannedRun, planExperiment } from "../../src/experiments/plan.js";
 import { call } from "../../src/experiments/run-all.js";
 import { besides, findMovedData, prepareRun, stateOf } from "../../src/experiments/run-state.js";
+import { FolderLock } from "../../src/files/lock/lock.js";
 import { holdFolder } from "../../src/run/hold-folder.js";
 import { RunFolder } from "../../src/run/index.js";
-import { RunLock } from "../../src/run/lock.js";
 import { loadSplit } from "../../src/session/data.js";
 import { writeTiny } from "./tiny.js";
 
@@ -40,7 +40,7 @@ describe("one command in a folder of runs", () => {
     const [run] = runsIn("trained");
     mkdirSync(run!.folder, { recursive: true });
     writeFileSync(join(run!.folder, "config.json"), "{}");
-    const lock = RunLock.take(run!.folder);
+    const lock = FolderLock.take(run!.folder);
     await expect(prepareRun(run!)).rejects.toThrow(/another process is training in this run folder/);
     expect(existsSync(join(run!.folder, "config.json"))).toBe(true);
     lock.release();

@@ -75,6 +75,15 @@ describe("getWeights", () => {
     expect(asked).toHaveLength(requests);
   });
 
+  test("two at once fetch it once, the second waits", async () => {
+    const { url, asked } = await serveFiles({ [fileName]: content });
+    const folder = temporaryFolder();
+    const both = await Promise.all([0, 1].map(() => getWeights(row(url), { folder, ...quick })));
+    expect(both.map(({ fetched }) => fetched).sort()).toEqual([false, true]);
+    expect(both.every(({ path }) => readFileSync(path).equals(content))).toBe(true);
+    expect(asked).toHaveLength(3); // size of each, and one content
+  });
+
   test("goes on where a broken connection stopped", async () => {
     const { url, asked } = await serveFiles({ [fileName]: content }, [{}, { cutAfter: 150_000 }]);
     const folder = temporaryFolder();

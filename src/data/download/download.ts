@@ -5,6 +5,7 @@ import { DataError } from "../../errors.js";
 import { bytes } from "../../files/packed.js";
 import { makeFolder } from "../../files/write-whole.js";
 import { type FetchControl, fetchFile, md5OfFile, sizeOf } from "./fetch-file.js";
+import { inTurn } from "./in-turn.js";
 import type { OfficialData, OfficialDownload, OfficialFile } from "./official-files.js";
 import { unpackArchive } from "./unpack-archive.js";
 
@@ -29,7 +30,7 @@ export interface DownloadReport {
 }
 
 /**
- * Fetches what is missing. Throws DataError where content is wrong, a file is in the way or a folder cannot be written; DownloadError
+ * Fetches what is missing, after another process that is at it. Throws DataError where content is wrong, a file is in the way or a folder cannot be written; DownloadError
  * where the server does not deliver; the signal's reason when it is aborted (what has come is kept).
  */
 export async function downloadDataSet(official: OfficialData, options: DownloadOptions): Promise<DownloadReport> {
@@ -41,29 +42,33 @@ export async function downloadDataSet(official: OfficialData, options: DownloadO
   let downloadedBytes = 0;
   for (const download of downloads) {
     const wanted = download.members ?? [download];
-    const missing = new Set<OfficialFile>();
-    for (const file of wanted) if (!(await isThere(join(folder, file.name), file, signal))) missing.add(file);
+    const file = join(folder, download.name);
+    let missing = await missingOf(wanted, folder, signal);
     if (missing.size > 0) {
-      const file = join(folder, download.name);
-      const already = download.members ? await isThere(file, download, signal) : false;
-      if (!already) {
-        const before = sizeOf(`${file}.part`);
-        const rest = before > 0 ? `, ${bytes(before)} of them there already` : "";
-        onNote?.(`${download.name}, ${bytes(download.bytes)}${rest}`);
-        const url = mirror === undefined ? download.url : `${mirror.replace(/\/+$/, "")}/${download.name}`;
-        const onBytes = (have: number, came: number) => {
-          downloadedBytes += came;
-          onProgress?.(download, have);
-        };
-        await fetchFile({ url, file, bytes: download.bytes, md5: download.md5 }, { ...options, onBytes });
-      }
-      if (download.members) {
-        onNote?.(`unpacking ${download.name}`);
-        await unpackArchive(file, folder, [...missing], signal);
-        if (!already) rmSync(file, { force: true });
-      }
+      await inTurn(file, options, async ({ waited, touch }) => {
+        if (waited) missing = await missingOf(wanted, folder, signal);
+        if (missing.size === 0) return;
+        const already = download.members ? await isThere(file, download, signal) : false;
+        if (!already) {
+          const before = sizeOf(`${file}.part`);
+          const rest = before > 0 ? `, ${bytes(before)} of them there already` : "";
+          onNote?.(`${download.name}, ${bytes(download.bytes)}${rest}`);
+          const url = mirror === undefined ? download.url : `${mirror.replace(/\/+$/, "")}/${download.name}`;
+          const onBytes = (have: number, came: number) => {
+            touch();
+            downloadedBytes += came;
+            onProgress?.(download, have);
+          };
+          await fetchFile({ url, file, bytes: download.bytes, md5: download.md5 }, { ...options, onBytes });
+        }
+        if (download.members) {
+          onNote?.(`unpacking ${download.name}`);
+          await unpackArchive(file, folder, [...missing], signal);
+          if (!already) rmSync(file, { force: true });
+        }
+      });
     }
-    for (const file of wanted) files.push({ file: file.name, bytes: file.bytes, fetched: missing.has(file) });
+    for (const member of wanted) files.push({ file: member.name, bytes: member.bytes, fetched: missing.has(member) });
   }
   return { dataset: official.name, folder, files, downloadedBytes };
 }
@@ -81,6 +86,16 @@ function makeDataFolder(folder: string): void {
   } catch (error) {
     throw new DataError(`cannot make ${folder}: ${(error as Error).message}. Choose another folder with --data`);
   }
+}
+
+async function missingOf(
+  wanted: readonly OfficialFile[],
+  folder: string,
+  signal?: AbortSignal,
+): Promise<ReadonlySet<OfficialFile>> {
+  const missing = new Set<OfficialFile>();
+  for (const file of wanted) if (!(await isThere(join(folder, file.name), file, signal))) missing.add(file);
+  return missing;
 }
 
 /** Whether the file is there. Throws DataError where another one is: it is not ours to overwrite. */

@@ -7,10 +7,10 @@ import { createReadStream, rmSync, statSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { DataError, DownloadError } from "../../errors.js";
+import { DataError, DiskError, DownloadError } from "../../errors.js";
 import { fetchUrl } from "../../files/fetch.js";
 import { bytes as inBytes } from "../../files/packed.js";
-import { putInPlace } from "../../files/write-whole.js";
+import { cannotWrite, putInPlace } from "../../files/write-whole.js";
 
 export interface WantedFile {
   readonly url: string;
@@ -45,7 +45,7 @@ class WrongContent extends Error {}
 class OtherAnswer extends Error {}
 
 /** Errors that another connection would not help against. */
-const final = [WrongContent, OtherAnswer, DataError, DownloadError];
+const final = [WrongContent, OtherAnswer, DataError, DiskError, DownloadError];
 
 interface Line {
   /** Whether anything came from an earlier connection. */
@@ -55,8 +55,8 @@ interface Line {
 }
 
 /**
- * Fetches a file. Throws DataError where the content is wrong (nothing is kept), the server offers something else (what has come is kept) or it
- * cannot be written, DownloadError where the server refuses or no byte comes (what has come is kept), and the signal's reason when it is aborted.
+ * Fetches a file; one process at a time (in-turn.ts). Throws DataError where the content is wrong (nothing is kept) or the server offers something else (what has come is
+ * kept), DiskError where it cannot be written, DownloadError where the server refuses or no byte comes (what has come is kept), and the signal's reason when it is aborted.
  */
 export async function fetchFile(wanted: WantedFile, control: FetchControl = {}): Promise<void> {
   const part = `${wanted.file}.part`;
@@ -203,16 +203,12 @@ async function append(output: FileHandle, piece: Uint8Array, part: string): Prom
   await writing(part, () => output.writeFile(piece));
 }
 
-/** Runs what writes `path`. A failure is the disk's, not the line's: no use in trying again. */
-function writing<T>(path: string, write: () => T): T {
-  const fail = (error: unknown): never => {
-    throw new DataError(`cannot write ${path}: ${reasonOf(error)}. Choose another folder with --data`);
-  };
+/** Awaits what writes `path`. A failure is the disk's, not the line's: no use in trying again. */
+async function writing<T>(path: string, write: () => Promise<T>): Promise<T> {
   try {
-    const done = write();
-    return done instanceof Promise ? (done.catch(fail) as T) : done;
+    return await write();
   } catch (error) {
-    return fail(error);
+    throw cannotWrite(path, error);
   }
 }
 

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import {
   existsSync,
   mkdirSync,
@@ -10,15 +10,16 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import { downloadDataSet } from "../../../src/data/download/download.js";
+import { type DownloadOptions, downloadDataSet } from "../../../src/data/download/download.js";
 import type { OfficialData, OfficialFile } from "../../../src/data/download/official-files.js";
 import { officialData } from "../../../src/data/index.js";
 import { DataError } from "../../../src/errors.js";
 import { temporaryFolder } from "../../setup/helpers.js";
-import { serveFiles } from "../../support/file-server.js";
+import { type Fault, serveFiles } from "../../support/file-server.js";
 import { cifar10Dir, dataRoot, describeData, mnistDir } from "../../support/real-data.js";
 
 const md5Of = (content: Uint8Array) => createHash("md5").update(content).digest("hex");
@@ -45,12 +46,13 @@ const good = () =>
   });
 
 /** A set of one archive, on a server. */
-async function packedSet(archive: Buffer, kept: readonly OfficialFile[] = members) {
-  const server = await serveFiles({ "set.tar.gz": archive });
+async function packedSet(archive: Buffer, kept: readonly OfficialFile[] = members, faults: readonly Fault[] = []) {
+  const server = await serveFiles({ "set.tar.gz": archive }, [...faults]);
   const download = { ...facts("set.tar.gz", archive), url: `${server.url}/set.tar.gz`, members: kept };
   const official: OfficialData = { name: "set", folder: "set", labels: 1, downloads: [download] };
   const dir = temporaryFolder();
-  return { ...server, dir, folder: join(dir, "set"), fetchIt: () => downloadDataSet(official, { dir }) };
+  const fetchIt = (options: Partial<DownloadOptions> = {}) => downloadDataSet(official, { dir, ...options });
+  return { ...server, dir, folder: join(dir, "set"), fetchIt };
 }
 
 describe("downloadDataSet with an archive", () => {
@@ -219,5 +221,52 @@ describe("officialData", () => {
       expect(files).toHaveLength(4);
       expect(files.some(({ fetched }) => fetched)).toBe(false);
     });
+  });
+});
+
+describe("downloadDataSet by several at once", () => {
+  it("fetches and unpacks once; the others wait, say so, and find the files there", async () => {
+    const { fetchIt, folder, asked } = await packedSet(good());
+    const notes: string[] = [];
+    const reports = await Promise.all([0, 1, 2].map(() => fetchIt({ onNote: (line) => notes.push(line) })));
+    expect(asked).toEqual(["set.tar.gz"]);
+    expect(readFileSync(join(folder, "one.bin")).equals(first)).toBe(true);
+    expect(readdirSync(folder).sort()).toEqual(["one.bin", "two.bin"]);
+    expect(reports.filter(({ files }) => files.every(({ fetched }) => fetched))).toHaveLength(1);
+    expect(reports.filter(({ downloadedBytes }) => downloadedBytes === 0)).toHaveLength(2);
+    const said = notes.filter((line) => /^process \d+ is fetching set\.tar\.gz since .*; waiting for it$/.test(line));
+    expect(said).toHaveLength(2);
+  });
+
+  it("goes on where the other was stopped, and stops waiting when told to", async () => {
+    const archive = archiveOf((folder) => {
+      writeFileSync(join(folder, "one.bin"), first);
+      writeFileSync(join(folder, "two.bin"), second);
+      writeFileSync(join(folder, "noise"), randomBytes(300_000)); // a connection brings it in several pieces
+    });
+    const { fetchIt, folder, asked } = await packedSet(archive, members, [{ stallAfter: 200_000 }]);
+    const [busy, impatient] = [new AbortController(), new AbortController()];
+    const stopped = fetchIt({
+      signal: busy.signal,
+      onProgress: (_, have) => have >= 200_000 && busy.abort(new Error("enough")),
+    });
+    const patient = fetchIt();
+    const gone = fetchIt({ signal: impatient.signal, onNote: () => impatient.abort(new Error("no more")) });
+    await expect(gone).rejects.toThrow("no more");
+    await expect(stopped).rejects.toThrow("enough");
+    await patient;
+    expect(asked).toEqual(["set.tar.gz", "set.tar.gz from 200000"]);
+    expect(readdirSync(folder).sort()).toEqual(["one.bin", "two.bin"]);
+  });
+
+  it("does not wait for a process that is no more", async () => {
+    const { fetchIt, folder } = await packedSet(good());
+    mkdirSync(folder);
+    const holder = { pid: 2 ** 22 + 1, thread: 0, host: hostname(), started: "1", since: "long ago" };
+    writeFileSync(join(folder, "set.tar.gz.part.lock"), JSON.stringify(holder));
+    const notes: string[] = [];
+    await fetchIt({ onNote: (line) => notes.push(line) });
+    expect(notes.some((line) => line.includes("waiting"))).toBe(false);
+    expect(readdirSync(folder).sort()).toEqual(["one.bin", "two.bin"]);
   });
 });

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type FetchControl, fetchFile } from "../../../src/data/download/fetch-file.js";
-import { DataError, DownloadError } from "../../../src/errors.js";
+import { DataError, DiskError, DownloadError } from "../../../src/errors.js";
 import { temporaryFolder } from "../../setup/helpers.js";
 import { type Fault, serveFiles } from "../../support/file-server.js";
 
@@ -204,15 +204,15 @@ describe("fetchFile", () => {
     const { fetchIt, part, asked } = await setting();
     mkdirSync(part); // the part cannot be opened, whoever runs this
     const failed = fetchIt();
-    await expect(failed).rejects.toThrow(/cannot write .*a\.bin\.part: EISDIR.*--data/);
-    await expect(failed).rejects.toThrow(DataError);
+    await expect(failed).rejects.toThrow(/cannot write .*a\.bin\.part: EISDIR.*A folder is in its place/);
+    await expect(failed).rejects.toThrow(DiskError);
     expect(asked.length).toBeLessThanOrEqual(1);
   });
 
   it.skipIf(!existsSync("/dev/full"))("does not blame the line for a full disk", async () => {
     const { fetchIt, part, asked } = await setting();
     symlinkSync("/dev/full", part);
-    await expect(fetchIt()).rejects.toThrow(/cannot write .*a\.bin\.part: ENOSPC.*Choose another folder/);
+    await expect(fetchIt()).rejects.toThrow(/cannot write .*a\.bin\.part: ENOSPC.*The disk is full/);
     expect(asked).toHaveLength(1);
   });
 });

@@ -16,9 +16,9 @@ import type { Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { UsageError } from "../../src/errors.js";
-import { startHeartbeat } from "../../src/run/heartbeat.js";
+import { startHeartbeat } from "../../src/files/lock/heartbeat.js";
+import { FolderLock } from "../../src/files/lock/lock.js";
 import { RunFolder } from "../../src/run/index.js";
-import { RunLock } from "../../src/run/lock.js";
 
 let folder: string;
 beforeEach(() => {
@@ -36,23 +36,23 @@ function leave(holder: object | string, ageMinutes = 0): void {
 }
 
 function startOfThisProcess(): string {
-  const lock = RunLock.take(folder);
+  const lock = FolderLock.take(folder);
   const { started } = JSON.parse(readFileSync(path(), "utf8"));
   lock.release();
   return started;
 }
 
-describe("RunLock", () => {
+describe("FolderLock", () => {
   test("is a file while it is held, and refuses a second writer by process and folder", () => {
-    const lock = RunLock.take(folder);
+    const lock = FolderLock.take(folder);
     expect(existsSync(path())).toBe(true);
-    expect(() => RunLock.take(folder)).toThrow(UsageError);
-    expect(() => RunLock.take(folder)).toThrow(
+    expect(() => FolderLock.take(folder)).toThrow(UsageError);
+    expect(() => FolderLock.take(folder)).toThrow(
       new RegExp(`${folder}: process ${process.pid} is training in this run folder since .*delete .*lock`),
     );
     lock.release();
     expect(existsSync(path())).toBe(false);
-    RunLock.take(folder).release();
+    FolderLock.take(folder).release();
   });
 
   test.each<[string, object | string, number?]>([
@@ -63,7 +63,7 @@ describe("RunLock", () => {
     ["nothing at all", ""],
   ])("of %s holds nobody up", (_, holder, minutes) => {
     leave(holder, minutes);
-    const lock = RunLock.take(folder);
+    const lock = FolderLock.take(folder);
     expect(JSON.parse(readFileSync(path(), "utf8"))).toMatchObject({ pid: process.pid, host: hostname() });
     lock.release();
   });
@@ -81,7 +81,7 @@ describe("RunLock", () => {
     };
     while (fields()[0] !== "Z") await sleep(5);
     leave({ pid, started: fields()[19] });
-    RunLock.take(folder).release();
+    FolderLock.take(folder).release();
     parent.kill("SIGKILL");
   });
 
@@ -90,7 +90,7 @@ describe("RunLock", () => {
     ["another machine, of late", { host: "elsewhere", pid: 2 ** 22 + 1 }],
   ])("of %s is respected", (_, holder) => {
     leave(holder);
-    expect(() => RunLock.take(folder)).toThrow(UsageError);
+    expect(() => FolderLock.take(folder)).toThrow(UsageError);
     expect(readFileSync(path(), "utf8")).toContain("2026-11-25");
   });
 });
@@ -120,21 +120,21 @@ describe("a job that starts again on another machine", () => {
 
   test("takes over the lock of one that is not heard of any more, and waits for that", () => {
     leave(elsewhere);
-    expect(() => RunLock.take(folder)).toThrow(/process 77 on elsewhere is training/);
+    expect(() => FolderLock.take(folder)).toThrow(/process 77 on elsewhere is training/);
     const began = performance.now();
-    const lock = RunLock.take(folder, { watchMs: 300 });
+    const lock = FolderLock.take(folder, { watchMs: 300 });
     expect(performance.now() - began).toBeGreaterThan(290);
     expect(readFileSync(path(), "utf8")).toContain(`"pid":${process.pid}`);
     lock.release();
     leave({ ...elsewhere, beats: undefined }); // an earlier version's: nobody knows
-    expect(() => RunLock.take(folder, { watchMs: 300 })).toThrow(/process 77 on elsewhere/);
+    expect(() => FolderLock.take(folder, { watchMs: 300 })).toThrow(/process 77 on elsewhere/);
   });
 
   test("is refused by one that lives, at its next beat, however busy that is", () => {
     leave(elsewhere);
     const stop = startHeartbeat(path(), readFileSync(path(), "utf8"), 100);
     const began = performance.now();
-    expect(() => RunLock.take(folder, { watchMs: 20_000 })).toThrow(/process 77 on elsewhere is training/); // this thread sleeps
+    expect(() => FolderLock.take(folder, { watchMs: 20_000 })).toThrow(/process 77 on elsewhere is training/); // this thread sleeps
     expect(performance.now() - began).toBeLessThan(10_000);
     stop();
   });

@@ -1,15 +1,15 @@
 /**
- * Who is writing to a run folder: a file `lock` with process, thread, machine and time, there while a run goes on. A lock whose
+ * Who is writing to a run folder, or fetches a file: a file `lock` with process, thread, machine and time, there as long as that goes on. A lock whose
  * writer is gone (killed, or a machine that is no more) holds nobody up.
  */
 import { existsSync, linkSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { threadId } from "node:worker_threads";
-import { UsageError } from "../errors.js";
-import { cannotWrite } from "../files/write-whole.js";
+import { UsageError } from "../../errors.js";
+import { cannotWrite } from "../write-whole.js";
 import { fellSilent, startedByOthers, startHeartbeat } from "./heartbeat.js";
-import { type Holder, isThere, myself, nameOf } from "./lock-holder.js";
+import { type Holder, isThere, myself, nameOf } from "./holder.js";
 
 export interface LockOptions {
   /**
@@ -19,12 +19,14 @@ export interface LockOptions {
   readonly watchMs?: number;
   /** What the holder is doing, for the refusal of another. Default: "training in this run folder". */
   readonly doing?: string;
+  /** Name of the lock in its folder. Default: "lock". */
+  readonly name?: string;
 }
 
 /** How often a writer says that it is still there. */
 const TOUCH_MS = 20_000;
 
-export class RunLock {
+export class FolderLock {
   readonly #path: string;
   readonly #text: string;
   readonly #stopBeating: (() => void) | undefined;
@@ -37,20 +39,27 @@ export class RunLock {
   }
 
   /** Throws UsageError (exit code 2) where somebody else is writing to the folder, DiskError where no lock can be made. */
-  static take(folder: string, { watchMs = 0, doing = "training in this run folder" }: LockOptions = {}): RunLock {
-    const path = join(folder, "lock");
+  static take(folder: string, options: LockOptions = {}): FolderLock {
+    const taken = FolderLock.tryTake(folder, options);
+    if (taken instanceof FolderLock) return taken;
+    throw new UsageError(refusal(folder, taken, options.doing ?? "training in this run folder"));
+  }
+
+  /** The lock, or who holds it. Throws DiskError where none can be made. */
+  static tryTake(folder: string, { watchMs = 0, name = "lock" }: LockOptions = {}): FolderLock | Holder {
+    const path = join(folder, name);
     const me = myself(watchMs > 0 && startedByOthers());
     const text = `${JSON.stringify(me)}\n`;
     for (let attempt = 0; attempt < 5; attempt++) {
-      if (create(path, text)) return new RunLock(path, text, me.beats === true);
+      if (create(path, text)) return new FolderLock(path, text, me.beats === true);
       const holder = read(path);
       if (holder === "gone") continue;
       const there = holder !== undefined && isThere(holder, path);
       const watched = there && watchMs > 0 && holder.beats && holder.host !== me.host;
-      if (there && !(watched && fellSilent(path, watchMs))) throw new UsageError(refusal(folder, holder, doing));
+      if (there && !(watched && fellSilent(path, watchMs))) return holder;
       setAside(path, holder);
     }
-    throw new UsageError(`${folder}: others are starting on this run folder at the same time. Try again`);
+    throw new UsageError(`${folder}: others are starting here at the same time. Try again`);
   }
 
   /** Says that the writer is still there, now and then; call it as often as you like. */
