@@ -36,25 +36,26 @@ class HandleTable {
     const auto [slot, generation] = split(handle);
     if (slot >= slots_.size() || slots_[slot].generation != generation) return;
     slots_[slot].tensor = at::Tensor();
-    slots_[slot].generation++;
-    free_.push_back(slot);
+    if (++slots_[slot].generation < kGenerations) free_.push_back(slot);
+    else retired_++;  // its next handle would be no number that JavaScript holds exactly
   }
 
-  size_t live() const { return slots_.size() - free_.size(); }
+  size_t live() const { return slots_.size() - free_.size() - retired_; }
 
  private:
-  static constexpr uint64_t kSlots = 1ull << 24;
+  static constexpr uint64_t kSlots = 1ull << 24, kGenerations = (1ull << 53) / kSlots;
   struct Slot {
     at::Tensor tensor;
     uint64_t generation = 1;  // never 0, so that no small number is a valid handle
   };
   static std::pair<uint32_t, uint64_t> split(double handle) {
-    if (!(handle >= 0 && handle < 9007199254740992.0)) return {kSlots - 1, 0};
+    if (!(handle >= 0 && handle < static_cast<double>(kSlots * kGenerations))) return {kSlots - 1, 0};
     const auto bits = static_cast<uint64_t>(handle);
     return {static_cast<uint32_t>(bits % kSlots), bits / kSlots};
   }
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_;
+  size_t retired_ = 0;
 };
 
 // All state of the addon: one per JavaScript thread.

@@ -29,19 +29,30 @@ constexpr int64_t kAtATime = 16384;  // elements of a piece of work on the CPU
 // Whether kernels can take the tensors element by element as they lie in memory.
 bool plain(const at::Tensor& a) { return a.scalar_type() == at::kFloat && a.is_non_overlapping_and_dense(); }
 bool alike(const at::Tensor& a, const at::Tensor& other) {
-  return other.device() == a.device() && other.scalar_type() == at::kFloat && other.strides() == a.strides() && other.sizes() == a.sizes();
+  if (other.device() != a.device() || other.scalar_type() != at::kFloat || other.sizes() != a.sizes()) return false;
+  for (int64_t axis = 0; axis < a.dim(); axis++)
+    if (a.size(axis) != 1 && other.stride(axis) != a.stride(axis)) return false;  // of a single element nobody asks how far the next is
+  return true;
 }
 
+// Other operands, none to two: each a tensor for every one that changes.
+using Others = std::vector<at::TensorList>;
+
 // The pieces of work; none where a tensor is not on the CPU, or not as the loops want it, and where gradients are recorded.
-std::vector<MultiRow> pieces(at::TensorList self, at::TensorList b, at::TensorList c) {
+std::vector<MultiRow> pieces(at::TensorList self, const Others& others) {
   std::vector<MultiRow> all;
-  if (at::GradMode::is_enabled() || (!b.empty() && b.size() != self.size()) || (!c.empty() && c.size() != self.size())) return all;
+  if (at::GradMode::is_enabled()) return all;
+  for (const at::TensorList& other : others)
+    if (other.size() != self.size()) return all;
   for (size_t i = 0; i < self.size(); i++) {
     const at::Tensor& a = self[i];
-    if (!a.is_cpu() || !plain(a) || (!b.empty() && !alike(a, b[i])) || (!c.empty() && !alike(a, c[i]))) return {};
+    if (!a.is_cpu() || !plain(a)) return {};
+    for (const at::TensorList& other : others)
+      if (!alike(a, other[i])) return {};
+    const auto at_place = [&](size_t which) { return which < others.size() ? others[which][i].data_ptr<float>() : nullptr; };
+    float *b = at_place(0), *c = at_place(1);
     for (int64_t from = 0; from < a.numel(); from += kAtATime)
-      all.push_back({a.data_ptr<float>() + from, b.empty() ? nullptr : b[i].data_ptr<float>() + from, c.empty() ? nullptr : c[i].data_ptr<float>() + from,
-                     std::min(kAtATime, a.numel() - from)});
+      all.push_back({a.data_ptr<float>() + from, b ? b + from : nullptr, c ? c + from : nullptr, std::min(kAtATime, a.numel() - from)});
   }
   return all;
 }
@@ -74,32 +85,32 @@ void run(at::TensorList changed, const std::vector<MultiRow>& rows, void (*loop)
 
 // The loops, or libtorch's operator.
 template <typename Otherwise>
-void told(at::TensorList self, at::TensorList b, at::TensorList c, void (*loop)(const MultiRow&, float), const at::Scalar& s, const Otherwise& otherwise) {
+void told(at::TensorList self, const Others& others, void (*loop)(const MultiRow&, float), const at::Scalar& s, const Otherwise& otherwise) {
   if (self.empty()) return;
-  const std::vector<MultiRow> rows = pieces(self, b, c);
+  const std::vector<MultiRow> rows = pieces(self, others);
   if (rows.empty()) return otherwise();
   run(self, rows, loop, s.toDouble());
 }
 void scale_told(at::TensorList self, const at::Scalar& s) {
-  told(self, {}, {}, scale_row, s, [&] { at::_foreach_mul_(self, s); });
+  told(self, {}, scale_row, s, [&] { at::_foreach_mul_(self, s); });
 }
 void shift_told(at::TensorList self, const at::Scalar& s) {
-  told(self, {}, {}, shift_row, s, [&] { at::_foreach_add_(self, s); });
+  told(self, {}, shift_row, s, [&] { at::_foreach_add_(self, s); });
 }
 void add_told(at::TensorList self, at::TensorList b, const at::Scalar& s) {
-  told(self, b, {}, add_row, s, [&] { at::_foreach_add_(self, b, s); });
+  told(self, {b}, add_row, s, [&] { at::_foreach_add_(self, b, s); });
 }
 void addcmul_told(at::TensorList self, at::TensorList b, at::TensorList c, const at::Scalar& s) {
-  told(self, b, c, addcmul_row, s, [&] { at::_foreach_addcmul_(self, b, c, s); });
+  told(self, {b, c}, addcmul_row, s, [&] { at::_foreach_addcmul_(self, b, c, s); });
 }
 void addcdiv_told(at::TensorList self, at::TensorList b, at::TensorList c, const at::Scalar& s) {
-  told(self, b, c, addcdiv_row, s, [&] { at::_foreach_addcdiv_(self, b, c, s); });
+  told(self, {b, c}, addcdiv_row, s, [&] { at::_foreach_addcdiv_(self, b, c, s); });
 }
 std::vector<at::Tensor> roots(at::TensorList of) {
-  if (pieces(of, {}, {}).empty() && !of.empty()) return at::_foreach_sqrt(of);
+  if (pieces(of, {}).empty() && !of.empty()) return at::_foreach_sqrt(of);
   std::vector<at::Tensor> made;
   for (const at::Tensor& t : of) made.push_back(at::empty_like(t));
-  run({}, pieces(made, of, {}), root_row, 0);
+  run({}, pieces(made, {of}), root_row, 0);
   return made;
 }
 

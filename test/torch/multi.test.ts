@@ -45,6 +45,7 @@ describeEngine("operators on many tensors", () => {
     "in a row": (shape) => uniform(shape, 0.1, 2, rng),
     "turned, as libtorch's own operators take them": (shape) =>
       uniform([...shape].reverse(), 0.1, 2, rng).transpose(0, 1),
+    "in channels_last": (shape) => uniform([2, 3, ...shape], 0.1, 2, rng).contiguous("channelsLast"),
     "of float64": (shape) => uniform(shape, 0.1, 2, rng).to("float64"),
   };
   const shapes = [
@@ -96,6 +97,21 @@ describeEngine("operators on many tensors", () => {
         foreachAdd_(a, [normal([1, 3], 0, 1, rng)]);
         expect(() => foreachAdd_(a, [ones([4])])).toThrow(/size/);
         expect(() => foreachAdd_(a, [ones([2, 3]), ones([2, 3])])).toThrow(/same number/);
+        for (const change of Object.values(operators).slice(2)) {
+          expect(() => change[0](a, [], [])).toThrow(/tensor/i);
+        }
+      }),
+    );
+  });
+
+  test("a window of 1 x 1 lies in a row whatever its strides say", () => {
+    scope(() =>
+      noGrad(() => {
+        const weight = normal([64, 32, 1, 1], 0, 1, rng);
+        const [other, gradient] = [weight.clone(), normal([64, 32, 1, 1], 0, 1, rng).contiguous("channelsLast")];
+        foreachAdd_([weight], [gradient], -0.1);
+        call("aten::_foreach_add_", "List", [other], [gradient], -0.1);
+        expect(weight.toNumbers()).toEqual(other.toNumbers());
       }),
     );
   });
