@@ -1,5 +1,5 @@
 // Start of the addon: allocator settings, threads, versions, and the table of exports.
-#include "amx.h"
+#include "bf16_conv.h"
 #include "cuda.h"
 #include "exports.h"
 #include "values.h"
@@ -82,7 +82,8 @@ napi_value info(napi_env env, napi_callback_info) {
     check(env, napi_set_named_property(env, result, "cudaKernels", from_bool(env, FEWLABELS_CUDA_KERNELS)));
     check(env, napi_set_named_property(env, result, "capability", from_text(env, capability_name())));
     check(env, napi_set_named_property(env, result, "winograd", from_bool(env, winograd::fits_processor())));
-    check(env, napi_set_named_property(env, result, "amx", from_bool(env, amx::fits_processor())));
+    check(env, napi_set_named_property(env, result, "amx", from_bool(env, bf16::has_tiles())));
+    check(env, napi_set_named_property(env, result, "dots", from_bool(env, bf16::fits_processor() && !bf16::has_tiles())));
     return result;
   });
 }

@@ -11,9 +11,10 @@
 
 #include <cstdint>
 
+// Also of functions that only move numbers, and then run without AMX.
 #define FEWLABELS_AMX __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
 
-namespace fewlabels::amx {
+namespace fewlabels::bf16 {
 
 constexpr int64_t kSide = 16;    // rows of a tile, and columns of a result
 constexpr int64_t kDeep = 32;    // products that one instruction sums: channels or positions
@@ -23,9 +24,11 @@ constexpr int64_t kSums = 256;   // floats of one
 // The compiler does not know what the instructions read and write.
 FEWLABELS_AMX inline void memory_is_written() { asm volatile("" ::: "memory"); }
 
-// This thread's eight tiles, all of full size, for as long as it lives.
+// This thread's eight tiles, all of full size, for as long as it lives; none where `wanted` is false.
 struct TilesInUse {
-  FEWLABELS_AMX TilesInUse() {
+  const bool wanted;
+  FEWLABELS_AMX explicit TilesInUse(bool wanted = true) : wanted(wanted) {
+    if (!wanted) return;
     struct alignas(64) {
       uint8_t palette = 1, start_row = 0, reserved[14] = {};
       uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
@@ -34,7 +37,9 @@ struct TilesInUse {
     asm volatile("" ::"r"(&configuration) : "memory");
     _tile_loadconfig(&configuration);
   }
-  FEWLABELS_AMX ~TilesInUse() { _tile_release(); }
+  FEWLABELS_AMX ~TilesInUse() {
+    if (wanted) _tile_release();
+  }
   TilesInUse(const TilesInUse&) = delete;
 };
 
@@ -136,4 +141,4 @@ FEWLABELS_AMX FEWLABELS_INLINE void store_transposed(__m512i (&r)[kSide], uint16
   for (int i = 0; i < kSide; i++) _mm512_store_si512(to + i * kDeep, t[i]);
 }
 
-}  // namespace fewlabels::amx
+}  // namespace fewlabels::bf16

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-namespace fewlabels::amx {
+namespace fewlabels::bf16 {
 
 // Pictures and results in channels_last.
 struct Shape {
@@ -134,4 +134,4 @@ void in_blocks(int64_t units, bool few, int64_t room, int64_t outputs, int64_t p
   });
 }
 
-}  // namespace fewlabels::amx
+}  // namespace fewlabels::bf16

@@ -1,6 +1,6 @@
-// A convolution at stride 1, without bias and groups, as an operator with its gradients: in bfloat16 by AMX (amx.h), in float32 by Winograd's method (winograd.h),
+// A convolution at stride 1, without bias and groups, as an operator with its gradients: in bfloat16 by AMX (bf16_conv.h), in float32 by Winograd's method (winograd.h),
 // where the processor has the one or is faster with the other; else libtorch's.
-#include "amx.h"
+#include "bf16_conv.h"
 #include "compat.h"
 #include "winograd.h"
 
@@ -20,15 +20,15 @@ struct Way {
   at::Tensor (*weight_gradient)(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& weight, int64_t padding);
 };
 constexpr Way kWinograd{winograd::convolve, winograd::input_gradient, winograd::weight_gradient};
-constexpr Way kAmx{amx::convolve, amx::input_gradient, amx::weight_gradient};
+constexpr Way kBfloat16{bf16::convolve, bf16::input_gradient, bf16::weight_gradient};
 
 // Ours, of pictures of this type.
-const Way& way_for(at::ScalarType type) { return type == at::kBFloat16 ? kAmx : kWinograd; }
+const Way& way_for(at::ScalarType type) { return type == at::kBFloat16 ? kBfloat16 : kWinograd; }
 
 // The pictures as ours takes them; none where libtorch does it.
 c10::optional<at::Tensor> input_for_ours(const at::Tensor& x, const at::Tensor& weight, int64_t padding) {
   if (compat::autocast_to_bfloat16() || (x.scalar_type() == at::kBFloat16 && weight.scalar_type() == at::kBFloat16))
-    return amx::serves(x, weight, padding) ? c10::optional<at::Tensor>(x.to(at::kBFloat16)) : c10::nullopt;
+    return bf16::serves(x, weight, padding) ? c10::optional<at::Tensor>(x.to(at::kBFloat16)) : c10::nullopt;
   return !compat::autocast_enabled(at::kCPU) && winograd::serves(x, weight, padding) ? c10::optional<at::Tensor>(x) : c10::nullopt;
 }
 

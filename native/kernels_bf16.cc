@@ -1,9 +1,10 @@
-// Convolutions by AMX (amx_tiles.h) of whole batches; the gradient of the weights is in kernels_amx_weights.cc.
+// Convolutions in bfloat16 of whole batches, by AMX (amx_tiles.h) or, where there is none, by AVX-512's dot products (bf16_dots.h); the gradient of the weights is in kernels_bf16_weights.cc.
 // An output is always the same sum in the same order: no bit depends on the number of threads or on the batch around a picture.
-#include "amx.h"
+#include "bf16_conv.h"
 
 #if defined(__x86_64__) && defined(__linux__)
-#include "amx_winograd.h"
+#include "bf16_dots.h"
+#include "bf16_winograd.h"
 
 #include <ATen/ops/conv2d.h>
 
@@ -14,7 +15,7 @@
 #include <cstdlib>
 #include <vector>
 
-namespace fewlabels::amx {
+namespace fewlabels::bf16 {
 namespace {
 
 constexpr int64_t kAtATime = 192 << 10;  // elements of inputs that a thread works on: they stay in its second-level cache
@@ -76,20 +77,39 @@ struct Block {
   }
 
   FEWLABELS_AMX void multiply(const uint16_t* weights, const Results&, int64_t output) const {
+    if (has_tiles()) {
+      const TilesInUse in_use;
+      each_pair(output, [&](const Tile& one, const Tile& other, float* sums) FEWLABELS_AMX {
+        clear_sums();
+        each_tap(weights, one, other, [&](Operand a, Operand b, int64_t) FEWLABELS_AMX { add_products(a, b, s.channels / kDeep); });
+        store_sums(sums, 128, kSide, 2 * kSums);
+      });
+    } else {
+      each_pair(output, [&](const Tile& one, const Tile& other, float* sums) FEWLABELS_AMX {
+        each_tap(weights, one, other, [&](Operand a, Operand b, int64_t tap) FEWLABELS_AMX { dot_products(a, b, s.channels / kDeep, tap > 0, sums, 128, kSide, 2 * kSums); });
+      });
+    }
+  }
+
+  // body(two tiles, where their sums go), which are then rounded to where outputs are.
+  template <typename Body>
+  FEWLABELS_AMX FEWLABELS_INLINE void each_pair(int64_t output, const Body& body) const {
     alignas(64) float sums[4 * kSums];
-    const TilesInUse in_use;
     for (size_t i = 0; i < tiles.size(); i += 2) {
       const Tile &one = tiles[i], &other = tiles[std::min(i + 1, tiles.size() - 1)];
-      clear_sums();
-      const uint16_t* b = weights;
-      const int64_t deep = s.channels / kDeep;
-      for (int64_t tap = 0; tap < s.taps(); tap++, b += deep * 2 * kTile) {
-        const uint16_t* a = window.data + s.shift(tap) * kDeep;
-        add_products({a + one.position * kDeep, a + other.position * kDeep, room * kDeep}, {b, b + kTile, 2 * kTile}, deep);
-      }
-      store_sums(sums, 128, kSide, 2 * kSums);
+      body(one, other, sums);
       store_tile(one, s, sums, y + output);
       if (&other != &one) store_tile(other, s, sums + 2 * kSums, y + output);
+    }
+  }
+
+  // body(what two tiles read at a tap, its weights, the tap).
+  template <typename Body>
+  FEWLABELS_AMX FEWLABELS_INLINE void each_tap(const uint16_t* weights, const Tile& one, const Tile& other, const Body& body) const {
+    const uint16_t* b = weights;
+    for (int64_t tap = 0; tap < s.taps(); tap++, b += s.channels / kDeep * 2 * kTile) {
+      const uint16_t* a = window.data + s.shift(tap) * kDeep;
+      body(Operand{a + one.position * kDeep, a + other.position * kDeep, room * kDeep}, Operand{b, b + kTile, 2 * kTile}, tap);
     }
   }
 };
@@ -118,29 +138,46 @@ bool asks_for_tiles() {
   return syscall(SYS_arch_prctl, kAsk, kTiles) == 0;
 }
 
+bool is_there() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  const bool tiles = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1) && (d >> 24 & 1);  // bfloat16, and tiles
+  const bool bfloat16 = __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 5 & 1);                 // of AVX-512
+  return tiles && bfloat16;
+}
+
+bool is(const char* variable, char wanted) {
+  const char* value = std::getenv(variable);
+  return value && *value == wanted;
+}
+
 }  // namespace
+
+bool has_tiles() {
+  static const bool has = is_there() && !is("FEWLABELS_AMX", '0') && __builtin_cpu_supports("avx512bw") && asks_for_tiles();
+  return has;
+}
 
 bool fits_processor() {
   static const bool fits = [] {
-    const char* asked = std::getenv("FEWLABELS_AMX");
-    if (asked && *asked == '0') return false;
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    const bool amx = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1) && (d >> 24 & 1);  // bfloat16, and tiles
-    const bool bfloat16 = __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 5 & 1);               // of AVX-512
-    return amx && bfloat16 && __builtin_cpu_supports("avx512bw") && asks_for_tiles();
+    if (has_tiles()) return true;
+    // Of AMX that is switched off oneDNN's remains.
+    if (is("FEWLABELS_WINOGRAD", '0') || (is_there() && !is("FEWLABELS_WINOGRAD", '1'))) return false;
+    return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
   }();
   return fits;
 }
 
-bool serves(const at::Tensor& x, const at::Tensor& weight, int64_t padding) {
+bool takes(const at::Tensor& x, const at::Tensor& weight, int64_t padding) {
   const auto whole = [](int64_t channels) { return channels > 0 && channels % kDeep == 0; };
-  const auto takes = [](const at::Tensor& t) { return t.is_cpu() && t.dim() == 4 && (t.scalar_type() == at::kFloat || t.scalar_type() == at::kBFloat16); };
-  if (!takes(x) || !takes(weight)) return false;
+  const auto right = [](const at::Tensor& t) { return t.is_cpu() && t.dim() == 4 && (t.scalar_type() == at::kFloat || t.scalar_type() == at::kBFloat16); };
+  if (!right(x) || !right(weight)) return false;
   const int64_t kernel = weight.size(2);
   if (weight.size(3) != kernel || (kernel != 1 && kernel != 3) || weight.size(1) != x.size(1) || !whole(x.size(1)) || !whole(weight.size(0))) return false;
   if (padding < 0 || padding >= kernel || x.size(0) == 0 || x.size(2) + 2 * padding < kernel || x.size(3) + 2 * padding < kernel) return false;
-  return x.is_contiguous(at::MemoryFormat::ChannelsLast) && fits_processor();
+  return x.is_contiguous(at::MemoryFormat::ChannelsLast);
 }
+
+bool serves(const at::Tensor& x, const at::Tensor& weight, int64_t padding) { return takes(x, weight, padding) && fits_processor(); }
 
 // Of a single pixel each, oneDNN's need no copy of it.
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, int64_t padding) {
@@ -152,16 +189,18 @@ at::Tensor input_gradient(const at::Tensor& grad, const at::Tensor& weight, int6
   return convolved(grad, weight, true, weight.size(2) - 1 - padding);
 }
 
-}  // namespace fewlabels::amx
+}  // namespace fewlabels::bf16
 
 #else  // other processors: oneDNN's
 
-namespace fewlabels::amx {
+namespace fewlabels::bf16 {
+bool has_tiles() { return false; }
 bool fits_processor() { return false; }
+bool takes(const at::Tensor&, const at::Tensor&, int64_t) { return false; }
 bool serves(const at::Tensor&, const at::Tensor&, int64_t) { return false; }
 at::Tensor convolve(const at::Tensor& x, const at::Tensor&, int64_t) { return x; }
 at::Tensor input_gradient(const at::Tensor& grad, const at::Tensor&, int64_t) { return grad; }
 at::Tensor weight_gradient(const at::Tensor& grad, const at::Tensor&, const at::Tensor&, int64_t) { return grad; }
-}  // namespace fewlabels::amx
+}  // namespace fewlabels::bf16
 
 #endif

@@ -1,15 +1,17 @@
-// The gradient of a convolution's weights by AMX: a product of matrices a tap, summed over the positions of a batch. One is the outputs' gradient, turned; the other what
+// The gradient of a convolution's weights in bfloat16: a product of matrices a tap, summed over the positions of a batch. One is the outputs' gradient, turned; the other what
 // the tap reads, in pairs of positions. Pictures wide enough lie padded in two copies that serve all taps, one for even shifts and one for odd; of narrow ones most
 // positions would be padding, so each tap has a copy of its own there. The sums are float32.
 // Work is cut by the shape alone and partial sums are joined in order: the bits do not depend on the number of threads.
-#include "amx.h"
+#include "bf16_conv.h"
 
 #if defined(__x86_64__) && defined(__linux__)
-#include "amx_window.h"
+#include "bf16_window.h"
+#include "bf16_dots.h"
 
+#include <utility>
 #include <vector>
 
-namespace fewlabels::amx {
+namespace fewlabels::bf16 {
 namespace {
 
 constexpr int64_t kAtATime = 384 << 10;     // elements that a thread works on: about half of a second-level cache of 2 MB
@@ -104,20 +106,29 @@ FEWLABELS_AMX void add_rows(const Cut& cut, const Positions& p, int64_t first, b
   for (const auto& run : p.runs)
     turn_positions(p.grad.data() + run.first * kDeep, run.chunks, s.outputs, cut.room / kDeep, orders.turned.data + run.first * kTile);
   const int64_t right = s.outputs / kSide * kSums;
-  const TilesInUse in_use;
+  const bool tiles = has_tiles();
+  const TilesInUse in_use(tiles);
   for (int64_t c = 0; c < wide / kSide; c += 2)
     for (int64_t o = 0; o < s.outputs / kSide; o += 2)
       for (int64_t tap = 0; tap < s.taps(); tap++) {
         float* to = sums + cut.sums_at(tap, first / kSide + c, o);
-        if (begin) clear_sums();
-        else load_sums(to, 64, right, kSums);
         const int64_t shift = cut.narrow ? 0 : s.shift(tap);
         const uint16_t* a = orders.turned.data + o * cut.room * kSide;
         const uint16_t* b = orders.windows.data + (cut.narrow ? tap : shift % 2) * copy + (c * pairs + shift / 2) * kDeep;
-        for (const auto& run : p.runs) {
-          const int64_t at = run.first * kTile;
-          add_products({a + at, a + at + cut.room * kSide, kTile}, {b + at, b + at + pairs * kDeep, kTile}, run.chunks);
+        const auto each_run = [&](const auto& body) FEWLABELS_AMX {
+          for (const auto& run : p.runs) {
+            const int64_t at = run.first * kTile;
+            body(Operand{a + at, a + at + cut.room * kSide, kTile}, Operand{b + at, b + at + pairs * kDeep, kTile}, run.chunks);
+          }
+        };
+        if (!tiles) {
+          bool add = !begin;
+          each_run([&](Operand x, Operand y, int64_t chunks) FEWLABELS_AMX { dot_products(x, y, chunks, std::exchange(add, true), to, 64, right, kSums); });
+          continue;
         }
+        if (begin) clear_sums();
+        else load_sums(to, 64, right, kSums);
+        each_run([&](Operand x, Operand y, int64_t chunks) FEWLABELS_AMX { add_products(x, y, chunks); });
         store_sums(to, 64, right, kSums);
       }
 }
@@ -162,5 +173,5 @@ at::Tensor weight_gradient(const at::Tensor& grad, const at::Tensor& x, const at
   return dweight.to(weight.scalar_type());
 }
 
-}  // namespace fewlabels::amx
+}  // namespace fewlabels::bf16
 #endif

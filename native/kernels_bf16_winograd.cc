@@ -1,24 +1,27 @@
-// Winograd's F(2 x 2, 3 x 3) by AMX: 16 products a pair of channels for four outputs where the definition has 36 (winograd_points.h has the equation). Windows and
+// Winograd's F(2 x 2, 3 x 3) in bfloat16, by AMX or AVX-512's dot products: 16 products a pair of channels for four outputs where the definition has 36 (winograd_points.h has the equation). Windows and
 // weights are transformed in float32 and then rounded to bfloat16, which less than doubles the error of an output that is rounded itself (docs/decisions/0041).
 // An output comes from its own tile alone: no bit depends on the number of threads or on the batch around a picture.
-#include "amx.h"
+#include "bf16_conv.h"
 
 #if defined(__x86_64__) && defined(__linux__)
-#include "amx_winograd.h"
+#include "bf16_dots.h"
+#include "bf16_winograd.h"
 #define FEWLABELS_WIDE FEWLABELS_AMX
 #include "winograd_points.h"
 
 #include <cstdlib>
 #include <cstring>
 
-namespace fewlabels::amx {
+namespace fewlabels::bf16 {
 namespace {
 
 using winograd::Floats;
 using winograd::Two;
 
 constexpr int64_t kSpots = 16;           // of a tile: 4 x 4
-constexpr int64_t kAtATime = 256 << 10;  // elements of transformed windows that a thread works on: a quarter of a second-level cache of 2 MB
+constexpr int64_t kAtATime = 256 << 10;  // elements of transformed windows that a thread works on: a quarter of a second-level cache of 2 MB, which processors with AMX have
+constexpr int64_t kAtATimeByDots = kAtATime / 2;  // others have half of it
+constexpr int64_t kLeast = 128, kLeastByDots = 32;  // channels in and out, from which on these pay
 constexpr int64_t kFew = 256;            // tiles of a call, up to which the threads divide the outputs
 constexpr int64_t kGroup = 32;           // tiles of a product: two of AMX's rows
 constexpr int64_t kGap = 32;             // elements between the spots' matrices, which else would meet on the same lines of the cache
@@ -100,6 +103,7 @@ struct Block {
   Tiles tiles;
   int64_t room, spot, first = 0, count = 0;
   Memory windows, zeros;
+  bool by_tiles = has_tiles();
 
   // What the products of 32 outputs are: [spots][room + 1][32].
   struct Results {
@@ -137,16 +141,28 @@ struct Block {
   }
 
   FEWLABELS_AMX void multiply(const uint16_t* weights, const Results& results, int64_t output) const {
-    const TilesInUse in_use;
-    for (int64_t k = 0; k < kSpots; k++) {
-      const uint16_t *a = windows.data + k * spot, *b = weights + k * s.channels * kDeep;
-      for (int64_t t = 0; t < count; t += kGroup) {
+    const int64_t deep = s.channels / kDeep, next = room * kDeep;
+    if (by_tiles) {
+      const TilesInUse in_use;
+      each_group(weights, results, [&](const uint16_t* a, const uint16_t* b, float* sums) FEWLABELS_AMX {
         clear_sums();
-        add_products<2 * kTile>({a + t * kDeep, a + (t + kSide) * kDeep, room * kDeep}, {b, b + kTile, 2 * kTile}, s.channels / kDeep);
-        store_sums(results.memory.data + k * results.spot + t * kDeep, 128, kSide, kSide * kDeep);
-      }
+        add_products<2 * kTile>({a, a + kTile, next}, {b, b + kTile, 2 * kTile}, deep);
+        store_sums(sums, 128, kSide, kSide * kDeep);
+      });
+    } else {
+      each_group(weights, results, [&](const uint16_t* a, const uint16_t* b, float* sums) FEWLABELS_AMX {
+        dot_products({a, a + kTile, next}, {b, b + kTile, 2 * kTile}, deep, false, sums, 128, kSide, kSide * kDeep);
+      });
     }
     write(results, output);
+  }
+
+  // body(windows of 32 tiles at a spot, the spot's weights, where the products go).
+  template <typename Body>
+  FEWLABELS_AMX FEWLABELS_INLINE void each_group(const uint16_t* weights, const Results& results, const Body& body) const {
+    for (int64_t k = 0; k < kSpots; k++)
+      for (int64_t t = 0; t < count; t += kGroup)
+        body(windows.data + k * spot + t * kDeep, weights + k * s.channels * kDeep, results.memory.data + k * results.spot + t * kDeep);
   }
 
   // y = A' m A.
@@ -177,18 +193,19 @@ bool winograd_pays(const Shape& s) {
     const char* value = std::getenv("FEWLABELS_WINOGRAD");
     return !value || *value != '0';
   }();
-  const int64_t spots = kSpots * Tiles(s).a_picture(), outputs = s.out_height() * s.out_width();
-  return asked && s.kernel == 3 && s.channels >= 128 && s.outputs >= 128 && 3 * spots <= 2 * 9 * outputs;
+  const int64_t least = has_tiles() ? kLeast : kLeastByDots, spots = kSpots * Tiles(s).a_picture(), outputs = s.out_height() * s.out_width();
+  return asked && s.kernel == 3 && s.channels >= least && s.outputs >= least && 3 * spots <= 2 * 9 * outputs;
 }
 
 void convolve_in_tiles(const uint16_t* x, const at::Tensor& weight, bool turned, const Shape& s, uint16_t* y) {
   const at::Tensor floats = weight.to(at::kFloat).contiguous(at::MemoryFormat::ChannelsLast);
   const FloatWeights w{floats.data_ptr<float>(), weight.size(1), turned};
-  const int64_t tiles = s.count * Tiles(s).a_picture(), room = std::max(kAtATime / (kSpots * s.channels) / kGroup, int64_t{1}) * kGroup;
+  const int64_t tiles = s.count * Tiles(s).a_picture(), at_a_time = has_tiles() ? kAtATime : kAtATimeByDots,
+                room = std::max(at_a_time / (kSpots * s.channels) / kGroup, int64_t{1}) * kGroup;
   in_blocks<Block>(
       tiles, tiles <= kFew, room, s.outputs, kSpots * s.channels * kDeep, [&](int64_t count) { return Block(x, y, s, count); },
       [&](int64_t output, uint16_t* to) { pack_weights(w, s, output, to); });
 }
 
-}  // namespace fewlabels::amx
+}  // namespace fewlabels::bf16
 #endif

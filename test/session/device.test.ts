@@ -9,6 +9,7 @@ const engine = (cuda: number, cudaBuild = true) => ({
   capability: "AVX2",
   winograd: true,
   amx: false,
+  dots: false,
 });
 const place = (localRank: number, localSize: number) => ({
   rank: localRank,

@@ -1,37 +1,12 @@
 /** Convolutions in bfloat16 by AMX against libtorch's in float64. */
 import { afterEach, describe, expect, test } from "vitest";
-import { autocast, conv2d, noGrad, ones, scope, setThreads, type Tensor } from "../../src/torch/index.js";
-import { apart, type Convolution, inputs, largest, plain, results, testPromises } from "../support/convolutions.js";
+import { autocast, conv2d, noGrad, scope, setThreads, type Tensor } from "../../src/torch/index.js";
+import { exact, gradients, mixed, rounded, testValues } from "../support/bf16-convolutions.js";
+import { apart, type Convolution, largest, plain, results, testPromises } from "../support/convolutions.js";
 import { describeEngine } from "../support/engine.js";
 import { processorFlags } from "../support/processor.js";
 
 const amx = processorFlags.has("amx_bf16") && process.env.FEWLABELS_AMX !== "0";
-/** Half of bfloat16's last digit and a little: an output is rounded once, its sum is float32's. */
-const rounded = 2 ** -8;
-/** By Winograd's method windows and weights are rounded too. */
-const twiceRounded = 2 * rounded;
-
-/** Pictures and weights of which bfloat16 loses nothing. */
-function exact(shape: Convolution) {
-  const given = inputs(shape);
-  const lower = (t: Tensor) => t.to("bfloat16").to("float32");
-  return { x: lower(given.x), weight: lower(given.weight) };
-}
-const mixed = (x: Tensor, weight: Tensor, padding: number) =>
-  autocast("bf16", "cpu", () => conv2d(x, weight, { padding }));
-
-/** The gradients of x and weight for a gradient of ones and twos. */
-function gradients(f: (x: Tensor, weight: Tensor) => Tensor, given: { x: Tensor; weight: Tensor }) {
-  const [x, weight] = [given.x, given.weight].map((t) => t.detach().clone().requiresGrad_());
-  const y = f(x!, weight!);
-  const factors = ones(y.shape.slice(0, 1), { dtype: y.dtype });
-  factors.narrow(0, 0, 1).fill_(2);
-  y.mul(factors.reshape([y.shape[0]!, 1, 1, 1]))
-    .sum()
-    .backward();
-  return [x!.grad!, weight!.grad!];
-}
-
 describeEngine("convolutions by AMX (needs amx_bf16)", () => {
   afterEach(() => setThreads(1));
 
@@ -57,26 +32,8 @@ describeEngine("convolutions by AMX (needs amx_bf16)", () => {
       { count: 70, channels: 256, height: 8, width: 8, outputs: 128, padding: 0, winograd: true },
       { count: 1, channels: 128, height: 5, width: 5, outputs: 128, padding: 2, winograd: true },
     ];
-    test.each(cases.map((shape) => ({ kernel: 3, ...shape })))(
-      "$count x $channels x $height x $width to $outputs, kernel $kernel, padding $padding: values and gradients are float64's, rounded",
-      (shape) => {
-        scope(() => {
-          const given = exact(shape);
-          const y = noGrad(() => mixed(given.x, given.weight, shape.padding));
-          const right = noGrad(() => plain(given.x.to("float64"), given.weight.to("float64"), shape.padding));
-          expect(y.dtype).toBe("bfloat16");
-          const limit = shape.winograd ? twiceRounded : rounded;
-          expect(apart(y.toNumbers(), right.toNumbers())).toBeLessThan(limit);
-          const [dx, dweight] = gradients((x, w) => mixed(x, w, shape.padding), given);
-          const double = { x: given.x.to("float64"), weight: given.weight.to("float64") };
-          const [rightX, rightWeight] = gradients((x, w) => plain(x, w, shape.padding), double);
-          expect(apart(dx!.toNumbers(), rightX!.toNumbers())).toBeLessThan(limit);
-          // Ones and twos are exact: what is left is the rounding of float32's sums.
-          expect(dweight!.dtype).toBe("float32");
-          expect(apart(dweight!.toNumbers(), rightWeight!.toNumbers())).toBeLessThan(3e-6);
-        });
-      },
-    );
+    // Ones and twos are exact: what is left of weights' gradients is the rounding of float32's sums.
+    testValues(cases, 3e-6);
 
     const shape = cases[6]!;
     const ours = (x: Tensor, weight: Tensor) => mixed(x, weight, 1);

@@ -21,7 +21,8 @@ describeEngine("the kernels in use", () => {
         );
       }
       if (process.env.FEWLABELS_AMX === undefined) {
-        expect(engineInfo().amx).toBe(flags.has("amx_bf16") && flags.has("avx512_bf16"));
+        const amx = flags.has("amx_bf16") && flags.has("avx512_bf16");
+        expect(engineInfo()).toMatchObject({ amx, dots: wide && !amx && flags.has("avx512_bf16") });
       }
     },
   );

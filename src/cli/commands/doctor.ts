@@ -60,6 +60,8 @@ interface Engine {
   readonly winograd: boolean;
   /** Whether those in bfloat16 are. */
   readonly amx: boolean;
+  /** Whether those of 3 x 3 are, by dot products. */
+  readonly dots: boolean;
   readonly precision: string;
   readonly threads: number;
   readonly stepMs: number;
@@ -109,7 +111,7 @@ async function tryEngine(): Promise<Engine> {
   const config = resolveConfig({ dataset, labels: 100, model: "convnet-tiny" });
   const { start, stepSeconds } = await measure(config, { warmup: 3, steps: 10 });
   const info = engineInfo();
-  const { libtorch, cuda, capability, winograd, amx } = info;
+  const { libtorch, cuda, capability, winograd, amx, dots } = info;
   return {
     libtorch,
     cudaDevices: cuda,
@@ -117,6 +119,7 @@ async function tryEngine(): Promise<Engine> {
     capability,
     winograd,
     amx,
+    dots,
     precision: start.precision,
     threads: start.threads,
     stepMs: Math.round(median(stepSeconds) * 10_000) / 10,
@@ -174,6 +177,7 @@ function doctorLines(report: Report, engine: Engine | undefined, problems: reado
     const ours = [
       ...(engine.winograd ? ["3 x 3 convolutions in float32"] : []),
       ...(engine.amx ? ["convolutions in bfloat16 (AMX)"] : []),
+      ...(engine.dots ? ["3 x 3 convolutions in bfloat16"] : []),
     ];
     const own = ours.length > 0 ? `; ${ours.join(" and ")} are our own` : "";
     rows.push(
