@@ -6,7 +6,7 @@
  *   mask_u = [max q_u >= threshold * M(beta_c)],  c = argmax q_u,  M(x) = x / (2 - x)
  *   L      = (1/Bl) sum_l H(y_l, p_l) + lambda (1/Bu) sum_u mask_u H(argmax q_u, softmax(f(A(u))))
  *
- * The labels of a batch are stored after its mask is made. n_none counts the images of the unlabeled stream alone.
+ * The labels of a batch are stored after its mask is made. n_none counts the images that can come as unlabeled rows.
  * Deviation: the decay of the evaluated average is held back early on (`emaWarmup`).
  *
  * @see the paper, Section 3; docs/methods/flexmatch.md; test/methods/weak-strong-slow.ts, which computes the same slowly

@@ -54,7 +54,7 @@ export interface Setup {
   readonly labeled: { readonly rows: Int32Array; readonly y: Int32Array };
   /** Names the training images: what was stored for them by index (a prediction table) is checked against it. */
   readonly dataFingerprint: string;
-  /** Positions of the images in the unlabeled stream, for methods that label the whole pool between two steps. */
+  /** Positions of the images that can come as unlabeled rows (with mixed batches those without a label), for methods that label the whole pool between two steps. */
   readonly unlabeledRows: Int32Array;
   /** Training images as evaluation sees them, `[rows.length, C, H, W]`, not augmented, on the run's device. */
   trainingImages(rows: Int32Array): Tensor;

@@ -17,7 +17,7 @@ import type { MethodDefinition, Phase, Views } from "../methods/index.js";
 import type { Rng } from "../rng.js";
 import { world } from "../torch/index.js";
 import type { PreparedData, WorkingRows } from "./data.js";
-import { INIT_ROWS, STATISTICS_ROWS } from "./setup.js";
+import { INIT_ROWS, STATISTICS_ROWS } from "./shown.js";
 
 type BatchViews = ReturnType<MethodDefinition["views"]>;
 

@@ -23,7 +23,8 @@ import { type Hardware, openHardware } from "./device.js";
 import { fitBatch } from "./fit-batch.js";
 import { noNoise } from "./noise.js";
 import { photoDefaults } from "./photos/photo-defaults.js";
-import { createSetup, initializationRows, meanRows } from "./setup.js";
+import { createSetup, meanRows } from "./setup.js";
+import { initializationRows, shownRows } from "./shown.js";
 import { viewsOf } from "./views.js";
 
 export interface Session {
@@ -77,7 +78,7 @@ export async function openSession(saved: RunConfig, catalog: Catalog = builtIn):
   // Never released: such methods ask for images at any time.
   if (definition.needsWholePool) await holdAll(data.train, `method ${definition.name}`);
   const first = data.train.cache
-    ? await holdRows(data.train, initializationRows(data, rng), "the initialization of the network")
+    ? await holdRows(data.train, initializationRows(shownRows(config, data), rng), "the initialization of the network")
     : undefined;
   const means =
     data.train.cache && config.modelOptions.headStart === "means" ? meanRows(data.split, data.train) : undefined;

@@ -16,13 +16,9 @@ import { noGrad, scope } from "../torch/index.js";
 import { firstOfClasses, headOfMeans, startHeads } from "./class-means.js";
 import type { PreparedData } from "./data.js";
 import type { Hardware } from "./device.js";
+import { INIT_ROWS, initialDraws, initializationRows, shownRows, statisticsRows, trainedRows } from "./shown.js";
 import { slowStatistics } from "./statistics.js";
 import { loadWeights } from "./weights.js";
-
-/** Rows of the batch for data-dependent initialization (methods.md 1.4). */
-export const INIT_ROWS = 100;
-/** Images from which an average's running statistics are measured at the end of a run. */
-export const STATISTICS_ROWS = 256;
 
 export interface BuiltSetup {
   readonly setup: Setup;
@@ -36,12 +32,14 @@ export interface BuiltSetup {
 
 export function createSetup(
   config: RunConfig,
-  { method: { usesSecondHead = false }, model: definition, optimizers: known }: Chosen,
+  { method, model: definition, optimizers: known }: Chosen,
   data: PreparedData,
   { device, precision }: Hardware,
   rng: Rng,
 ): BuiltSetup {
+  const { usesSecondHead = false } = method;
   const { count } = data.train;
+  const shown = shownRows(config, data);
   const [channels, height, width] = inputShape(data.train);
   const input = { channels, height, width, numClasses: data.classes.length };
   const optimizers = new Map<string, Optimizer>();
@@ -75,7 +73,7 @@ export function createSetup(
     const { accumulate, recompute, syncBatchNorm } = config;
     const draws = rng.split(`model:${role}`);
     const model = createModel(network, { rng: draws, precision, device, freeze, accumulate, recompute, syncBatchNorm });
-    if (model.initializesFromData) initializeFromData(model, data, device, rng);
+    if (model.initializesFromData) initializeFromData(model, data, initializationRows(shown, rng), device, rng);
     const name = role.replace(/:.*/, ""); // "student:1", the student of a stage
     roles.add(name);
     // What a run that continues builds at its start has its weights in the checkpoint, and the file may be gone by then. What is
@@ -92,16 +90,16 @@ export function createSetup(
     numClasses: input.numClasses,
     numExamples: count + (data.pool?.count ?? 0),
     numLabeled: data.split.labeled.length,
-    numTraining: trainedRows(data).length + (data.pool?.count ?? 0),
+    numTraining: trainedRows(shown).length + (data.pool?.count ?? 0),
     labeled: { rows: data.split.labeled, y: data.split.labeled.map((row) => data.split.y[row]!) },
     totalSteps: config.steps,
     rng: rng.split("method"),
     dataFingerprint: data.fingerprint,
     get unlabeledRows() {
-      const { pool, split } = data;
-      return pool ? Int32Array.from({ length: pool.count }, (_, i) => count + i) : split.unlabeled;
+      const { pool } = data;
+      return pool ? Int32Array.from({ length: pool.count }, (_, i) => count + i) : shown.unlabeled;
     },
-    statisticsRows: statisticsRows(data, rng),
+    statisticsRows: statisticsRows(shown, rng),
     trainingImages: (rows) => plainImages(data.train, checkInMemory(rows, count), device),
     buildModel,
     buildOptimizer(role, model, { options, totalSteps = config.steps, startStep } = {}) {
@@ -142,34 +140,13 @@ function checkInMemory(rows: Int32Array, count: number): Int32Array {
   );
 }
 
-/** Some of the images that `trainedRows` gives. */
-export function statisticsRows(data: Pick<PreparedData, "split" | "pool">, rng: Rng): Int32Array {
-  return rng.split("statistics").shuffle(trainedRows(data).sort()).slice(0, STATISTICS_ROWS);
-}
-
-/** Images in memory that training shows, labeled or not; those held out for validation are none of them. */
-function trainedRows({ split, pool }: Pick<PreparedData, "split" | "pool">): Int32Array {
-  return Int32Array.from(new Set([...split.labeled, ...(pool ? [] : split.unlabeled)]));
-}
-
 /** Labeled images that a head's start is taken from; of pictures that are decoded on demand no more than are held. */
 export function meanRows({ labeled, y }: PreparedData["split"], { cache }: PreparedData["train"]): Int32Array {
   return firstOfClasses(labeled, y, cache ? INIT_ROWS : labeled.length);
 }
 
-const initialDraws = (rng: Rng) => rng.split("initialization");
-
-/** The images of that minibatch. */
-export function initializationRows({ split }: Pick<PreparedData, "split">, rng: Rng): Int32Array {
-  const { labeled, unlabeled } = split;
-  return initialDraws(rng)
-    .shuffle((unlabeled.length > 0 ? unlabeled : labeled).slice())
-    .slice(0, INIT_ROWS);
-}
-
 /** One pass in mode `init` over an augmented minibatch, the same for every role: weight norm sets its gains from it. */
-function initializeFromData(model: Model, data: PreparedData, device: string, rng: Rng): void {
-  const rows = initializationRows(data, rng);
+function initializeFromData(model: Model, data: PreparedData, rows: Int32Array, device: string, rng: Rng): void {
   const views = { labeled: {}, unlabeled: { init: { augment: "weak" } } } as const;
   const loader = createLoader(data.train, data.split.y, {
     views,
