@@ -28,6 +28,7 @@ export function resultsPage(kept: readonly ExperimentResults[], folder = experim
     "`node scripts/results-page.mjs`; the files are written by `fewlabels experiment NAME --save experiments/results`.",
     "Errors at scale `small` are not the papers' numbers: networks, sets and steps are shrunk, for all arms of a table equally. What they can show is the order.",
     "A claim is *seen* if over three seeds or more the 95 % interval of the paired difference leaves 0 out.",
+    "Runs of `supervised` until 2026-11-28 measured the statistics of its average on unlabeled images too ([averages](averages.md)).",
     "",
     ...remarksOf(folder),
     ...verdictsOf(kept, folder),

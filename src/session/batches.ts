@@ -17,7 +17,7 @@ import type { MethodDefinition, Phase, Views } from "../methods/index.js";
 import type { Rng } from "../rng.js";
 import { world } from "../torch/index.js";
 import type { PreparedData, WorkingRows } from "./data.js";
-import { INIT_ROWS, STATISTICS_ROWS } from "./shown.js";
+import { INIT_ROWS, STATISTICS_ROWS, showsUnlabeled } from "./shown.js";
 
 type BatchViews = ReturnType<MethodDefinition["views"]>;
 
@@ -72,7 +72,7 @@ export function phasesOf(config: RunConfig, definition: MethodDefinition): reado
       {
         name: "all",
         steps,
-        rows: definition.usesUnlabeled || config.sampler === "mixed" ? "both" : "labeled",
+        rows: showsUnlabeled(config, definition) ? "both" : "labeled",
       } as const,
     ]
   );

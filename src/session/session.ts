@@ -78,7 +78,11 @@ export async function openSession(saved: RunConfig, catalog: Catalog = builtIn):
   // Never released: such methods ask for images at any time.
   if (definition.needsWholePool) await holdAll(data.train, `method ${definition.name}`);
   const first = data.train.cache
-    ? await holdRows(data.train, initializationRows(shownRows(config, data), rng), "the initialization of the network")
+    ? await holdRows(
+        data.train,
+        initializationRows(shownRows(config, definition, data), rng),
+        "the initialization of the network",
+      )
     : undefined;
   const means =
     data.train.cache && config.modelOptions.headStart === "means" ? meanRows(data.split, data.train) : undefined;

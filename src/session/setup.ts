@@ -39,7 +39,7 @@ export function createSetup(
 ): BuiltSetup {
   const { usesSecondHead = false } = method;
   const { count } = data.train;
-  const shown = shownRows(config, data);
+  const shown = shownRows(config, method, data);
   const [channels, height, width] = inputShape(data.train);
   const input = { channels, height, width, numClasses: data.classes.length };
   const optimizers = new Map<string, Optimizer>();

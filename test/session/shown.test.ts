@@ -14,13 +14,19 @@ describe("shownRows", () => {
     validation: Int32Array.of(3),
     y: Int32Array.of(-1, 0, -1, -1, 1),
   };
-  const shown = (sampler: "mixed" | "two-stream") => shownRows({ sampler }, { split, pool: undefined });
+  const shown = (sampler: "mixed" | "two-stream", usesUnlabeled = true) =>
+    shownRows({ sampler }, { usesUnlabeled }, { split, pool: undefined });
 
   test("two streams give labeled images as unlabeled rows too, a mixed batch does not", () => {
     expect([...shown("two-stream").unlabeled]).toEqual([0, 1, 2, 4]);
     expect([...shown("mixed").unlabeled]).toEqual([0, 2]);
     for (const sampler of ["mixed", "two-stream"] as const)
       expect([...trainedRows(shown(sampler))]).toEqual([0, 1, 2, 4]);
+  });
+
+  test("a method that reads no unlabeled images sees them in mixed batches alone", () => {
+    expect([...trainedRows(shown("two-stream", false))]).toEqual([1, 4]);
+    expect([...trainedRows(shown("mixed", false))]).toEqual([0, 1, 2, 4]);
   });
 });
 
@@ -50,4 +56,20 @@ describeEngine("with --sampler mixed", () => {
       expect(await run("all")).toEqual(await run("rest"));
     },
   );
+});
+
+describeEngine("supervised training", () => {
+  test.each([
+    ["statistics of its average are measured", {}],
+    ["weight norm is initialized", { model: "cnn-13", "model.width": 0.125, "model.norm": "weight" }],
+  ])("does not depend on the unlabeled images: %s on labeled ones", async (what, network) => {
+    const run = async (given: object) => {
+      const out = join(folder, `${what} ${JSON.stringify(given)}`);
+      await trainToEnd(configure(out, { method: "supervised", labels: 70, steps: 2, ...network, ...given }));
+      return checkpointFiles(out, 2)["teacher.safetensors"];
+    };
+    const alone = await run({ unlabeledImbalance: 1 });
+    expect(await run({ unlabeledImbalance: 5 })).toBe(alone);
+    expect(await run({ "method.emaBuffers": "average" })).not.toBe(alone); // they were measured
+  });
 });
