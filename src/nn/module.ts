@@ -24,7 +24,7 @@ export interface Pass {
   readonly inputNoise?: number;
   /** false: batch statistics are used but running statistics stay untouched. Default true in mode `train`. */
   readonly updateStatistics?: boolean;
-  /** Share of the old running statistics kept at this update, in place of each layer's own. */
+  /** Share of the old running statistics kept at this update, in place of each layer's own. It is one update, whatever groups training goes in. */
   readonly keepStatistics?: number;
   /** What the heads are given is wanted, too: see `Heads.features`. Default false. */
   readonly withFeatures?: boolean;

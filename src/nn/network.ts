@@ -140,7 +140,8 @@ export function createModel(net: Network, settings: ModelSettings): Model {
   const forwardHeads = (x: Tensor, request: PassRequest): Heads => {
     const pass = complete(request);
     const run = (rows: Tensor, now: Pass) => net.forwardHeads(rows, now, frozen ? asFrozen(now) : now);
-    const grouped = accumulate > 1 && (pass.mode === "train" || pass.mode === "probe");
+    const trains = pass.mode === "train" || pass.mode === "probe";
+    const grouped = accumulate > 1 && trains && pass.keepStatistics === undefined;
     if (grouped || pass.recompute) checkWaits();
     return around(() => scope(() => ofAll(grouped ? inChunks(x, pass, accumulate, run) : run(x, pass), pass)));
   };

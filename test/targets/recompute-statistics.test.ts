@@ -16,13 +16,13 @@ test("the default decay reaches over the last twentieth of the run, and is the p
 });
 
 describeEngine("recomputeStatistics", () => {
-  const build = (name: string, options: object): Model => {
+  const build = (name: string, options: object, accumulate = 1): Model => {
     const { definition } = findModel(name);
     const net = definition.create(
       { channels: 3, height: 16, width: 16, numClasses: 4 },
       parseOptions(definition.options, { ...options }, name),
     );
-    return createModel(net, { rng: Rng.fromSeed(2), precision: "fp32", device: "cpu" });
+    return createModel(net, { rng: Rng.fromSeed(2), precision: "fp32", device: "cpu", accumulate });
   };
   const images = (count: number, seed: number) => normal([count, 3, 16, 16], 0.3, 2, Rng.fromSeed(seed));
 
@@ -47,6 +47,18 @@ describeEngine("recomputeStatistics", () => {
       );
     },
   );
+
+  test.each([2, 4])("a model that trains in %i groups of rows measures each batch whole", (groups) => {
+    const measured = (accumulate: number) => {
+      const model = build("convnet-tiny", { width: 0.25 }, accumulate);
+      scope(() => {
+        const batches = [0, 1, 2, 3].map((mean) => images(64, mean).add(mean));
+        recomputeStatistics(model, batches);
+      });
+      return model.buffers.map(({ tensor }) => tensor.toNumbers());
+    };
+    expect(measured(groups)).toEqual(measured(1));
+  });
 
   test("several batches count the same, and none leaves the statistics alone", () => {
     const model = build("convnet-tiny", { width: 0.25 });
