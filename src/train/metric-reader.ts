@@ -81,23 +81,25 @@ export class MetricReader {
   }
 
   /**
-   * Waits for the weights that `step`, the latest, has left, which no loss has seen yet. Throws TrainingError where they are lost: the sum of
-   * their squares is no float32, and neither is what a network makes of them.
+   * Waits for the weights that `step`, the latest, has left, which no loss has seen yet. Throws TrainingError where they are lost: the squares of
+   * a tensor add up to no float32, and neither does what a network makes of it; or where running statistics are not finite.
    */
   checkWeights(step: number, models: Readonly<Record<string, Model>>): void {
-    const all = Object.values(models).flatMap(({ parameters }) => parameters.map(({ tensor }) => tensor));
-    if (all.length === 0) return;
-    const squares = noGrad(() =>
-      scope(() =>
-        stack(all.map((t) => t.detach().float().pow(2).sum()))
-          .sum()
-          .item(),
-      ),
+    const tensors = (kind: "parameters" | "buffers") =>
+      Object.values(models).flatMap((model) => model[kind].map(({ tensor }) => tensor.detach().float()));
+    const [finite, count] = noGrad(() =>
+      scope(() => {
+        const squares = tensors("parameters").map((t) => t.pow(2).sum());
+        const zeros = tensors("buffers").map((t) => t.mul(0).sum()); // 0 times what is not finite is NaN
+        const sums = squares.length > 0 ? stack([...squares, ...zeros]).toNumbers() : [];
+        return [sums.map(Number.isFinite), squares.length] as const;
+      }),
     );
-    if (Number.isFinite(squares)) return;
-    throw this.#failure(
-      `step ${step}: the weights are not finite, or too large to compute with (learning rate ${this.#learningRate(step - 1)})`,
-    );
+    const first = finite.indexOf(false);
+    if (first < 0) return;
+    const what =
+      first < count ? "weights are not finite, or too large to compute with" : "running statistics are not finite";
+    throw this.#failure(`step ${step}: the ${what} (learning rate ${this.#learningRate(step - 1)})`);
   }
 
   /** Forgets what waits: the run is over. */

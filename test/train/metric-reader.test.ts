@@ -68,6 +68,7 @@ describeEngine("weights that no loss has seen yet", () => {
   const model = (...values: number[]) =>
     ({
       parameters: values.map((value, i) => ({ name: `p${i}`, tensor: tensor([value, 1], [2]) })),
+      buffers: [],
     }) as unknown as Model;
 
   test("are lost where one of any network is not finite, or too large to be squared", () => {
@@ -84,6 +85,20 @@ describeEngine("weights that no loss has seen yet", () => {
       }
     });
     expect(liveTensors()).toBe(live);
+  });
+
+  test("running statistics are lost where one is not finite, however large they may be", () => {
+    const reader = new MetricReader(() => 0.1);
+    scope(() => {
+      const buffers = (value: number) => [
+        { name: "running_var", tensor: tensor([1, value], [2]) },
+        { name: "num_batches_tracked", tensor: tensor([7], [], "int64") },
+      ];
+      const check = (value: number) => reader.checkWeights(3, { student: { ...model(1), buffers: buffers(value) } });
+      check(1e30);
+      for (const bad of [Number.NaN, Number.NEGATIVE_INFINITY])
+        expect(() => check(bad)).toThrow(/^step 3: the running statistics are not finite \(learning rate 0.1\)/);
+    });
   });
 
   test("the failure names the checkpoint that is from before", () => {

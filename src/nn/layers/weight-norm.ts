@@ -74,6 +74,7 @@ function weightNorm(
   /** 1 - keep^t: the share of batch means in a running mean that is not corrected. */
   const share = start === "corrected" ? buffer([1]) : undefined;
   const update = (mean: Tensor, kept: number) => {
+    if (kept === 1) return; // nothing is added, and there may be nothing to divide by
     if (!share) runningMean.mul_(kept).add_(mean, 1 - kept);
     else {
       share.mul_(kept).add_(1 - kept);

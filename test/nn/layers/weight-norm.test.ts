@@ -228,6 +228,13 @@ describeEngine("weight norm with mean-only batch norm", () => {
     expect(after("zero")).toBeCloseTo(5 * (1 - 0.999 ** 250), 4);
   });
 
+  test.each(["corrected", "zero"] as const)("keep 1 leaves the running mean what it is (start %s)", (start) => {
+    const layer = weightNormLinear(1, 1, { keep: 1, start });
+    initialize(layer, rng);
+    forward(layer, tensor([1, 2], [2, 1]), "train");
+    expect(layer.buffers.running_mean!.item()).toBe(0);
+  });
+
   test("a direction of zeros gives zeros, not NaN", () => {
     const layer = weightNormLinear(2, 1);
     expect(forward(layer, tensor([1, 2, 3, 4], [2, 2]), "train")).toEqual([0, 0]);
