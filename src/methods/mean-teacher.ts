@@ -39,6 +39,7 @@ export const meanTeacher = defineMethod({
   paper: "arXiv:1703.01780",
   summary: "consistency with a teacher that is the moving average of the student",
   usesUnlabeled: true,
+  agreesOnLabeled: ({ consistencyOnLabeled }) => consistencyOnLabeled,
   wantsNoise: true,
   usesSecondHead: true,
   options: {

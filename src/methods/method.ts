@@ -102,6 +102,11 @@ export interface MethodDefinition<
   readonly options: S;
   /** Whether the method reads unlabeled rows at all; false makes every row of the batch labeled. */
   readonly usesUnlabeled: boolean;
+  /**
+   * Whether its term for unlabeled rows takes the labeled ones of the batch too: mixed batches then teach it something where every
+   * image has a label. Default false.
+   */
+  agreesOnLabeled?(options: OptionsOf<S>): boolean;
   /** Whether a term of the loss reads the second head of a network that has two; default false. */
   readonly usesSecondHead?: boolean;
   /**

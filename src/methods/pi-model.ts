@@ -23,6 +23,7 @@ export const piModel = defineMethod({
   paper: "arXiv:1610.02242",
   summary: "one network, two noisy views of each image, agreement between them",
   usesUnlabeled: true,
+  agreesOnLabeled: ({ consistencyOnLabeled }) => consistencyOnLabeled,
   wantsNoise: true,
   options: {
     ...consistencyOptions,

@@ -28,6 +28,7 @@ export const temporalEnsembling = defineMethod({
   paper: "arXiv:1610.02242",
   summary: "agreement with the average of what the network said about the image in earlier epochs",
   usesUnlabeled: true,
+  agreesOnLabeled: ({ consistencyOnLabeled }) => consistencyOnLabeled,
   wantsNoise: true,
   options: {
     ...consistencyOptions,

@@ -5,33 +5,38 @@ import { UsageError } from "../errors.js";
 import type { MethodDefinition } from "../methods/index.js";
 import { type Spread, world } from "../torch/index.js";
 import type { PreparedData } from "./data.js";
+import { shownRows } from "./shown.js";
 
 /**
  * The configuration with a batch that the data can fill and the processes can share; only numbers that were not given are changed, and each change is a remark.
- * What was given and cannot be filled is refused where the batches are made. Throws UsageError where no label is left, or a method wants a stream of unlabeled images and
- * none is left (a mixed one takes rows as they fall).
+ * What was given and cannot be filled is refused where the batches are made. Throws UsageError where no label is left, or a method wants unlabeled images and
+ * none is left.
  */
 export function fitBatch(
   config: RunConfig,
-  { name, usesUnlabeled, subBatches }: Pick<MethodDefinition, "name" | "usesUnlabeled" | "subBatches">,
+  method: Pick<MethodDefinition, "name" | "usesUnlabeled" | "agreesOnLabeled" | "subBatches">,
   { split, pool }: Pick<PreparedData, "split" | "pool">,
   { size }: Spread = world(),
 ): { readonly config: RunConfig; readonly fitted: readonly string[] } {
+  const { name, usesUnlabeled, agreesOnLabeled, subBatches } = method;
   const { byDefault = [], given: _, ...rest } = config;
   const [labeled, unlabeled] = [split.labeled.length, pool ? pool.count : split.unlabeled.length];
   if (labeled === 0) {
     const [what, whose] = unlabeled === 0 ? ["image", "of them"] : ["labeled image", "labels"];
     throw new UsageError(`no ${what} is left to train on: --val ${config.val} holds all ${whose} out. Hold fewer out`);
   }
-  if (usesUnlabeled && unlabeled === 0 && config.sampler !== "mixed") {
+  const mixed = config.sampler === "mixed";
+  const learnable = pool ? pool.count : shownRows(config, method, { split, pool }).unlabeled.length;
+  if (usesUnlabeled && learnable === 0 && !(mixed && agreesOnLabeled?.(config.methodOptions))) {
+    const rest = config.unlabeled === "rest" ? ", and --unlabeled rest leaves those out" : "";
     throw new UsageError(
-      `method ${name} learns from unlabeled images, and none is left: all ${labeled} have labels${config.unlabeled === "rest" ? ", and --unlabeled rest leaves those out" : ""}. ` +
-        "Use --unlabeled all, keep fewer labels (--labels N), or train with --method supervised",
+      `method ${name} learns from unlabeled images, and none is left: all ${labeled} have labels${mixed ? ", which --sampler mixed never hides" : rest}. ` +
+        `Use ${mixed ? "--sampler two-stream with " : ""}--unlabeled all, keep fewer labels (--labels N), or train with --method supervised`,
     );
   }
   let { batch, labeledBatch } = rest;
   const free = (option: "batch" | "labeledBatch") => byDefault.includes(option);
-  if (config.sampler === "mixed") {
+  if (mixed) {
     const all = new Set([...split.labeled, ...split.unlabeled]).size;
     if (free("batch")) batch = Math.min(batch, all);
     if (!usesUnlabeled) labeledBatch = batch;
@@ -42,7 +47,7 @@ export function fitBatch(
   }
   const filled = { batch, labeledBatch };
   const groups = subBatches?.(config.methodOptions) ?? 1;
-  if (size > 1 && config.sampler !== "mixed") {
+  if (size > 1 && !mixed) {
     if (usesUnlabeled) {
       const [part, whole] = [free("labeledBatch"), free("batch")];
       const rows = sharedRows([labeledBatch, batch - labeledBatch], { labeled: part, batch: whole }, size, groups);

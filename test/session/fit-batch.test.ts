@@ -1,6 +1,7 @@
 // Defaults of the batch follow from how many images there are; what was given does not.
 import { describe, expect, it } from "vitest";
 import { resolveConfig } from "../../src/config/resolve.js";
+import { type MethodDefinition, packagedMethods } from "../../src/methods/index.js";
 import { fitBatch } from "../../src/session/fit-batch.js";
 import { type Spread, whole } from "../../src/torch/index.js";
 
@@ -14,7 +15,8 @@ function fitted(
 ) {
   const config = resolveConfig(new Map(Object.entries({ dataset: "digits", labels: "all", ...given })));
   const rows = (n: number, from = 0) => Int32Array.from({ length: n }, (_, i) => from + i);
-  const split = { labeled: rows(labeled), unlabeled: rows(unlabeled, labeled), validation: rows(0), y: rows(0) };
+  const y = new Int32Array(labeled + unlabeled).fill(-1, labeled);
+  const split = { labeled: rows(labeled), unlabeled: rows(unlabeled, labeled), validation: rows(0), y };
   const { config: found, fitted: said } = fitBatch(config, definition, { split, pool: undefined }, spread);
   expect(found).not.toHaveProperty("given");
   return [found.batch, found.labeledBatch, ...said];
@@ -98,10 +100,30 @@ describe("fitBatch", () => {
   });
 
   it("takes rows as they fall with one stream, all of them labeled too", () => {
-    expect(fitted({ unlabeled: "rest", sampler: "mixed" }, 40, 0)[0]).toBe(40);
+    const agreeing = { ...method, agreesOnLabeled: () => true };
+    expect(fitted({ unlabeled: "rest", sampler: "mixed" }, 40, 0, agreeing)[0]).toBe(40);
   });
 
+  it.each(packagedMethods.filter(({ usesUnlabeled }) => usesUnlabeled))(
+    "$name: goes without unlabeled rows where its consistency cost takes the labeled ones",
+    (definition) => {
+      const train = (consistencyOnLabeled: boolean) => () =>
+        fitted(
+          { sampler: "mixed", "method.consistencyOnLabeled": consistencyOnLabeled },
+          40,
+          0,
+          definition as MethodDefinition,
+        );
+      expect(train(false)).toThrow(/none is left/);
+      if ("consistencyOnLabeled" in definition.options) expect(train(true)).not.toThrow();
+      else expect(train(true)).toThrow(/none is left/);
+    },
+  );
+
   it("says what to do where no unlabeled image is left", () => {
+    expect(() => fitted({ sampler: "mixed" }, 40, 0)).toThrow(
+      /none is left: all 40 have labels, which --sampler mixed never hides\. Use --sampler two-stream with --unlabeled all/,
+    );
     expect(() => fitted({ unlabeled: "rest" }, 40, 0)).toThrow(
       /none is left: all 40 have labels, and --unlabeled rest leaves those out\. Use --unlabeled all, keep fewer labels/,
     );
