@@ -42,7 +42,9 @@ export const shakeShake26 = defineModel({
       doc: "gate of the gradient: drawn anew, the same as forward, or 1/2",
     }),
     level: choice(["image", "batch"], "image", { doc: "one gate for each image, or one for the batch" }),
-    shortcut: choice(["mt", "ss"], "mt", { doc: "form of the public code: Mean Teacher's, or the original one" }),
+    shortcut: choice(["mt", "ss"], "mt", {
+      doc: "form of the public code: Mean Teacher's, or the original one, which takes an even width",
+    }),
     shortcutBias: boolean(undefined, { doc: "bias in the strided shortcut convolutions; default: true with mt" }),
     stemNorm: boolean(undefined, { doc: "batch norm behind the first convolution; default: true with ss" }),
     finalRelu: boolean(undefined, { doc: "ReLU before the global average; default: true with ss" }),
@@ -60,6 +62,10 @@ export const shakeShake26 = defineModel({
       const advice = "Use --model.shortcut ss, which takes every size";
       const size = `${height} x ${imageWidth}`;
       throw new UsageError(badValue("shake-shake-26", "the image size", "multiples of 4", size, advice));
+    }
+    if (original && width % 2 !== 0) {
+      const advice = `Its shortcuts have two halves: use --model.width ${width + 1}, or --model.shortcut mt`;
+      throw new UsageError(badValue("shake-shake-26", "width with shortcut ss", "an even number", width, advice));
     }
     const gates: ShakeSpec = options;
     const conv = (

@@ -1,5 +1,6 @@
 // The residual networks: parameter counts of methods.md sections 3 and 7, shapes, variants.
 import { expect, test } from "vitest";
+import { UsageError } from "../../src/errors.js";
 import { findModel, type InputSpec, models } from "../../src/models/index.js";
 import { createModel, type Model, namedParameters, withoutValues } from "../../src/nn/index.js";
 import { parseOptions } from "../../src/options.js";
@@ -231,6 +232,17 @@ describeEngine("shake-shake-26", () => {
     const model = build("shake-shake-26", image(30, 10), { width: 4, shortcut: "ss" });
     scope(() => expect(model.forward(batch(image(30, 10), 2), "eval").shape).toEqual([2, 10]));
     release(model);
+  });
+
+  test("an odd width has no halves for the shortcuts of ss and is refused, naming both options", () => {
+    for (const width of [1, 3, 33]) {
+      const odd = () => create("shake-shake-26", tiny, { width, shortcut: "ss" });
+      expect(odd).toThrow(UsageError);
+      expect(odd).toThrow(
+        new RegExp(`an even number for width with shortcut ss, got ${width}\\. .*--model.width ${width + 1}`),
+      );
+      release(build("shake-shake-26", tiny, { width })); // mt takes it
+    }
   });
 });
 
