@@ -35,6 +35,9 @@ function interpolate(student: Model, z: Tensor, x: Tensor, rng: KernelRng): Tens
   return alone.add(z.sub(alone).mul(u));
 }
 
+/** Share of the run in which `warmUp` raises the weight. */
+const WARM_UP = 1 / 2;
+
 export const adamatch = defineMethod({
   name: "adamatch",
   paper: "arXiv:2106.04732",
@@ -58,7 +61,11 @@ export const adamatch = defineMethod({
   },
   views: () => weakStrongViews,
   create(setup, options) {
-    const { student, rest, descend, device } = averagedStudent(setup, options);
+    const { student, rest, descend, device } = averagedStudent(
+      setup,
+      options,
+      options.warmUp ? { rampShare: WARM_UP } : {},
+    );
     const k = setup.numClasses;
     const guess = guessing(setup, options, device);
     const running = { decay: options.alignmentDecay, shape: [k], device };
@@ -83,7 +90,7 @@ export const adamatch = defineMethod({
         const consistency = crossEntropy(guess.learned(zs), options.labels === "hard" ? hardLabels(aligned) : aligned, {
           rowMask: mask,
         });
-        const weight = options.consistencyWeight * (options.warmUp ? cosineUp(now.step, now.totalSteps / 2) : 1);
+        const weight = options.consistencyWeight * (options.warmUp ? cosineUp(now.step, WARM_UP * now.totalSteps) : 1);
         descend(classification.add(consistency.mul(weight)), now);
         return { classification, consistency, weight, kept: meanOrZero(mask), threshold, ...guess.metrics(now) };
       },

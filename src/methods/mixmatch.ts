@@ -61,7 +61,7 @@ export const mixmatch = defineMethod({
   subBatches: () => SUB_BATCHES,
   create(setup, options) {
     const { numClasses } = setup;
-    const { student, rest, descend, device } = averagedStudent(setup, options);
+    const { student, rest, descend, device } = averagedStudent(setup, options, { rampShare: RAMP });
     const debias = debiasing(options, { numClasses, device });
     const rampedWeight = linearRampWeight(options, setup.totalSteps, RAMP);
     return {

@@ -70,12 +70,12 @@ export const pseudoLabel = defineMethod({
     return { labeled: views, unlabeled: views };
   },
   create(setup, options) {
-    const { student, rest, descend, device } = averagedStudent(setup, options);
-    const debias = debiasing(options, { numClasses: setup.numClasses, device });
     const form = forms[options.form];
     const largest = options.unlabeledWeight ?? form.weight;
     const start = options.rampStart ?? Math.round(form.start * setup.totalSteps);
     const end = options.rampEnd ?? Math.round(form.end * setup.totalSteps);
+    const { student, rest, descend, device } = averagedStudent(setup, { ...options, rampUpSteps: end });
+    const debias = debiasing(options, { numClasses: setup.numClasses, device });
     const threshold = options.form === "lee" ? 0 : options.confidenceThreshold;
     const strict = options.form === "confidence" && options.strictThreshold;
 

@@ -77,7 +77,7 @@ export const remixmatch = defineMethod({
   subBatches,
   create(setup, options) {
     const { numClasses: k, totalSteps, rng, labeled: known } = setup;
-    const { student, rest, descend, device } = averagedStudent(setup, options);
+    const { student, rest, descend, device } = averagedStudent(setup, options, { rampShare: RAMP });
     const rotation = options.rotationWeight > 0 ? rotationTask(setup, student, "remixmatch") : undefined;
     const weightAt = linearRampWeight(options, totalSteps, RAMP);
     const anchorAt = linearRampWeight({ ...options, consistencyWeight: options.anchorWeight }, totalSteps, RAMP);

@@ -101,7 +101,7 @@ export const uda = defineMethod({
   },
   views: () => weakStrongViews,
   create(setup, options) {
-    const { student, rest, descend, device } = averagedStudent(setup, options, MOST_DECAY);
+    const { student, rest, descend, device } = averagedStudent(setup, options, { most: MOST_DECAY });
     const guess = guessing(setup, options, device);
     return {
       ...rest,

@@ -57,7 +57,7 @@ export const vat = defineMethod({
   },
   views: () => ({ labeled: { image: { augment: "weak" } }, unlabeled: { image: { augment: "weak" } } }),
   create(setup, options) {
-    const { student, rest, descend } = averagedStudent(setup, options);
+    const { student, rest, descend } = averagedStudent(setup, options, { rampShare: RAMP });
     const rampedWeight = linearRampWeight(options, setup.totalSteps, RAMP);
     return {
       ...rest,

@@ -95,6 +95,9 @@ const settings: Readonly<Record<string, Given>> = {
   flexmatch: { "method.threshold": 0.52 },
   adamatch: { "method.threshold": 0.52 },
   "temporal-ensembling": { "method.rampUpSteps": 10 },
+  // By default ramp-ups of 1/64 of the run: none in so few steps.
+  mixmatch: { "method.rampUpSteps": 2 },
+  remixmatch: { "method.rampUpSteps": 2 },
   // Ten classes, and a mean that the confidence of half of the rows is below.
   softmatch: { ...digits, "method.averageDecay": 0.1 },
   // Enough labels for other folds to choose another k.

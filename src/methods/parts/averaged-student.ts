@@ -5,15 +5,21 @@ import type { Progress, Setup } from "../method.js";
 import { averageOf } from "./average.js";
 import { type GivenEma, rampUpLength } from "./shared-options.js";
 
-/** `rampUpSteps` is how long `emaDecayRampUp` holds, default 4/15 of the run; `most` the largest decay by default. */
+interface Averaging {
+  /** Share of the run for which `emaDecayRampUp` holds where `rampUpSteps` does not say: the method's own ramp, default 4/15. */
+  readonly rampShare?: number;
+  /** The largest decay by default. */
+  readonly most?: number;
+}
+
 export function averagedStudent(
   setup: Setup,
   options: GivenEma & { readonly rampUpSteps?: number | undefined },
-  most?: number,
+  { rampShare, most }: Averaging = {},
 ) {
   const { totalSteps } = setup;
   const student = setup.buildModel("student");
-  const rampUpSteps = rampUpLength(options.rampUpSteps, totalSteps);
+  const rampUpSteps = rampUpLength(options.rampUpSteps, totalSteps, rampShare);
   const average = averageOf(setup, student, "teacher", options, { totalSteps, rampUpSteps, ...(most && { most }) });
   const { ema, model: teacher } = average;
   const optimizer = setup.buildOptimizer("student", student);

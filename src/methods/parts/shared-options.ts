@@ -70,7 +70,7 @@ export const emaOptions = {
   emaDecayRampUp: number(undefined, {
     min: 0,
     max: 1,
-    doc: "that share during the ramp-up (0.99 in Mean Teacher's SVHN runs); if not given, emaDecay",
+    doc: "that share while a weight ramps up, in methods without a ramp-up in the first 4/15 of the steps (0.99 in Mean Teacher's SVHN runs); if not given, emaDecay",
   }),
   emaStart: choice(EMA_STARTS, "copy", { doc: "teacher before the first update: copy of the student, random, zeros" }),
   emaWarmup: choice(BIAS_WARMUPS, "oneMinusOneOverT", {
@@ -121,9 +121,9 @@ export function emaFrom(given: GivenEma, { totalSteps, rampUpSteps, most }: EmaL
   };
 }
 
-/** Default length of ramp-ups: 40,000 of the paper's 150,000 steps. */
-export function rampUpLength(given: number | undefined, totalSteps: number): number {
-  return given ?? Math.round((totalSteps * 4) / 15);
+/** Length of a ramp-up of which only its `share` of the run is known; by default that of 40,000 of the paper's 150,000 steps. */
+export function rampUpLength(given: number | undefined, totalSteps: number, share = 4 / 15): number {
+  return given ?? Math.round(share * totalSteps);
 }
 
 interface WeightSetup {
@@ -184,6 +184,6 @@ export function linearRampWeight(
   totalSteps: number,
   share: number,
 ): (step: number) => number {
-  const length = options.rampUpSteps ?? Math.round(share * totalSteps);
+  const length = rampUpLength(options.rampUpSteps, totalSteps, share);
   return (step) => options.consistencyWeight * linearUp(step, length);
 }
