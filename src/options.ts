@@ -71,6 +71,11 @@ export function needThat(key: string, words: string, holds: Need["holds"], examp
   return { key, words, holds, example };
 }
 
+/** A number that is above 0 or, where it is not given, follows from the run. */
+export function needNotZero(key: string, example = 1): Need {
+  return { key, words: "above 0", holds: (value) => value !== 0, example: { [key]: example } };
+}
+
 /** A truth about the run that no single option says. */
 export function needFact(key: string, fact: string, example: Need["example"]): Need {
   return { key, words: "", fact, holds: (value) => Boolean(value), example };

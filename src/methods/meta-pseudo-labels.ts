@@ -19,7 +19,7 @@
 import { crossEntropy } from "../losses/index.js";
 import { forwardJoint, type PassRequest } from "../nn/index.js";
 import { minimize } from "../optim/index.js";
-import { integer, number } from "../options.js";
+import { integer, needPositive, number } from "../options.js";
 import { linearUp } from "../schedules/index.js";
 import { defineMethod, type Progress } from "./method.js";
 import { createStudent, studentOptions } from "./parts/feedback-student.js";
@@ -40,6 +40,7 @@ export const metaPseudoLabels = defineMethod({
     udaWeight: number(8, { min: 0, doc: "largest weight of the teacher's UDA loss (CIFAR-10: 8, ImageNet: 20)" }),
     udaRampSteps: integer(undefined, {
       min: 0,
+      needs: [needPositive("method.udaWeight")],
       doc: "steps of the linear ramp-up of that weight; if not given, 1/60 of the steps (5,000 of 300,000)",
     }),
     udaTemperature: number(0.7, { min: 0.01, doc: "sharpening of the weak view's prediction in the UDA loss" }),

@@ -13,7 +13,7 @@
  * @see the paper, eq. 15 and 16; docs/methods/pseudo-label.md; test/methods/pseudo-label.test.ts, which computes the same slowly
  */
 import { crossEntropy } from "../losses/index.js";
-import { boolean, choice, integer, need, number } from "../options.js";
+import { boolean, choice, integer, need, needNotZero, number } from "../options.js";
 import { linearBetween } from "../schedules/index.js";
 import { confidenceMask, hardLabels } from "../targets/index.js";
 import type { Tensor } from "../torch/index.js";
@@ -46,6 +46,7 @@ export const pseudoLabel = defineMethod({
     }),
     rampStart: integer(undefined, {
       min: 0,
+      needs: [needNotZero("method.unlabeledWeight")],
       doc: "step T1 up to which that weight is 0; if not given, 1/10 of the steps (lee) or 0 (confidence)",
     }),
     rampEnd: integer(undefined, {
@@ -64,6 +65,7 @@ export const pseudoLabel = defineMethod({
     }),
     ...debiasOptions,
     ...evaluationEmaOptions,
+    emaDecayRampUp: { ...evaluationEmaOptions.emaDecayRampUp, needs: [needNotZero("method.rampEnd", 2)] },
   },
   views() {
     const views = { student: { augment: "weak" } } as const;

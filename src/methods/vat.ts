@@ -14,7 +14,7 @@
  */
 import { entropy, klDivergence } from "../losses/index.js";
 import { withFrozenWeights } from "../nn/index.js";
-import { choice, integer, number } from "../options.js";
+import { choice, integer, needPositive, number } from "../options.js";
 import type { Rng } from "../rng.js";
 import { normal, type Tensor, world } from "../torch/index.js";
 import { defineMethod } from "./method.js";
@@ -46,6 +46,7 @@ export const vat = defineMethod({
     eps: number(6, { min: 0, doc: "2-norm of the perturbation of an image, in units of the normalized input" }),
     xi: number(undefined, {
       min: 1e-12,
+      needs: [needPositive("method.powerIterations")],
       doc: "2-norm of the trial step of the power iteration, in the same units; if not given, eps / 10",
     }),
     powerIterations: integer(1, { min: 0, doc: "steps of the power iteration; 0: a random direction" }),

@@ -1,6 +1,6 @@
 /** The learning-rate schedules of a run: a row each, from options and lengths of time to a function of the step. */
 import { badValue, UsageError } from "../errors.js";
-import { choice, integer, type Need, need, needFact, number, type OptionsOf, text } from "../options.js";
+import { choice, integer, type Need, need, needFact, needThat, number, type OptionsOf, text } from "../options.js";
 import {
   constantRate,
   cosine7_16Rate,
@@ -140,7 +140,10 @@ export const scheduleOptions = {
   }),
   waitSteps: integer(0, {
     min: 0,
-    needs: [schedules("waitSteps")],
+    needs: [
+      schedules("waitSteps"),
+      needThat("method.studentWaitSteps", "not given, as its value counts", (given) => given === undefined, {}),
+    ],
     doc: "steps at learning rate 0 before the warm-up of kek and gmpl",
   }),
   dropSteps: text("", {

@@ -318,6 +318,14 @@ describeEngine("meta-pseudo-labels: a student that waits", () => {
   });
 });
 
+test("a student that would wait until fine-tuning, or longer, is refused", () => {
+  const waiting = (studentWaitSteps: number) => {
+    tinyRun(NAME, { totalSteps: 6, method: { studentWaitSteps, finetuneSteps: 2 } }).release();
+  };
+  for (const steps of [4, 6]) expect(() => waiting(steps)).toThrow(/studentWaitSteps: .* less than the 4 steps.* got/);
+  expect(() => waiting(3)).not.toThrow();
+});
+
 describe("meta-pseudo-labels: the fine-tuning phase", () => {
   const options = { finetuneSteps: undefined, finetuneLr: 1e-3, finetuneBatch: undefined };
 

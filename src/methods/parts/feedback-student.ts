@@ -2,6 +2,7 @@
  * The student of Meta Pseudo Labels, full and reduced: it learns from pseudo-labels alone, says how much each step helped,
  * is averaged, and at the end of the run its average is fine-tuned on the labels.
  */
+import { UsageError } from "../../errors.js";
 import type { Model, PassRequest, Stateful } from "../../nn/index.js";
 import { minimize } from "../../optim/index.js";
 import { integer, number, type OptionsOf } from "../../options.js";
@@ -73,6 +74,10 @@ export interface FeedbackStudent {
 export function createStudent(setup: Setup, options: OptionsOf<typeof studentOptions>): FeedbackStudent {
   const { studentWaitSteps: wait, studentDropout: dropout } = options;
   const finetuneFrom = stepsBeforeFinetune(options, setup.totalSteps);
+  if (wait !== undefined && wait >= finetuneFrom) {
+    const expected = `less than the ${finetuneFrom} steps in which the student learns from pseudo-labels`;
+    throw new UsageError(`studentWaitSteps: expected ${expected}, got ${wait}: it would never move. Raise --steps`);
+  }
   const student = setup.buildModel("student");
   const given = { ...options, emaDecayRampUp: undefined };
   const length = { totalSteps: finetuneFrom, rampUpSteps: 0, most: MOST_DECAY };

@@ -17,7 +17,7 @@
 import { crossEntropy } from "../../losses/index.js";
 import type { Model, PassRequest, Stateful } from "../../nn/index.js";
 import { minimize, type Optimizer, type StepProgress } from "../../optim/index.js";
-import { choice, need, number } from "../../options.js";
+import { choice, need, needPositive, needThat, number } from "../../options.js";
 import { RunningMean } from "../../targets/index.js";
 import { noGrad, stack, type Tensor, world } from "../../torch/index.js";
 
@@ -26,8 +26,12 @@ export const FEEDBACK_SIGNS = ["oldMinusNew", "newMinusOld"] as const;
 export const FEEDBACK_REDUCTIONS = ["sum", "mean"] as const;
 export const BASELINES = ["ema", "none"] as const;
 
+/** A soft label has a gradient of its own, of one kind and without a baseline. */
+const drawn = needThat("method.labelMode", "other than soft", (mode) => mode !== "soft", {});
+
 export const feedbackOptions = {
   feedback: choice(FEEDBACKS, "dot", {
+    needs: [drawn],
     doc: "how the student's progress is measured: dot or cosine of this batch's gradient and the labeled one, paired or legacy difference of its labeled loss",
   }),
   feedbackSign: choice(FEEDBACK_SIGNS, "oldMinusNew", {
@@ -35,13 +39,17 @@ export const feedbackOptions = {
   }),
   feedbackWeight: number(1, { min: 0, doc: "weight of the feedback term; 0 is the ablation without it" }),
   feedbackReduction: choice(FEEDBACK_REDUCTIONS, "sum", {
+    needs: [needPositive("method.feedbackWeight")],
     doc: "the feedback's cross-entropy over the unlabeled rows: sum, as derived, or mean, as the public codes have it, 1 / rows of the derived gradient",
   }),
-  baseline: choice(BASELINES, "ema", { doc: "what the feedback is compared with: its own moving average, or nothing" }),
+  baseline: choice(BASELINES, "ema", {
+    needs: [drawn],
+    doc: "what the feedback is compared with: its own moving average, or nothing",
+  }),
   baselineDecay: number(0.99, {
     min: 0,
     max: 1,
-    needs: [need("method.baseline", "ema")],
+    needs: [drawn, need("method.baseline", "ema")],
     doc: "share of the old value in that moving average",
   }),
 };

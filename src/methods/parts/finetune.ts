@@ -6,9 +6,11 @@ import { UsageError } from "../../errors.js";
 import { crossEntropy } from "../../losses/index.js";
 import type { Model, Stateful } from "../../nn/index.js";
 import { minimize } from "../../optim/index.js";
-import { integer, number } from "../../options.js";
+import { integer, needNotZero, number } from "../../options.js";
 import type { Tensor } from "../../torch/index.js";
 import type { Metrics, Phase, Progress, Setup } from "../method.js";
+
+const finetuned = [needNotZero("method.finetuneSteps")];
 
 export const finetuneOptions = {
   finetuneSteps: integer(undefined, {
@@ -17,10 +19,12 @@ export const finetuneOptions = {
   }),
   finetuneLr: number(3e-5, {
     min: 0,
+    needs: finetuned,
     doc: "constant learning rate of that phase (SGD, Nesterov 0.9; the paper: 1e-5)",
   }),
   finetuneBatch: integer(undefined, {
     min: 1,
+    needs: finetuned,
     doc: "labeled rows of a batch in that phase, repeated where there are fewer; if not given, the run's labeled rows (papers: 512)",
   }),
 };

@@ -18,7 +18,7 @@ export const targetOptions = {
     doc: "for cost tau: 0 squared error .. 1 scaled KL",
   }),
   legacyScale: boolean(false, {
-    needs: [need("method.cost", "tau")],
+    needs: [need("method.cost", "tau"), needPositive("method.tau")],
     doc: "for cost tau: scale of the authors' code, 1 - 1/K times the paper's",
   }),
   target: choice(["teacher", "student"], "teacher", {

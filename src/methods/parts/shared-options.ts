@@ -1,5 +1,5 @@
 /** Options that several methods declare with the same meaning; a method spreads what it has. */
-import { boolean, choice, integer, needFact, needLayers, needThat, number } from "../../options.js";
+import { boolean, choice, integer, needFact, needLayers, needNotZero, needPositive, number } from "../../options.js";
 import { linearUp, sigmoidUp } from "../../schedules/index.js";
 import { BIAS_WARMUPS, decayOfRun, type EMA_BUFFERS, EMA_STARTS, type EmaOptions } from "../../targets/index.js";
 import type { Progress } from "../method.js";
@@ -27,6 +27,9 @@ export const labeledReductionOption = {
   }),
 };
 
+const weighed = needNotZero("method.consistencyWeight");
+const ramped = needNotZero("method.rampUpSteps", 2);
+
 export const consistencyOptions = {
   ...classReductionOption,
   consistencyWeight: number(undefined, {
@@ -34,9 +37,7 @@ export const consistencyOptions = {
     doc: "largest weight of the consistency cost; if not given, K, the number of classes, for squared errors, which want K to K^2 (papers: 100 M/N on CIFAR-10), and 1 for cost kl, which wants 1 to 10",
   }),
   scaleByLabels: boolean(false, {
-    needs: [
-      needThat("method.consistencyWeight", "above 0", (weight) => weight !== 0, { "method.consistencyWeight": 1 }),
-    ],
+    needs: [weighed],
     doc: "multiply that weight by M/N, labeled over all images that training shows: 1 with all labels (Laine & Aila)",
   }),
   rampUpSteps: integer(undefined, {
@@ -44,9 +45,11 @@ export const consistencyOptions = {
     doc: "steps of the ramp-up of that weight; if not given, 4/15 of the steps (40,000 of 150,000)",
   }),
   rampUp: choice(["sigmoid", "linear"], "sigmoid", {
+    needs: [weighed, ramped],
     doc: "its form: exp(-5 (1 - t)^2) of the first papers, or linear, as in the comparisons of FixMatch and USB",
   }),
   rampEvery: choice(["step", "epoch"], "step", {
+    needs: [weighed, ramped],
     doc: "when that weight grows: every step, or once an epoch, as in the runs of Temporal Ensembling and of Mean Teacher's residual networks",
   }),
   consistencyOnLabeled: boolean(true, {
@@ -68,6 +71,7 @@ export function emaDecayOption(most: number) {
 export const emaOptions = {
   ...emaDecayOption(0.999),
   emaDecayRampUp: number(undefined, {
+    needs: [ramped],
     min: 0,
     max: 1,
     doc: "that share while a weight ramps up, in methods without a ramp-up in the first 4/15 of the steps (0.99 in Mean Teacher's SVHN runs); if not given, emaDecay",
@@ -164,7 +168,10 @@ function epochStart({ step, epoch }: Pick<Progress, "step" | "epoch">): number {
 /** MixUp between rows of a batch: see `drawMixUp`. */
 export const mixUpOptions = {
   mixAlpha: number(0.5, { min: 0, doc: "both parameters of the Beta distribution of mixing shares; 0: no mixing" }),
-  mixPer: choice(["row", "batch"], "row", { doc: "a mixing share for each row, or one for the whole batch" }),
+  mixPer: choice(["row", "batch"], "row", {
+    needs: [needPositive("method.mixAlpha", 0.5)],
+    doc: "a mixing share for each row, or one for the whole batch",
+  }),
 };
 
 /** A largest weight, and the linear ramp-up to it over a share of the run. */
