@@ -90,8 +90,9 @@ export const selfTraining = defineMethod({
       if (stages[stage]!.both) {
         const rng = setup.rng.split(`labels:${stage}`);
         labelPool(setup, ema.model, table, { labels, threshold, topPerClass, rng });
-        startAfresh([student, ema.model], setup.buildModel(`student:${stage}`)); // S, and its average
-        ema.loadStateDict({ tensors: {}, values: { updates: 0 } });
+        startAfresh(student, setup.buildModel(`student:${stage}`));
+        if (options.emaStart === "random") startAfresh(ema.model, setup.buildModel(`teacher:${stage}`));
+        ema.restart();
       }
       optimizer.enter(stage);
     };

@@ -88,6 +88,7 @@ export class EmaTeacher implements Stateful {
   readonly #options: EmaOptions;
   readonly #averaged: Pairs;
   readonly #copied: Pairs;
+  readonly #start: () => void;
   #updates = 0;
 
   /**
@@ -101,14 +102,22 @@ export class EmaTeacher implements Stateful {
     const weights = pair(student.parameters, model.parameters);
     const statistics = pair(student.buffers, model.buffers);
     for (const { tensor } of model.parameters) tensor.requiresGrad_(false);
-    quietly(() => {
-      if (emaStart === "copy") for (const pairs of [weights, statistics]) copyAll(pairs);
-      if (emaStart === "zeros") startAtZero(model);
-    });
+    this.#start = () =>
+      quietly(() => {
+        if (emaStart === "copy") for (const pairs of [weights, statistics]) copyAll(pairs);
+        if (emaStart === "zeros") startAtZero(model);
+      });
+    this.#start();
     const averaging = buffers === "average" || buffers === "recompute";
     const isAveraged = (i: number) => averaging && isFloat(statistics.teacher[i]!);
     this.#averaged = join(weights, choose(statistics, isAveraged));
     this.#copied = buffers === "own" ? choose(statistics, () => false) : choose(statistics, (i) => !isAveraged(i));
+  }
+
+  /** From here on as if no update had been made yet: `emaStart` holds again, of the student as it is now. */
+  restart(): void {
+    this.#updates = 0;
+    this.#start();
   }
 
   /** Number of updates so far. */

@@ -158,6 +158,21 @@ describeEngine(NAME, () => {
     few.release();
   });
 
+  test.each(["copy", "random", "zeros"])("emaStart %s holds for the average of every student", (emaStart) => {
+    // Nothing moves: the average stays where it starts, and a share of 1 keeps the student out of it.
+    const method = { rounds: 2, emaStart, emaDecay: 1, emaWarmup: "none" };
+    const run = tinyRun(NAME, { method, optimizer: { lr: 0 }, totalSteps: 6 });
+    const weights = (role: string) => run.method.models[role]!.parameters.map(({ tensor }) => tensor.toNumbers());
+    const starts = [0, 2, 4].map((step) => {
+      run.steps(2, step);
+      if (emaStart === "copy") expect(weights("teacher")).toEqual(weights("student"));
+      else expect(weights("teacher")).not.toEqual(weights("student"));
+      return JSON.stringify(weights("teacher"));
+    });
+    expect(new Set(starts).size).toBe(emaStart === "zeros" ? 1 : 3);
+    run.release();
+  });
+
   test("every student starts with fresh weights and an empty optimizer, and so does the average", () => {
     const run = tinyRun(NAME, { method: { rounds: 2, teacherShare: 0.3 }, optimizer: { lr: 0 }, totalSteps: 20 });
     const weights = (at: number) => {
@@ -239,7 +254,11 @@ describeEngine(NAME, () => {
     expect(end(1)).toEqual(end(50));
   });
 
-  for (const options of [{ rounds: 2, fineTuneShare: 0.2 }, { labels: "soft" }, { labels: "sample" }] as const) {
+  for (const options of [
+    { rounds: 2, fineTuneShare: 0.2 },
+    { labels: "soft", emaStart: "random" },
+    { labels: "sample" },
+  ] as const) {
     test(`continues bit for bit from any step, at the boundaries too: ${JSON.stringify(options)}`, () => {
       for (const cut of "rounds" in options ? [1, 4, 5, 6, 10, 11, 12, 15, 16, 17] : [9, 10, 11]) {
         const whole = tinyRun(NAME, { method: options });

@@ -40,9 +40,9 @@ export function stagesOf({ rounds, teacherShare, fineTuneShare }: StageOptions, 
   });
 }
 
-/** Copies the weights and statistics of `fresh`, and lets go of it. The models' own draws go on where they are. */
-export function startAfresh(models: readonly Model[], fresh: Model): void {
+/** Copies the weights and statistics of `fresh`, and lets go of it. The model's own draws go on where they are. */
+export function startAfresh(model: Model, fresh: Model): void {
   const { tensors } = fresh.stateDict();
-  for (const model of models) model.loadStateDict({ tensors, values: {} });
+  model.loadStateDict({ tensors, values: {} });
   for (const t of Object.values(tensors)) t.release();
 }
