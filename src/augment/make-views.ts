@@ -12,7 +12,7 @@ import {
   type StrongOptions,
   type StrongPlan,
 } from "./strong.js";
-import { type Role, shareFlips, type ViewMaker, type ViewOptions, type ViewSource } from "./view-plan.js";
+import { type Role, shareFlips, sharesFlip, type ViewMaker, type ViewOptions, type ViewSource } from "./view-plan.js";
 import { drawWeak, type WeakDraws } from "./weak.js";
 
 type Draws = ReadonlyMap<string, WeakDraws>;
@@ -70,12 +70,19 @@ function recipeMaker({ images, scaling }: ViewSource, role: Role, roles: readonl
   // Google's strong view is made from the weak one: the first of the same rows, or one that nobody else sees.
   const weak = roles.find(({ augment }) => augment === "weak");
   const hidden = role.rng.split("weak");
+  const shared = sharesFlip(role, roles);
+  const first = (draws: Draws, step: number, rows: number) =>
+    weak ? draws.get(weak.name) : drawWeak(hidden, step, rows, role.options);
   return (index, step, draws) => {
     const own = draws.get(role.name);
     const before = {
       before: () => own,
       after: () => undefined,
-      "weak-and-after": () => (weak ? draws.get(weak.name) : drawWeak(hidden, step, index.length, role.options)),
+      "weak-and-after": () => {
+        const start = first(draws, step, index.length);
+        // A shared flip comes once, after: a second one would undo it.
+        return shared && start ? { ...start, flip: new Uint8Array(index.length) } : start;
+      },
     }[plan.recipe.crop]();
     const program = drawProgram(plan, role.rng, step, index.length, { width, height }, role.spread);
     const after = plan.recipe.crop === "before" ? undefined : own;

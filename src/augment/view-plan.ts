@@ -45,6 +45,11 @@ export interface Role {
   readonly leader: string | undefined;
 }
 
+/** Whether two roles are mirrored alike, this one and its leader or one that follows it. */
+export function sharesFlip({ name, leader }: Role, roles: readonly Role[]): boolean {
+  return leader !== undefined || roles.some((role) => role.leader === name && role.options.flip);
+}
+
 /**
  * The draws of every role, where a role that shares its flip with a leader is mirrored as that one is; a leader that is not there is never
  * mirrored.

@@ -112,6 +112,30 @@ describeEngine("strong views", () => {
     );
   });
 
+  it.each([
+    ["weak", "strong"],
+    ["strong", "weak"],
+    ["strong", "strong"],
+  ] as const)("gmpl: views that share a flip are mirrored alike, %s then %s", (first, second) => {
+    const still = { translate: 0 } as const;
+    const declared = { a: { augment: first, ...still }, b: { augment: second, ...still, sameFlipAs: "a" } } as const;
+    const got = batchOf({ name: "gmpl", exclude: keep("autocontrast") }, declared);
+    /** Whether a row is the mirror image of its picture: then most pixels outside the hole are the mirror image's. */
+    const mirrored = (view: readonly number[]) =>
+      [...index].map((image, row) => {
+        const size = channels * side * side;
+        const same = (flip: boolean) =>
+          view.slice(row * size, (row + 1) * size).filter((v, i) => {
+            const at = flip ? i - (i % side) + side - 1 - (i % side) : i;
+            return Math.round(v) === pixels[image * size + at];
+          }).length;
+        return same(true) > same(false);
+      });
+    const flips = mirrored(got.a!);
+    expect(new Set(flips).size).toBe(2);
+    expect(mirrored(got.b!)).toEqual(flips);
+  });
+
   it("holes are 0 after normalization (uda) or mid-gray (fixmatch)", () => {
     const { scaling } = normalizeData("channel", set, set).train;
     const [scale, offset] = [scaling.scale[0]!, scaling.offset[0]!];
