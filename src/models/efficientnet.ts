@@ -60,7 +60,10 @@ export const efficientnet = defineModel({
       doc: "zeros around images of even size at stride 2: the same on both sides, or TensorFlow's SAME",
     }),
     normKeep: number(0.9, { min: 0, max: 1, doc: "batch norm: share of the old running statistics kept per step" }),
-    normEps: number(1e-5, { min: 0, doc: "batch norm: added to the variance" }),
+    normEps: number(1e-5, {
+      min: 1e-12,
+      doc: "batch norm: added to the variance, which is 0 where a channel is constant",
+    }),
     heads: integer(1, { min: 1, max: 2, doc: "2 adds a consistency head" }),
   },
   presets: {

@@ -73,8 +73,8 @@ export const wideResnet = defineModel({
       doc: "batch norm: share of the old running statistics kept per step; default by variant: 0.999, uda 0.9, gmpl 0.99",
     }),
     normEps: number(undefined, {
-      min: 0,
-      doc: "batch norm: added to the variance; default by variant: fm and gmpl 0.001, uda and torch-legacy 0.00001",
+      min: 1e-12,
+      doc: "batch norm: added to the variance, which is 0 where a channel is constant; default by variant: fm and gmpl 0.001, uda and torch-legacy 0.00001",
     }),
     heads: integer(1, { min: 1, max: 2, doc: "2 adds a consistency head" }),
   },

@@ -1,5 +1,5 @@
 import type { NamedTensor } from "../nn/model.js";
-import { choice, need, needPositive, number } from "../options.js";
+import { choice, need, number } from "../options.js";
 import type { Schedule } from "../schedules/index.js";
 import type { State } from "../stateful.js";
 import {
@@ -141,9 +141,11 @@ export const adam = defineOptimizer({
       below: 1,
       doc: "adam: beta2 during the warm-up (0.99 in Mean Teacher's SVHN runs); if not given, beta2",
     }),
-    eps: number(1e-8, { min: 0, doc: "adam: added to the root of the mean squared gradient" }),
+    eps: number(1e-8, {
+      min: 1e-16,
+      doc: "adam: added to the root of the mean squared gradient, which is 0 where a weight has had no gradient yet",
+    }),
     epsPlacement: choice(["torch", "tf"], "torch", {
-      needs: [needPositive("optimizer.eps", 0.1)],
       doc: "adam: add eps after the bias correction (torch) or before it (tf, as the papers' code does)",
     }),
     ...gradientOptions,

@@ -80,6 +80,12 @@ describeEngine("parameters, as methods.md counts them", () => {
   }
 });
 
+test("what batch norm adds to the variance is above 0: a constant channel would be divided by it", () => {
+  for (const name of ["wide-resnet", "resnet", "resnext", "efficientnet"]) {
+    expect(() => create(name, cifar, { normEps: 0 })).toThrow(/a number of at least 1e-12 for normEps, got 0/);
+  }
+});
+
 test("presets take no option that their architecture does not have", () => {
   for (const { name, options, presets } of models) {
     for (const [preset, given] of Object.entries(presets)) {

@@ -18,6 +18,11 @@ const learningRateOf = (options: ReturnType<typeof parse>, steps: number) => pla
 const betas = (options: ReturnType<typeof parse>, steps: number) => betasOf(options, planOf(options, steps));
 const near = (got: number, expected: number) => expect(Math.abs(got / expected - 1)).toBeLessThan(1e-9);
 
+test("adam's eps is above 0: a weight without a gradient would be divided by it", () => {
+  expect(() => parse({ eps: 0 })).toThrow(/a number of at least 1e-16 for eps, got 0/);
+  expect(parse({ eps: 1e-16 }).eps).toBe(1e-16);
+});
+
 describe("what optimizer options leave open follows from the number of steps", () => {
   test("sigmoid ramps up over 4/15 and down over 1/6 of the run: 40,000 and 25,000 of 150,000", () => {
     const rate = learningRateOf(parse(), 150_000);

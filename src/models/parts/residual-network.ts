@@ -27,7 +27,10 @@ export const residualOptions = {
   }),
   zeroGamma: boolean(false, { doc: "the last gain of each block starts at 0, so every block starts as the identity" }),
   normKeep: number(0.9, { min: 0, max: 1, doc: "batch norm: share of the old running statistics kept per step" }),
-  normEps: number(1e-5, { min: 0, doc: "batch norm: added to the variance" }),
+  normEps: number(1e-5, {
+    min: 1e-12,
+    doc: "batch norm: added to the variance, which is 0 where a channel is constant",
+  }),
   heads: integer(1, { min: 1, max: 2, doc: "2 adds a consistency head" }),
 };
 
