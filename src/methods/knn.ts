@@ -48,8 +48,9 @@ export const knn = defineMethod({
     const most = Math.min(given ?? K_PATH.at(-1)!, count);
     const head = neighbors({ count, size, numClasses, most });
     const student = withHead(network, "neighbors", head);
-    return onlyOnce(student, () => {
-      const features = featuresBy(network, setup, size)(labeled.rows);
+    const read = featuresBy(network, setup, size);
+    return onlyOnce(student, read, () => {
+      const features = read.labeled();
       const { y } = labeled;
       const chosen = () =>
         chooseNeighbors({ features, size, y, numClasses }, temperature, { folds, rng: setup.rng.split("folds") });

@@ -29,6 +29,8 @@ export type Metrics = Readonly<Record<string, Tensor | number>>;
 
 /** One training method, built for one run. */
 export interface Method<L extends Views = Views, U extends Views = Views> {
+  /** Once before its first step here: reads what has to be waited for (`Setup.holdImages`). */
+  prepare?(): Promise<void>;
   /** Changes the weights by one batch. */
   step(batch: Batch<L, U>, now: Progress): Metrics;
   /** Role of the model whose error is the method's result; a key of `models`. */
@@ -56,8 +58,10 @@ export interface Setup {
   readonly dataFingerprint: string;
   /** Positions of the images that can come as unlabeled rows (with mixed batches those without a label), for methods that label the whole pool between two steps. */
   readonly unlabeledRows: Int32Array;
-  /** Training images as evaluation sees them, `[rows.length, C, H, W]`, not augmented, on the run's device. */
+  /** Training images as evaluation sees them, `[rows.length, C, H, W]`, not augmented, on the run's device. They must be in memory. */
   trainingImages(rows: Int32Array): Tensor;
+  /** Brings training images into memory until `release`; pictures that are decoded on demand a few hundred at a time. */
+  holdImages(rows: Int32Array): Promise<{ release(): void }>;
   /** Some training images, drawn once, that `trainingImages` gives after the last step whatever is in memory: for statistics. */
   readonly statisticsRows: Int32Array;
   /** Fresh weights (data-dependent initialization done) on the run's device. Each role has its own stream of draws. */

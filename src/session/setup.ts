@@ -1,6 +1,6 @@
 /** What a method is given: models and optimizers as the configuration describes them. */
 import { createLoader } from "../batches/loader.js";
-import { inputShape, plainImages } from "../batches/store.js";
+import { holdRows, inputShape, plainImages } from "../batches/store.js";
 import type { Chosen } from "../config/catalog.js";
 import { checkNetwork } from "../config/plugin-check.js";
 import type { RunConfig } from "../config/resolve.js";
@@ -100,6 +100,7 @@ export function createSetup(
       return pool ? Int32Array.from({ length: pool.count }, (_, i) => count + i) : shown.unlabeled;
     },
     statisticsRows: statisticsRows(shown, rng),
+    holdImages: (rows) => holdRows(data.train, rows, `method ${config.method}`),
     trainingImages: (rows) => plainImages(data.train, checkInMemory(rows, count), device),
     buildModel,
     buildOptimizer(role, model, { options, totalSteps = config.steps, startStep } = {}) {

@@ -140,6 +140,7 @@ async function* trainHere(
     yield log(startEvent(config, session, startStep));
     if (config.resume === undefined) for (const message of remarksOfAll(session.remarks)) yield warning(message);
     const seen = folder && (await openSeen(session, folder.path, startStep));
+    if (startStep < config.steps) await method.prepare?.();
     for (let step = startStep; step < config.steps; step++) {
       done = step + 1;
       clock.start(session.phaseOf(step));

@@ -2,7 +2,7 @@
 import type { Batch, Views } from "../../src/batch.js";
 import { createLoader } from "../../src/batches/loader.js";
 import type { Rows } from "../../src/batches/sampler.js";
-import { type ImageStore, plainImages, storeImages } from "../../src/batches/store.js";
+import { holdRows, type ImageStore, plainImages, storeImages } from "../../src/batches/store.js";
 import { findMethod, type Method, type Metrics, type Progress, type Setup } from "../../src/methods/index.js";
 import { findModel } from "../../src/models/index.js";
 import { createModel, type Model, type State } from "../../src/nn/index.js";
@@ -86,6 +86,7 @@ export function tinyRun(name: string, options: TinyRunOptions = {}): TinyRun {
     dataFingerprint: "tiny",
     unlabeledRows: Int32Array.from({ length: EXAMPLES }, (_, i) => i),
     statisticsRows: Int32Array.from({ length: EXAMPLES }, (_, i) => i),
+    holdImages: (rows) => holdRows(store, rows, name),
     trainingImages: (rows) => plainImages(store, rows),
     buildModel(role) {
       const net = architecture.create({ channels: 3, height: SIDE, width: SIDE, numClasses: CLASSES }, modelOptions);

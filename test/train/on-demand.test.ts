@@ -114,6 +114,21 @@ describeEngine("a run whose pictures do not fit into memory", () => {
     expect(result!.test.teacher!.n).toBe(20); // 40 % of 24 and of 24
   });
 
+  test.each(["knn", "prototypes", "linear-probe"])("%s looks at more labeled pictures than fit", async (method) => {
+    const labels = join(runs, "all.csv");
+    const rows = Array.from(
+      { length: 352 },
+      (_, i) => `unlabeled/${i + 48}.${i % 3 ? "jpg" : "png"},${["blue", "red"][i % 2]}`,
+    );
+    writeFileSync(labels, `file,label\n${rows.join("\n")}\n`);
+    const given = { method, labels, batch: 8, labeledBatch: undefined, steps: 1, val: 0 };
+    const [plenty, little] = [config(`${method}-plenty`, 100, given), config(`${method}-little`, 1, given)];
+    await trainToEnd(plenty);
+    await trainToEnd(little);
+    expect(checkpointFiles(little.out, 1)).toEqual(checkpointFiles(plenty.out, 1));
+    expect(measured(little.out)).toEqual(measured(plenty.out));
+  });
+
   test("refuses what needs all pictures in memory, with the option to raise", async () => {
     await expect(trainToEnd(config("whole", 1, { method: "self-training" }))).rejects.toThrow(
       /self-training needs \d+ pictures in memory.*--dataset\.memoryMB/,

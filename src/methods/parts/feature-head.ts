@@ -4,7 +4,7 @@ import type { Examples, LinearHead } from "../../features/logistic.js";
 import type { Model } from "../../nn/index.js";
 import { noGrad, scope, type Tensor, tensor } from "../../torch/index.js";
 import type { Method, Metrics, Setup } from "../method.js";
-import { inSharedChunks } from "./shared-chunks.js";
+import { type Chunks, inHeldChunks, inSharedChunks } from "./shared-chunks.js";
 
 /** Images a pass. */
 const CHUNK = 64;
@@ -31,23 +31,45 @@ export function oneLinearHead({ parameters }: Model, who: string): { readonly we
   );
 }
 
-/** Gives the features of training images, `[rows.length, size]` row by row; several processes share them out. */
-export function featuresBy(model: Model, setup: Setup, size: number): (rows: Int32Array) => Float32Array {
-  return (rows) => {
+/** Features of training images, `[rows.length, size]` row by row; several processes share them out. */
+export interface Features {
+  /** Those of images that are in memory. */
+  of(rows: Int32Array): Float32Array;
+  /** The labeled images': what `prepare` has read, without it as `of`. */
+  labeled(): Float32Array;
+  /** Reads those of the labeled images, which may have to be decoded for it. */
+  prepare(): Promise<void>;
+}
+
+export function featuresBy(model: Model, setup: Setup, size: number): Features {
+  const { device } = model.parameters[0]!.tensor;
+  const { rows: known } = setup.labeled;
+  let read: Float32Array | undefined;
+  const compute = (part: Int32Array) => model.features(setup.trainingImages(part));
+  const chunksOf = (rows: Int32Array): Chunks => ({ rows, size: CHUNK, width: size, device, compute });
+  const into = (out: Float32Array) => (features: Tensor, start: number) =>
+    out.set(features.contiguous().toArray() as Float32Array, start * size);
+  const of = (rows: Int32Array) => {
     const out = new Float32Array(rows.length * size);
-    const { device } = model.parameters[0]!.tensor;
-    const compute = (part: Int32Array) => model.features(setup.trainingImages(part));
-    inSharedChunks({ rows, size: CHUNK, width: size, device, compute }, (features, start) =>
-      out.set(features.contiguous().toArray() as Float32Array, start * size),
-    );
+    inSharedChunks(chunksOf(rows), into(out));
     return out;
+  };
+  return {
+    of,
+    labeled: () => read ?? of(known),
+    async prepare() {
+      const out = new Float32Array(known.length * size);
+      await inHeldChunks(chunksOf(known), setup.holdImages, into(out));
+      read = out;
+    },
   };
 }
 
 /** The method whose first step fits the head of `student` by `solve`; further steps change nothing. */
-export function onlyOnce(student: Model, solve: () => Metrics): Method {
+export function onlyOnce(student: Model, { prepare }: Features, solve: () => Metrics): Method {
   let metrics: Metrics | undefined;
   return {
+    prepare,
     step() {
       metrics ??= solve();
       return metrics;
@@ -63,11 +85,11 @@ export function featureHead(setup: Setup, who: string, solve: (sources: Sources)
   const student = setup.buildModel("student");
   const { weight, bias } = oneLinearHead(student, who);
   const size = weight.size(1);
-  const featuresOf = featuresBy(student, setup, size);
-  return onlyOnce(student, () => {
-    const { rows, y } = setup.labeled;
-    const labeled = { features: featuresOf(rows), size, y, numClasses: setup.numClasses };
-    const found = solve({ labeled, featuresOf });
+  const features = featuresBy(student, setup, size);
+  return onlyOnce(student, features, () => {
+    const { y } = setup.labeled;
+    const labeled = { features: features.labeled(), size, y, numClasses: setup.numClasses };
+    const found = solve({ labeled, featuresOf: features.of });
     noGrad(() =>
       scope(() => {
         weight.copy_(tensor(found.weight, weight.shape));

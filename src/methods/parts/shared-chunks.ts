@@ -1,5 +1,6 @@
 /** What a network says of many images, chunk by chunk: of several processes each of the W takes every W-th chunk, and all get all of it. */
 import { noGrad, scope, type Tensor, world, zeros } from "../../torch/index.js";
+import type { Setup } from "../method.js";
 
 export interface Chunks {
   /** Positions of the images. */
@@ -36,4 +37,26 @@ export function inSharedChunks(
       }),
     );
   }
+}
+
+/** The same where images may have to be decoded first: a process has its next chunk decoded while it computes one. */
+export async function inHeldChunks(
+  chunks: Chunks,
+  hold: Setup["holdImages"],
+  use: (values: Tensor, start: number) => void,
+): Promise<void> {
+  const { rank, size: processes } = world();
+  const { rows, size } = chunks;
+  const all = size * processes;
+  const ownAt = (first: number) => hold(rows.subarray(first + rank * size, first + (rank + 1) * size));
+  let next = ownAt(0);
+  for (let first = 0; first < rows.length; first += all) {
+    const held = await next;
+    next = ownAt(first + all);
+    inSharedChunks({ ...chunks, rows: rows.subarray(first, first + all) }, (values, start) =>
+      use(values, first + start),
+    );
+    held.release();
+  }
+  await next;
 }

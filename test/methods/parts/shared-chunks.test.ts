@@ -12,7 +12,9 @@ const script = `
   const world = openWorld({ seconds: 30, place: launchedAs() });
   const rows = Int32Array.from({ length: 1200 }, (_, i) => i);
   const of = (part, k) => tensor(Float32Array.from(part, (i) => Math.sin(7 * i + k)), [part.length, 1]);
-  const setup = { unlabeledRows: rows, numClasses: 3, trainingImages: (part) => of(part, 0) };
+  const held = [];
+  const setup = { unlabeledRows: rows, numClasses: 3, trainingImages: (part) => of(part, 0),
+    labeled: { rows: rows.subarray(0, 1000) }, holdImages: async (part) => (held.push(part.length), { release() {} }) };
   let passes = 0;
   const says = (x) => { passes++; return x.matmul(tensor([1, -2, 3], [1, 3])); };
   const model = { parameters: [{ tensor: tensor([0], [1]) }], forward: says, features: says };
@@ -23,8 +25,12 @@ const script = `
     return [kept, target.toNumbers(), rowMask.toNumbers()];
   });
   const labelled = passes;
-  const features = [...featuresBy(model, setup, 3)(rows.subarray(0, 1000))];
-  console.log(JSON.stringify({ found, features, labelled, embedded: passes - labelled }));
+  const read = featuresBy(model, setup, 3);
+  const features = [...read.of(rows.subarray(0, 1000))];
+  const embedded = passes - labelled;
+  await read.prepare();
+  const same = read.labeled().every((x, i) => x === features[i]);
+  console.log(JSON.stringify({ found, features, labelled, embedded, same, held: held.filter((n) => n > 0) }));
   if (world.size > 1) { world.barrier(); closeWorld({ failed: true }); }
 `;
 
@@ -33,6 +39,8 @@ interface Seen {
   readonly features: readonly number[];
   readonly labelled: number;
   readonly embedded: number;
+  readonly same: boolean;
+  readonly held: readonly number[];
 }
 
 describeWorld("images that a method looks at between two steps", () => {
@@ -44,7 +52,9 @@ describeWorld("images that a method looks at between two steps", () => {
       [6, 8],
       [3, 8],
     ]);
-    for (const { found, features } of two) {
+    expect(two.map(({ held }) => held)).toEqual([Array(8).fill(64), [...Array(7).fill(64), 40]]);
+    for (const { found, features, same } of two) {
+      expect(same).toBe(true);
       expect(found).toEqual(one!.found);
       expect(features).toEqual(one!.features);
     }
