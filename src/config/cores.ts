@@ -1,12 +1,33 @@
-/** How many threads a run takes by default: what the machine has, or what a container may use of it. */
+/** What a run takes of the machine by default: threads, of what the machine has or what a container may use of it. */
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { posix } from "node:path";
-import { launchedAs } from "../torch/index.js";
+import { launchedAs, type Place } from "../torch/index.js";
+import type { RunConfig } from "./run-config.js";
+
+/** Processes that train together on this machine. */
+export function processesHere(place: Place | undefined = launchedAs()): number {
+  return place?.localSize ?? 1;
+}
 
 /** Threads of a run that says nothing: of the processes that train together on this machine each takes its share of the cores. */
-export function defaultThreads(): number {
-  return Math.max(1, Math.floor(usableCores() / (launchedAs()?.localSize ?? 1)));
+export function defaultThreads(place?: Place): number {
+  return Math.max(1, Math.floor(usableCores() / processesHere(place)));
+}
+
+/**
+ * What a run whose settings are `saved`, process 0's, takes of this machine where it goes on and nothing is given: a GPU for each process,
+ * and the threads of before (another number has other last digits), unless nobody chose them and they were shared out among others.
+ */
+export function machineShare(
+  { device, threads, coresSharedBy }: Pick<RunConfig, "device" | "threads" | "coresSharedBy">,
+  place: Place | undefined = launchedAs(),
+): Pick<RunConfig, "device" | "threads"> {
+  const others = coresSharedBy !== undefined && coresSharedBy !== processesHere(place);
+  return {
+    device: device.startsWith("cuda:") && processesHere(place) > 1 ? "cuda" : device,
+    threads: others ? defaultThreads(place) : threads,
+  };
 }
 
 /**

@@ -3,7 +3,7 @@ import { downloadAdvice } from "../data/download/official-files.js";
 import { findByName, UsageError } from "../errors.js";
 import { type OptionSpec, parseOption, text } from "../options.js";
 import { type BuiltIn, catalog as builtIn, type Listed, type Listing } from "./catalog.js";
-import { defaultThreads } from "./cores.js";
+import { defaultThreads, processesHere } from "./cores.js";
 import { checkEffects } from "./effects.js";
 import { asFields, type Describe, flatten, type Given } from "./given.js";
 import { absolutePath } from "./paths.js";
@@ -99,6 +99,7 @@ export function resolveConfig<C extends Listing = BuiltIn>(
     unlabeled: absolutePath(runOptions.unlabeled, run.unlabeled),
     labeledBatch,
     threads: run.threads ?? defaultThreads(),
+    ...(run.threads === undefined ? { coresSharedBy: processesHere() } : {}),
     out: run.out ?? `runs/${dataSet.item.name}-${method.item.name}-${timestamp(now)}`,
     ...(run.out === undefined ? { nameIsFree: true } : {}),
     evalEvery,

@@ -2,6 +2,7 @@
 import { findByName, type Named, UsageError } from "../errors.js";
 import { type OptionSpec, parseOption } from "../options.js";
 import { catalog as builtIn, type Catalog, type Chosen, choose, families } from "./catalog.js";
+import { machineShare } from "./cores.js";
 import { asFields, type Describe, type Given, splitKey } from "./given.js";
 import { absolutePath } from "./paths.js";
 import { defaultOptimizer, type OptionValues, type RunConfig } from "./resolve.js";
@@ -62,7 +63,7 @@ export function resumeConfig(
     if (inner === undefined) changed[group] = value;
     else datasetOptions[inner] = value;
   }
-  return { ...saved, ...changed, datasetOptions, out: folder, resume: folder };
+  return { ...saved, ...machineShare(saved), ...changed, datasetOptions, out: folder, resume: folder };
 }
 
 /**

@@ -30,6 +30,8 @@ export interface RunConfig extends Omit<RunOptionValues, Derived> {
   readonly labels: string;
   readonly labeledBatch: number;
   readonly threads: number;
+  /** Nobody chose `threads`: they are the share of one of so many processes on the machine. */
+  readonly coresSharedBy?: number;
   readonly out: string;
   /** Nobody chose `out`: the run takes another name where a run that started in the same second has this one. */
   readonly nameIsFree?: boolean;

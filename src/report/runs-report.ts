@@ -26,6 +26,7 @@ const seedKeys = [
   "out",
   "resume",
   "threads",
+  "coresSharedBy",
   "versions",
   "dataFingerprint",
   "labelsFingerprint",

@@ -66,6 +66,11 @@ export function resolveDevice(
   return refuse(`a GPU of this machine (${cuda === 1 ? "cuda:0" : `cuda:0 .. cuda:${cuda - 1}`})`, "");
 }
 
+/** What a run that asked for `wanted` and computes on `device` writes down of it: where each process has its own GPU, none of them. */
+export function deviceToSave(wanted: string, device: string): string {
+  return device !== "cpu" && (wanted === "auto" || wanted === "cuda") ? "cuda" : device;
+}
+
 /** Why libtorch has no GPU to use here, and what would change that; undefined where it has one. */
 export function whyNoCard({ cuda, cudaBuild, libtorch }: Engine): string | undefined {
   if (cuda > 0) return undefined;

@@ -19,7 +19,7 @@ import { checkStreamed, createBatches, phaseAt, phasesOf, workingRows } from "./
 import type { Owners } from "./checkpoint.js";
 import { checkHeadTemperature } from "./class-means.js";
 import { type PreparedData, prepareData } from "./data.js";
-import { type Hardware, openHardware } from "./device.js";
+import { deviceToSave, type Hardware, openHardware } from "./device.js";
 import { fitBatch } from "./fit-batch.js";
 import { noNoise } from "./noise.js";
 import { photoDefaults } from "./photos/photo-defaults.js";
@@ -98,7 +98,8 @@ export async function openSession(saved: RunConfig, catalog: Catalog = builtIn):
   const phases = phasesOf(config, definition);
   const { weak, crop, translate, flip, strong, normalize } = data;
   const decided = { weak, crop, translate, flip, strong: strong.name, normalize };
-  const resolved = { ...config, ...hardware, ...decided } as RunConfig;
+  const place = { ...hardware, device: deviceToSave(config.device, device) };
+  const resolved = { ...config, ...place, ...decided } as RunConfig;
   return {
     config: resolved,
     data,

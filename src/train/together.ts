@@ -24,7 +24,7 @@ export interface OpenRun {
 const GUARD_EVERY = 100;
 
 /** What may differ: where files lie and how much of a machine is used. */
-const own = new Set(["out", "nameIsFree", "resume", "data", "threads", "device", "hardware"]);
+const own = new Set(["out", "nameIsFree", "resume", "data", "threads", "coresSharedBy", "device", "hardware"]);
 
 /** Throws UsageError or DataError where this process was started with another configuration, or sees other data, than process 0. */
 export function checkAlike({ config, data }: Pick<Session, "config" | "data">): void {

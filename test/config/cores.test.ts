@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { cpuQuota, usableCores } from "../../src/config/cores.js";
+import { cpuQuota, defaultThreads, machineShare, usableCores } from "../../src/config/cores.js";
 
 /** A file system of these files. */
 function root(files: Readonly<Record<string, string>>): string {
@@ -61,5 +61,20 @@ describe("the CPU quota of a container", () => {
     expect(usableCores(64, limited("10000 100000"))).toBe(1);
     expect(usableCores(4, limited("1600000 100000"))).toBe(4);
     expect(usableCores(4, limited("max 100000"))).toBe(4);
+  });
+});
+
+describe("the threads of a run that goes on", () => {
+  const among = (localSize: number) =>
+    ({ rank: 0, size: localSize, localSize, localRank: 0, host: "a", port: 1, served: false, prefix: "" }) as const;
+  const threads = (coresSharedBy: number | undefined, localSize: number) =>
+    machineShare({ device: "cpu", threads: 77, ...(coresSharedBy ? { coresSharedBy } : {}) }, among(localSize)).threads;
+
+  it("are those of before, or the share of as many processes as there are now where nobody chose them", () => {
+    expect(threads(1, 1)).toBe(77);
+    expect(threads(4, 4)).toBe(77);
+    expect(threads(undefined, 4)).toBe(77);
+    expect(threads(1, usableCores())).toBe(1);
+    expect(threads(2, 1)).toBe(defaultThreads(among(1)));
   });
 });

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { hardwareOfUse, resolveDevice, resolvePrecision } from "../../src/session/device.js";
+import { machineShare } from "../../src/config/cores.js";
+import { deviceToSave, hardwareOfUse, resolveDevice, resolvePrecision } from "../../src/session/device.js";
 
 const engine = (cuda: number, cudaBuild = true) => ({
   libtorch: "2.11.0",
@@ -44,6 +45,21 @@ test("processes of one machine take a GPU each; more processes than GPUs share t
   ]);
   expect(resolveDevice("auto", { engine: engine(1), place: place(1, 2) })).toBe("cuda");
   expect(resolveDevice("cuda:1", { engine: engine(2), place: place(0, 2) })).toBe("cuda:1");
+});
+
+test("a run that goes on takes a GPU for each process again, whatever process 0 had", () => {
+  const goingOn = (saved: string, at: ReturnType<typeof place>) =>
+    machineShare({ device: saved as "auto", threads: 1 }, at).device;
+  const first = resolveDevice("auto", { engine: engine(4), place: place(0, 4) });
+  for (const saved of [deviceToSave("auto", first), first]) {
+    const found = [0, 1, 2, 3].map((rank) => {
+      return resolveDevice(goingOn(saved, place(rank, 4)), { engine: engine(4), place: place(rank, 4) });
+    });
+    expect(found).toEqual(["cuda:0", "cuda:1", "cuda:2", "cuda:3"]);
+  }
+  expect(deviceToSave("auto", "cpu")).toBe("cpu");
+  expect(deviceToSave("cuda:1", "cuda:1")).toBe("cuda:1");
+  expect(goingOn("cuda:1", place(0, 1))).toBe("cuda:1");
 });
 
 test("bf16 by default on a GPU; tf32 needs one", () => {
