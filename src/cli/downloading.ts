@@ -3,7 +3,7 @@ import type { FetchControl } from "../data/download/fetch-file.js";
 import { UsageError } from "../errors.js";
 import { printError } from "./output.js";
 import { Progress } from "./progress.js";
-import { interruptedExitCode, onStopSignals } from "./signals.js";
+import { interruptedExitCode, onStopSignals, quitAtOnce } from "./signals.js";
 
 export interface DownloadControl extends Pick<FetchControl, "stallSeconds" | "signal" | "onNote"> {
   /** Another server, by FEWLABELS_MIRROR. */
@@ -20,7 +20,7 @@ export async function downloading(
 ): Promise<void> {
   const progress = new Progress({ stream: json ? process.stderr : process.stdout });
   const abort = new AbortController();
-  const ignoreSignals = onStopSignals((times) => (times > 1 ? process.exit(interruptedExitCode) : abort.abort()));
+  const ignoreSignals = onStopSignals((times) => (times > 1 ? quitAtOnce() : abort.abort()));
   const control: DownloadControl = {
     mirror: mirrorFrom(who, process.env.FEWLABELS_MIRROR),
     stallSeconds: timeout,

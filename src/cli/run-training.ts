@@ -5,7 +5,7 @@ import type { RunResult, TrainEvent } from "../run/events.js";
 import { runInWorker } from "../train/worker.js";
 import { onReaderGone } from "./output.js";
 import type { Progress } from "./progress.js";
-import { interruptedExitCode, onStopSignals } from "./signals.js";
+import { onStopSignals, quitAtOnce } from "./signals.js";
 
 export type Outcome =
   | {
@@ -33,7 +33,7 @@ export async function runTraining(
   const stop = (times: number) => {
     if (times > 1) {
       progress.end();
-      process.exit(interruptedExitCode);
+      quitAtOnce();
     }
     progress.line("stopping after this step to write a checkpoint; interrupt again to quit at once");
     run.stop();

@@ -54,10 +54,20 @@ export function onStopSignals(
   };
 }
 
+/**
+ * Ends the process in the midst of whatever its threads do, as Ctrl-C ends a program that does not listen: shells call that 130 too.
+ * `process.exit` would wait for a thread that waits for another process.
+ */
+export function quitAtOnce(): never {
+  process.removeAllListeners("SIGINT");
+  process.kill(process.pid, "SIGINT");
+  process.exit(interruptedExitCode); // the first process of a container does not hear itself
+}
+
 /** For servers: resolves at the first signal that asks to stop; at a second one the process ends at once. Hangups: as `onStopSignals`. */
-export function stopSignal(options: SignalOptions & { readonly exit?: (code: number) => void } = {}): Promise<void> {
-  const { exit = process.exit } = options;
+export function stopSignal(options: SignalOptions & { readonly quit?: () => void } = {}): Promise<void> {
+  const { quit = quitAtOnce } = options;
   return new Promise((resolve) => {
-    onStopSignals((times) => (times > 1 ? exit(interruptedExitCode) : resolve()), options);
+    onStopSignals((times) => (times > 1 ? quit() : resolve()), options);
   });
 }

@@ -1,9 +1,15 @@
 // Ctrl-C through npx, nohup: what signals mean to a run.
+
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { freePort } from "../../src/cli/commands/launch/processes.js";
 import { onStopSignals, stopSignal, stopSignals } from "../../src/cli/signals.js";
+import { canJoin } from "../../src/torch/index.js";
 import { describeTraining, start } from "./run-cli.js";
 
 describe("onStopSignals", () => {
@@ -36,9 +42,9 @@ describe("onStopSignals", () => {
 
   it("a server closes at the first, also where it comes twice at once, and ends at a later second", async () => {
     const before = process.listeners("SIGINT");
-    const codes: number[] = [];
+    let quits = 0;
     let time = 0;
-    const stopped = stopSignal({ terminal: false, now: () => time, exit: (code) => codes.push(code) });
+    const stopped = stopSignal({ terminal: false, now: () => time, quit: () => quits++ });
     const added = process.listeners("SIGINT").filter((one) => !before.includes(one));
     let [done, over] = [false, false];
     void stopped.then(() => (done = true));
@@ -49,11 +55,11 @@ describe("onStopSignals", () => {
     time = 5;
     process.emit("SIGINT", "SIGINT");
     await stopped;
-    const early = [...codes];
+    const early = quits;
     time = 1000;
     process.emit("SIGTERM", "SIGTERM");
     for (const signal of stopSignals) for (const one of added) process.off(signal, one);
-    expect([added.length, over, early, codes]).toEqual([1, false, [], [130]]);
+    expect([added.length, over, early, quits]).toEqual([1, false, 0, 1]);
   });
 
   it("leaves no listener behind", () => {
@@ -62,6 +68,20 @@ describe("onStopSignals", () => {
     expect(process.listenerCount("SIGINT")).toBe(before);
   });
 });
+
+/** Resolves when somebody takes connections there. */
+async function listening(port: number): Promise<void> {
+  for (;;) {
+    const socket = connect(port, "127.0.0.1");
+    const there = await once(socket, "connect").then(
+      () => true,
+      () => false,
+    );
+    socket.destroy();
+    if (there) return;
+    await setTimeout(50);
+  }
+}
 
 describeTraining("fewlabels train", () => {
   let folder: string;
@@ -84,6 +104,23 @@ describeTraining("fewlabels train", () => {
     expect(err).toContain("continue with: fewlabels train --resume");
     expect(readdirSync(join(folder, "twice/checkpoints"))).toHaveLength(1);
   }, 60_000);
+
+  it.skipIf(!canJoin())(
+    "quits at the second Ctrl-C while it waits for a process that never comes",
+    async () => {
+      const port = await freePort();
+      const place = { RANK: "0", WORLD_SIZE: "2", MASTER_ADDR: "127.0.0.1", MASTER_PORT: `${port}` };
+      const run = start([...args("waits", 10), "--world-timeout", "120"], { env: place });
+      await listening(port);
+      run.child.kill("SIGINT");
+      await run.seen(/interrupt again to quit at once/);
+      await setTimeout(400);
+      run.child.kill("SIGINT");
+      await run.finished;
+      expect(run.child.signalCode).toBe("SIGINT"); // a shell's 130
+    },
+    60_000,
+  );
 
   it("goes on after a hangup where no terminal is attached, as under nohup", async () => {
     const run = start(args("nohup", 200));

@@ -9,7 +9,7 @@ import { boolean, integer, text } from "../../../options.js";
 import { argument, defineCommand } from "../../command.js";
 import { count, duration, percent, table, wrap } from "../../format.js";
 import { print, printError } from "../../output.js";
-import { interruptedExitCode, onStopSignals } from "../../signals.js";
+import { interruptedExitCode, onStopSignals, quitAtOnce } from "../../signals.js";
 
 export const compare = defineCommand({
   name: "compare",
@@ -80,7 +80,7 @@ export const compare = defineCommand({
       },
     };
     const ignoreSignals = onStopSignals((times) => {
-      if (times > 1) process.exit(interruptedExitCode);
+      if (times > 1) quitAtOnce();
       printError("stopping: the run writes a checkpoint; interrupt again to quit at once");
       controller.abort();
     });

@@ -10,7 +10,7 @@ import { findMovedData, stateOf } from "../../../experiments/run-state.js";
 import { holdFolder } from "../../../run/hold-folder.js";
 import { duration } from "../../format.js";
 import { print, printError } from "../../output.js";
-import { interruptedExitCode, onStopSignals } from "../../signals.js";
+import { onStopSignals, quitAtOnce } from "../../signals.js";
 
 export interface RunningOptions {
   /** Folder of all runs, held meanwhile. */
@@ -37,7 +37,7 @@ async function runHeld(
   say(`${runs.length} runs, ${runs.length - left} finished before; ${jobs} at a time with ${threads} threads`);
   const controller = new AbortController();
   const ignoreSignals = onStopSignals((times) => {
-    if (times > 1) process.exit(interruptedExitCode);
+    if (times > 1) quitAtOnce();
     printError("stopping: the runs write a checkpoint; interrupt again to quit at once");
     controller.abort();
   });
