@@ -80,6 +80,7 @@ describe("examples/cluster", () => {
     const script = text("train.sbatch");
     const option = (name: string) => new RegExp(`^#SBATCH --${name}=(\\S+)$`, "m").exec(script)?.[1];
     const processes = Number(option("nodes")) * Number(option("ntasks-per-node"));
+    expect(script).toMatch(/srun [^\n]*--cpus-per-task="\$SLURM_CPUS_PER_TASK"/);
     const step = /srun [^\n]*fewlabels (train[\s\S]*)$/.exec(script)![1]!;
     const words = step
       .replaceAll("\\\n", " ")
