@@ -12,6 +12,7 @@ import { withNewOptions } from "../config/resume.js";
 import type { Hold } from "../images/picture-cache.js";
 import type { Method, Views } from "../methods/index.js";
 import { evaluationMetrics } from "../metrics/index.js";
+import type { Model } from "../nn/index.js";
 import type { Optimizer } from "../optim/index.js";
 import { Rng } from "../rng.js";
 import { setThreads } from "../torch/index.js";
@@ -43,6 +44,8 @@ export interface Session {
   holdStatisticsRows(): Promise<Hold>;
   /** What the user should know before the run starts. */
   readonly remarks: readonly string[];
+  /** Models as they are before the first step. */
+  readonly built: readonly Model[];
   /** Everything a checkpoint holds. */
   readonly owners: Owners;
 }
@@ -87,7 +90,7 @@ export async function openSession(saved: RunConfig, catalog: Catalog = builtIn):
   const means =
     data.train.cache && config.modelOptions.headStart === "means" ? meanRows(data.split, data.train) : undefined;
   const second = means ? await holdRows(data.train, means, "the means of the classes") : undefined;
-  const { setup, optimizers, remarks, opened } = createSetup(config, chosen, data, hardware, rng);
+  const { setup, optimizers, built, remarks, opened } = createSetup(config, chosen, data, hardware, rng);
   const method = definition.create(setup, config.methodOptions);
   opened();
   const quiet = noNoise(definition, method, views, data, inputShape(data.train), config);
@@ -111,6 +114,7 @@ export async function openSession(saved: RunConfig, catalog: Catalog = builtIn):
     phaseOf: (step) => phaseAt(phases, step).name,
     holdStatisticsRows: () => holdRows(data.train, setup.statisticsRows, "the running statistics of the average"),
     remarks: [...photo, ...data.remarks, ...fitted, ...remarks, ...quiet],
+    built,
     owners: { ...method.state, sampler: batches },
   };
 }

@@ -12,7 +12,7 @@ import { createModel, type Model, type Network } from "../nn/index.js";
 import { createOptimizer, type GivenOptimizer, type Optimizer } from "../optim/index.js";
 import type { OptionsOf } from "../options.js";
 import type { Rng } from "../rng.js";
-import { noGrad, scope } from "../torch/index.js";
+import { noGrad, scope, world } from "../torch/index.js";
 import { firstOfClasses, headOfMeans, startHeads } from "./class-means.js";
 import type { PreparedData } from "./data.js";
 import type { Hardware } from "./device.js";
@@ -24,6 +24,8 @@ export interface BuiltSetup {
   readonly setup: Setup;
   /** Optimizers built so far, by role: the loop reports their learning rates. */
   readonly optimizers: ReadonlyMap<string, Optimizer>;
+  /** Models built before the first step. */
+  readonly built: readonly Model[];
   /** What the user should know of the models built so far. */
   readonly remarks: ReadonlySet<string>;
   /** To be said once the method is made: models built from now on are built in mid-run. Throws UsageError on a role that nobody has. */
@@ -51,6 +53,7 @@ export function createSetup(
     throw new UsageError("--model.weightsRole: says who gets the weights of --model.weights, which is not given");
   }
   const roles = new Set<string>();
+  const built: Model[] = [];
   let opening = true;
   let means: LinearHead | undefined;
   const load = (model: Model, file: string): string[] => {
@@ -84,6 +87,8 @@ export function createSetup(
     const loaded = wanted ? load(model, weights) : [];
     for (const remark of loaded) remarks.add(remark);
     if (!usesSecondHead) for (const remark of idleHead(config, network, model)) remarks.add(remark);
+    if (opening) built.push(model);
+    else handOut(model);
     return model;
   };
   const setup: Setup = {
@@ -114,6 +119,7 @@ export function createSetup(
   return {
     setup,
     optimizers,
+    built,
     remarks,
     opened() {
       opening = false;
@@ -123,6 +129,11 @@ export function createSetup(
       );
     },
   };
+}
+
+/** All processes get process 0's weights and statistics: what each takes from images itself is rounded by its number of threads. */
+export function handOut({ parameters, buffers }: Model): void {
+  world().broadcast([...parameters, ...buffers].map(({ tensor }) => tensor));
 }
 
 /** A remark where the network has a second head, which the method does not train. */

@@ -2,7 +2,7 @@
 import { DataError, UsageError } from "../errors.js";
 import type { Model, NamedTensor } from "../nn/model.js";
 import type { State, Stateful } from "../stateful.js";
-import { foreachAdd_, foreachMul_, noGrad, scope, type Tensor } from "../torch/index.js";
+import { foreachAdd_, foreachMul_, noGrad, scope, type Tensor, world } from "../torch/index.js";
 
 export const EMA_STARTS = ["copy", "random", "zeros"] as const;
 export const BIAS_WARMUPS = ["none", "oneMinusOneOverT", "tf10"] as const;
@@ -70,6 +70,7 @@ export function recomputeStatistics(model: Model, batches: Iterable<Tensor>): vo
     );
     seen += 1;
   }
+  world().broadcast(model.buffers.map(({ tensor }) => tensor)); // another number of threads rounds otherwise
 }
 
 /** The share of the old average by default: it reaches back over the last twentieth of the run, published 0.999 at the most. */

@@ -11,12 +11,14 @@ import { type Checkpoint, RunFolder } from "../run/index.js";
 import { restoreCheckpoint } from "../session/checkpoint.js";
 import { hasInferenceRecord, inferenceRecord, writeInferenceRecord } from "../session/inference-record.js";
 import type { Session } from "../session/session.js";
+import { handOut } from "../session/setup.js";
 import { engineInfo, world } from "../torch/index.js";
 import { checkAlike, type OpenRun, shareCheckpoint, shareRun } from "./together.js";
 
 /** A new folder, or the one of the run to continue with its state put back. Throws UsageError where others write to it. */
 export async function openFolder(session: Session): Promise<OpenRun> {
   checkAlike(session);
+  session.built.forEach(handOut);
   const { config, owners } = session;
   const first = world().rank === 0;
   if (config.resume === undefined) return shareRun(first ? createFolder(session) : undefined, config);

@@ -145,7 +145,7 @@ export function guardWeights({ method, config }: Pick<Session, "method" | "confi
   if (others.length === 0) return;
   throw new TrainingError(
     `step ${step}: the weights of process ${others.join(", ")} of ${size} are not those of process 0. Are all machines of one kind ` +
-      "(processor, libtorch, OpenBLAS)? Continue from the last checkpoint on machines that are",
+      "(processor, libtorch, OpenBLAS), and have all processes the same --threads? Continue from the last checkpoint where it is so",
   );
 }
 

@@ -17,15 +17,21 @@ export const exact = { batch: 16, labeledBatch: 4, seen: 0, syncBatchNorm: true,
 /** Smooth: rounding stays what it is. */
 export const smooth = { model: "mlp", "model.width": undefined, "model.hidden": 16, "optimizer.lr": 0.1 } as const;
 
+/** The runs, or those of each process. */
+type Runs = readonly object[] | ((rank: number) => readonly object[]);
+
 /** Starts the runs, one after the other, in `size` processes that train together. They print their events but steps. */
-export function startTogether(size: number, folder: string, runs: readonly object[]): Promise<Running[]> {
-  const file = join(folder, "runs.json");
-  writeFileSync(file, JSON.stringify(runs));
-  return startProcesses(size, ["--input-type=module", "-e", script, file], { OMP_NUM_THREADS: "1" });
+export function startTogether(size: number, folder: string, runs: Runs): Promise<Running[]> {
+  const args = (rank: number) => {
+    const file = join(folder, `runs-${rank}.json`);
+    writeFileSync(file, JSON.stringify(typeof runs === "function" ? runs(rank) : runs));
+    return ["--input-type=module", "-e", script, file];
+  };
+  return startProcesses(size, args, { OMP_NUM_THREADS: "1" });
 }
 
 /** The same, to their end. Throws where a process fails. */
-export async function trainTogether(size: number, folder: string, runs: readonly object[]): Promise<void> {
+export async function trainTogether(size: number, folder: string, runs: Runs): Promise<void> {
   const all = await Promise.all((await startTogether(size, folder, runs)).map(({ finished }) => finished));
   for (const { code, out, err } of all)
     if (code !== 0) throw new Error(`a process ended with ${code}:\n${out.slice(-500)}\n${err}`);
