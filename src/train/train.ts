@@ -225,7 +225,8 @@ async function* trainHere(
     });
     unlessFull(() => folder?.writeResult(result));
     yield log({ type: "done", result });
-    if (lost) throw lost;
+    // None ends well before process 0 has kept the result: who starts them would not start all of them again.
+    if (world.any(lost !== undefined)) throw lost ?? new DiskError(notKept(world));
     return result;
   } catch (error) {
     // A log that cannot be written any more is no reason to lose the steps since the last checkpoint.
@@ -239,6 +240,9 @@ async function* trainHere(
     await close();
   }
 }
+
+const notKept = ({ rank, size }: World) =>
+  `process ${rank} of ${size}: the run is over, and process 0 could not write what is left of it; it says why`;
 
 function tryTo(work: () => unknown): void {
   try {

@@ -1,6 +1,6 @@
 /** The real program in several processes: what happens when one is stopped, killed or stuck, and under the launchers that are here. */
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { describeWorld, startProcesses } from "../support/processes.js";
@@ -79,6 +79,17 @@ describeWorld("two processes of the program", () => {
     const [first, second] = await end(running);
     expect([first!.code, second!.code]).toEqual([1, 1]);
     expect(second!.err).toMatch(/process 1 of 2: .* another process is gone or stuck: /);
+  });
+
+  it("the result cannot be written: 1 everywhere", { timeout: 180_000 }, async () => {
+    const out = join(folder, "no-result");
+    const running = await start([...asFlags({ ...run, steps: 600 }), "--out", out]);
+    await written(join(out, "checkpoints/step-10"));
+    mkdirSync(join(out, "result.json"));
+    const [first, second] = await end(running);
+    expect([first!.code, second!.code]).toEqual([1, 1]);
+    expect(first!.err).toMatch(/cannot write .*result\.json/);
+    expect(second!.err).toMatch(/process 1 of 2: the run is over, and process 0 could not write what is left of it/);
   });
 
   it("one killed: the other says so at once, with exit code 1", { timeout: 180_000 }, async () => {
