@@ -1,7 +1,7 @@
 /** Steps that are compared with the step before, prepared and carried out at once: the same bits as call by call. */
 import { afterEach, describe, expect, it } from "vitest";
 import { methods } from "../../src/methods/index.js";
-import { noGrad, replaySteps, type StepReplay, scope, tensor } from "../../src/torch/index.js";
+import { noGrad, replaySteps, type StepReplay, scope, type Tensor, tensor } from "../../src/torch/index.js";
 import { numbers, type TinyRun, type TinyRunOptions, tinyRun } from "../support/method-run.js";
 
 const STEPS = 16;
@@ -112,4 +112,52 @@ it("what is read in a step is what the step has made of it so far, were it there
   expect(byCall).toEqual({ counts: [1, 3, 5, 7, 9, 11, 13], flags: new Array(7).fill(false) });
   open = replaySteps("cpu", { rehearsal: true });
   expect(told(open)).toEqual(byCall);
+});
+
+/** What `step` gives in `count` steps, call by call and at once; then the report of the latter. */
+function bothWays(count: number, step: (i: number) => () => Tensor) {
+  const told = (replay: StepReplay | undefined) =>
+    Array.from({ length: count }, (_, i) =>
+      scope(() => {
+        const body = step(i);
+        return (replay ? replay.run(body) : scope(body)).toNumbers();
+      }),
+    );
+  const byCall = told(undefined);
+  open = replaySteps("cpu", { rehearsal: true });
+  expect(told(open)).toEqual(byCall);
+  return open.report();
+}
+
+it.each(["int64", "float64"] as const)("a number that moves beside %s is told call by call", (dtype) => {
+  const report = bothWays(8, (i) => {
+    const classes = tensor(Int32Array.from([0, 1, 2, 0]), [4], "int64").to(dtype);
+    return () =>
+      classes
+        .eq(i % 3)
+        .float()
+        .add(classes.mul(0.1 * i));
+  });
+  expect(report).toMatchObject({ alone: 8, atOnce: 0 });
+});
+
+it("a step that fails has made each of its calls once", () => {
+  const [weight, rows] = [tensor([0], [1]), tensor([1, 2], [2])].map((t) => t.keep());
+  const fails = (last: number) => {
+    open = replaySteps("cpu", { rehearsal: true });
+    noGrad(() => weight!.zero_());
+    for (let i = 0; i <= last; i++)
+      scope(() => {
+        const index = tensor(Int32Array.from([i < last ? 1 : 2]), [1], "int64");
+        const body = () => {
+          noGrad(() => weight!.add_(1));
+          return rows!.indexSelect(0, index);
+        };
+        if (i < last) open!.run(body);
+        else expect(() => open!.run(body)).toThrow("index");
+      });
+    expect(weight!.toNumbers()).toEqual([last + 1]);
+  };
+  for (const last of [0, 1, 3, 6]) fails(last);
+  for (const t of [weight, rows]) t!.release();
 });

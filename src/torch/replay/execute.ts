@@ -58,7 +58,7 @@ export function execute(native: Addon, invoke: Invoke, { actions }: Plan, count:
 
 function perform(native: Addon, invoke: Invoke, action: Action, args: unknown[], numbers?: number): unknown {
   const twin = numbers === undefined ? undefined : twinOf(action.key);
-  return twin ? twin.run(invoke, args, numbers!, native) : callEngine(native, action, args);
+  return twin ? twin.run(invoke, args, numbers!) : callEngine(native, action, args);
 }
 
 /** One call of the engine, on its own handles. */

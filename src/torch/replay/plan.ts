@@ -48,6 +48,11 @@ export function mapTensors(arg: Argument, to: (tensor: Ref | Made | Given) => un
   return Array.isArray(arg) ? arg.map((one) => mapTensors(one, to)) : arg;
 }
 
+/** The tensors among the arguments of a call, as they came. */
+export function refsIn(args: readonly Argument[]): Ref[] {
+  return (args.flat() as Argument[]).filter((arg) => arg instanceof Ref);
+}
+
 export interface Action {
   /** Of the engine (`Addon`). */
   readonly method: string;
@@ -59,12 +64,11 @@ export interface Action {
   readonly args: Argument[];
   /** What the engine answered; tensors as `Made`. */
   readonly result: unknown;
-  /** Places of numbers that are others in another step. */
+  /** Places of numbers that may be others in another step, without a change of what the call is. */
+  readonly movable: readonly number[];
+  /** Places of those that are. */
   readonly moving: Set<number>;
 }
-
-/** Which numbers of a call may move from step to step without changing what it is. */
-export type MayMove = (key: string, place: number) => boolean;
 
 export class Plan {
   readonly actions: Action[] = [];
@@ -76,11 +80,6 @@ export class Plan {
   repeats = 0;
   /** Why the step cannot be replayed. */
   obstacle: string | undefined;
-  readonly #mayMove: MayMove;
-
-  constructor(mayMove: MayMove) {
-    this.#mayMove = mayMove;
-  }
 
   /** Whether `args` are those of the action at `at`; takes over what varies. `indexOf`: the place of a tensor that this step made. */
   matches(
@@ -94,7 +93,7 @@ export class Plan {
     return args.every((arg, place) => {
       const known = action.args[place];
       if (typeof arg === "number" && typeof known === "number" && !Object.is(arg, known)) {
-        if (!this.#mayMove(key, place)) return false;
+        if (!action.movable.includes(place)) return false;
         if (!action.moving.has(place)) this.changed = true;
         action.moving.add(place);
         action.args[place] = arg;
@@ -142,7 +141,7 @@ export class Plan {
 
   /** The first calls of the step. */
   upTo(count: number): Plan {
-    const part = new Plan(this.#mayMove);
+    const part = new Plan();
     part.actions.push(...this.actions.slice(0, count));
     const last = (result: unknown): number =>
       result instanceof Made ? result.index : Array.isArray(result) ? Math.max(-1, ...result.map(last)) : -1;

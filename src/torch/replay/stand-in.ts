@@ -1,7 +1,7 @@
 /** What stands in for the addon while steps are replayed: every call that concerns a tensor of the step goes to whoever keeps the plan. */
 import type { Addon } from "../addon.js";
 import { operatorKey } from "../tensor.js";
-import { type Argument, Ref } from "./plan.js";
+import { type Argument, Ref, refsIn } from "./plan.js";
 
 export interface Desk {
   /** Place of a tensor that the step under way made. */
@@ -37,7 +37,7 @@ export function standInOf(native: Addon, desk: Desk): Addon {
   const real = (handles: readonly number[]) => handles.map((handle) => desk.real(handle));
   /** A call on the host's own tensors is made at once: batches are put together that way. */
   const isOfHost = (args: readonly Argument[]) => {
-    const tensors = (args.flat() as Argument[]).filter((arg) => arg instanceof Ref);
+    const tensors = refsIn(args);
     return (
       tensors.length > 0 &&
       tensors.every(({ handle }) => desk.indexOf(handle) === undefined && desk.isHost(desk.real(handle)))

@@ -10,9 +10,9 @@ import { type Addon, standIn } from "../addon.js";
 import { scope } from "../scope.js";
 import { Captured } from "./captured.js";
 import { callEngine, execute, invokerOf } from "./execute.js";
-import { type Argument, Given, Made, mapTensors, Plan, Ref } from "./plan.js";
+import { type Argument, Given, Made, mapTensors, Plan, Ref, refsIn } from "./plan.js";
 import { standInOf } from "./stand-in.js";
-import { mayMove } from "./twins.js";
+import { movable } from "./twins.js";
 
 /** Steps that must have agreed before one is captured: libraries try their algorithms in the first. */
 const REPEATS = 3;
@@ -139,7 +139,7 @@ class Standing {
     this.#known = this.#shapes.get(shape) ?? nothingKnown();
     this.#shapes.set(shape, this.#known);
     this.#mode = this.#plan ? "comparing" : "noting";
-    this.#known.plan ??= new Plan(mayMove);
+    this.#known.plan ??= new Plan();
     [this.#at, this.#noted, this.#newFlags] = [0, new Map(), false];
     this.#known.plan.changed = false;
     try {
@@ -169,8 +169,12 @@ class Standing {
       return;
     }
     plan.repeats++;
-    this.#hand(this.#carryOut(plan), plan.left());
-    this.#settled(plan.made);
+    this.#mode = "through"; // Whatever comes of it, no call is made twice.
+    try {
+      this.#hand(this.#carryOut(plan), plan.left());
+    } finally {
+      this.#settled(plan.made);
+    }
   }
 
   /** Carries the compared step out: at once where that is possible. */
@@ -201,12 +205,14 @@ class Standing {
   /** The step goes another way than the plan: what it has asked for so far is done, and the rest as it comes. */
   #leave(): void {
     const plan = this.#plan!;
-    const made = execute(this.#native, this.#invoke, plan, this.#at);
-    this.#hand(made, plan.upTo(this.#at).left());
-    this.#mode = "through";
-    this.#settled(plan.made);
+    this.#mode = "through"; // Whatever comes of it, no call is made twice.
     this.#known.plan = undefined;
     this.#dropCaptured();
+    try {
+      this.#hand(execute(this.#native, this.#invoke, plan, this.#at), plan.upTo(this.#at).left());
+    } finally {
+      this.#settled(plan.made);
+    }
   }
 
   /** Handles that were given out and not taken back stand for these. */
@@ -280,6 +286,7 @@ class Standing {
         op,
         args: planned,
         result: this.#note(method, answer),
+        movable: movable(key, () => refsIn(args).map(({ handle }) => this.#native.dtype(this.#real(handle)))),
         moving: new Set(),
       });
     }
@@ -324,7 +331,10 @@ class Standing {
     if (mine.length === 0) return;
     const before = this.#mode;
     this.#ask("release", "release", 0, [mine.map((handle) => new Ref(handle))]);
-    if (before === "noting") for (const handle of mine) this.#noted.delete(handle);
+    for (const handle of mine) {
+      if (before === "noting") this.#noted.delete(handle);
+      else this.#aliases.delete(handle);
+    }
   }
 
   /** Somebody reads values that this step may have changed, so the step cannot wait. */

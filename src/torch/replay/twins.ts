@@ -2,7 +2,6 @@
  * Operators that are told a number, and their twins that read it from memory on the device: what was captured once can then be told
  * another number in each step. The results have the same bits on the CPU.
  */
-import type { Addon } from "../addon.js";
 import type { Argument } from "./plan.js";
 
 /** Calls an operator on handles: its key, its arguments; gives what the engine gives. */
@@ -14,7 +13,7 @@ export interface Twin {
   /** `[places]` int64, or one float32 without axes. */
   readonly type: "int64" | "float32";
   /** What the call is with its numbers in `at`; the arguments are those of the call, tensors as handles. */
-  readonly run: (invoke: Invoke, args: readonly unknown[], at: number, native: Addon) => unknown;
+  readonly run: (invoke: Invoke, args: readonly unknown[], at: number) => unknown;
 }
 
 /** The draw of a kernel: the generator's key and its count, which move with every step. */
@@ -29,14 +28,10 @@ const drawing = (name: string, first: number): [string, Twin] => [
 
 const number = (place: number, run: Twin["run"]): Twin => ({ places: [place], type: "float32", run });
 
-/** `x op number`: the same operator knows a tensor there; of whole numbers that would be another one. */
+/** `x op number`: the same operator knows a tensor there. */
 const scalar = (name: string): [string, Twin] => [
   `${name}.Scalar`,
-  number(1, (invoke, [x, , ...rest], at, native) => {
-    if (!/float/.test(native.dtype(x as number)))
-      throw new Error(`${name} of ${native.dtype(x as number)} and a number that moves`);
-    return invoke(`${name}.Tensor`, [x, at, ...rest]);
-  }),
+  number(1, (invoke, [x, , ...rest], at) => invoke(`${name}.Tensor`, [x, at, ...rest])),
 ];
 
 /** Of many tensors: the number comes last. */
@@ -62,8 +57,14 @@ export function twinOf(key: string): Twin | undefined {
   return twins.get(key);
 }
 
-export function mayMove(key: string, place: number): boolean {
-  return twins.get(key)?.places.includes(place) ?? false;
+/** Beside them a number in float32 is the number itself; whole numbers would become floats, and float64 would lose digits. */
+const besideFloat32 = /^(float32|bfloat16|float16)$/;
+
+/** Places of the numbers of a call that may move from step to step without changing what it is. `dtypes`: of the tensors it is told. */
+export function movable(key: string, dtypes: () => readonly string[]): readonly number[] {
+  const twin = twins.get(key);
+  if (!twin) return [];
+  return twin.type === "int64" || dtypes().every((dtype) => besideFloat32.test(dtype)) ? twin.places : [];
 }
 
 /** The numbers of a call that its twin reads. */
