@@ -1,7 +1,7 @@
 /** Steps that are compared with the step before, prepared and carried out at once: the same bits as call by call. */
 import { afterEach, describe, expect, it } from "vitest";
 import { methods } from "../../src/methods/index.js";
-import { noGrad, replaySteps, type StepReplay, scope, type Tensor, tensor } from "../../src/torch/index.js";
+import { call, noGrad, replaySteps, type StepReplay, scope, type Tensor, tensor } from "../../src/torch/index.js";
 import { numbers, type TinyRun, type TinyRunOptions, tinyRun } from "../support/method-run.js";
 
 const STEPS = 16;
@@ -160,4 +160,45 @@ it("a step that fails has made each of its calls once", () => {
   };
   for (const last of [0, 1, 3, 6]) fails(last);
   for (const t of [weight, rows]) t!.release();
+});
+
+describe("tensors whose sizes are others in another step", () => {
+  const count = 10;
+  const meanOf = (t: Tensor) => t.sum().div(t.numel);
+  const values = (i: number, n = 8) =>
+    tensor(
+      Array.from({ length: n }, (_, k) => i + k),
+      [n],
+    );
+
+  it.each([
+    ["aten::masked_select", (x: Tensor, mask: Tensor) => call("aten::masked_select", "", x, mask)],
+    ["aten::index.Tensor", (x: Tensor, mask: Tensor) => call("aten::index", "Tensor", x, [mask])],
+    ["aten::nonzero", (_: Tensor, mask: Tensor) => (call("aten::nonzero", "", mask) as Tensor).float()],
+  ])("%s: call by call", (name, picked) => {
+    const report = bothWays(count, (i) => {
+      const [x, least] = [values(i), tensor([i + 4 + (i % 3)], [1])];
+      return () => meanOf(picked(x, x.ge(least)) as Tensor);
+    });
+    expect(report).toEqual({ alone: count, atOnce: 0, obstacle: `the sizes of its tensors depend on data (${name})` });
+  });
+
+  it("batches of other sizes: told anew", () => {
+    const report = bothWays(count, (i) => {
+      const x = values(i, i < 4 ? 8 : 6);
+      return () => meanOf(x.mul(2));
+    });
+    expect(report.atOnce).toBeGreaterThan(0);
+  });
+
+  it("an operator that nobody knows of: the error says what to do", () => {
+    open = replaySteps("cpu", { rehearsal: true });
+    const step = (i: number) =>
+      scope(() => {
+        const classes = tensor(Int32Array.from([0, i < 3 ? 1 : 4]), [2], "int64");
+        return open!.run(() => meanOf(call("aten::bincount", "", classes, undefined, 0) as Tensor)).item();
+      });
+    expect([0, 1, 2].map(step)).toEqual([1, 1, 1]);
+    expect(() => step(3)).toThrow(/tensor's shape of \[2\], .* it has \[5\].*--cuda-graphs false/);
+  });
 });

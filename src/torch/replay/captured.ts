@@ -9,8 +9,6 @@ import { type Invoke, numbersOf, type Twin, twinOf } from "./twins.js";
 interface Place {
   readonly members: readonly Given[];
   readonly tensor: number;
-  readonly shape: string;
-  readonly dtype: string;
 }
 
 interface Numbers {
@@ -47,7 +45,7 @@ export class Captured {
     const tensors = new Map<Given, number>();
     for (const [handle, members] of groupsOf(plan.varying())) {
       const tensor = this.#hold(invoke("aten::clone", [handle]));
-      this.#places.push({ members, tensor, shape: String(native.shape(handle)), dtype: native.dtype(handle) });
+      this.#places.push({ members, tensor });
       for (const one of members) tensors.set(one, tensor);
     }
     const numbers = new Map<Action, number>();
@@ -57,11 +55,9 @@ export class Captured {
 
   /** Takes over what the latest step is told; false where that does not fit. */
   fill(): boolean {
-    const { shape, dtype } = this.#native;
-    for (const { members, tensor, ...known } of this.#places) {
+    for (const { members, tensor } of this.#places) {
       const { handle } = members[0]!;
       if (members.some((one) => one.handle !== handle)) return false;
-      if (String(shape(handle)) !== known.shape || dtype(handle) !== known.dtype) return false;
       this.#invoke("aten::copy_", [tensor, handle, true]);
     }
     for (const { type, of, tensor } of this.#numbers) {

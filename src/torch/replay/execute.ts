@@ -1,7 +1,7 @@
 /** Carries the calls of a plan out, on the latest step's tensors or on those that a capture reads. */
 import { EngineError } from "../../errors.js";
 import type { Addon } from "../addon.js";
-import { type Action, type Argument, Given, Made, mapTensors, type Plan } from "./plan.js";
+import { type Action, type Argument, FACTS, Given, Made, mapTensors, type Plan } from "./plan.js";
 import { type Invoke, twinOf } from "./twins.js";
 
 /** Where calls of a capture find what varies. */
@@ -44,7 +44,9 @@ export function execute(native: Addon, invoke: Invoke, { actions }: Plan, count:
     const action = actions[at]!;
     const args = action.args.map(real);
     try {
-      keep(action.result, perform(native, invoke, action, args, places?.numbers.get(action)), made);
+      const answer = perform(native, invoke, action, args, places?.numbers.get(action));
+      if (facts.has(action.method) && String(answer) !== String(action.result)) throw new Error(untrue(action, answer));
+      keep(action.result, answer, made);
       if (action.method === "enterAutocast") autocasts.push(args[0] as string);
       if (action.method === "leaveAutocast") autocasts.pop();
     } catch (error) {
@@ -54,6 +56,15 @@ export function execute(native: Addon, invoke: Invoke, { actions }: Plan, count:
     }
   }
   return made;
+}
+
+const facts: ReadonlySet<string> = new Set(FACTS);
+
+function untrue({ method, result }: Action, answer: unknown): string {
+  return (
+    `the step went by a tensor's ${method} of [${result}], as in the steps before it, and it has [${answer}]: ` +
+    "sizes that depend on data cannot be taken at once; --cuda-graphs false tells the GPU call by call"
+  );
 }
 
 function perform(native: Addon, invoke: Invoke, action: Action, args: unknown[], numbers?: number): unknown {

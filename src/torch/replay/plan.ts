@@ -23,9 +23,12 @@ export class Given {
   /** The latest step's, a handle of the engine's own. */
   handle: number;
   varies = false;
+  /** Type, shape and layout, in every step. */
+  readonly kind: string;
 
-  constructor(handle: number) {
+  constructor(handle: number, kind: string) {
     this.handle = handle;
+    this.kind = kind;
   }
 }
 
@@ -70,6 +73,9 @@ export interface Action {
   readonly moving: Set<number>;
 }
 
+/** What can be asked of a tensor without a look at its values: a step that is compared hears it from the plan. */
+export const FACTS = ["shape", "dtype", "device", "isChannelsLast", "bytes"] as const;
+
 export class Plan {
   readonly actions: Action[] = [];
   /** How many tensors the step makes. */
@@ -80,6 +86,11 @@ export class Plan {
   repeats = 0;
   /** Why the step cannot be replayed. */
   obstacle: string | undefined;
+  readonly #kindOf: (handle: number) => string;
+
+  constructor(kindOf: (handle: number) => string) {
+    this.#kindOf = kindOf;
+  }
 
   /** Whether `args` are those of the action at `at`; takes over what varies. `indexOf`: the place of a tensor that this step made. */
   matches(
@@ -109,6 +120,7 @@ export class Plan {
       if (known instanceof Made) return index === known.index;
       if (!(known instanceof Given) || index !== undefined) return false;
       if (known.handle !== arg.handle) {
+        if (known.kind !== this.#kindOf(arg.handle)) return false;
         if (!known.varies) this.changed = true;
         known.varies = true;
         known.handle = arg.handle;
@@ -141,7 +153,7 @@ export class Plan {
 
   /** The first calls of the step. */
   upTo(count: number): Plan {
-    const part = new Plan();
+    const part = new Plan(this.#kindOf);
     part.actions.push(...this.actions.slice(0, count));
     const last = (result: unknown): number =>
       result instanceof Made ? result.index : Array.isArray(result) ? Math.max(-1, ...result.map(last)) : -1;

@@ -1,7 +1,7 @@
 /** What stands in for the addon while steps are replayed: every call that concerns a tensor of the step goes to whoever keeps the plan. */
 import type { Addon } from "../addon.js";
 import { operatorKey } from "../tensor.js";
-import { type Argument, Ref, refsIn } from "./plan.js";
+import { type Argument, FACTS, Ref, refsIn } from "./plan.js";
 
 export interface Desk {
   /** Place of a tensor that the step under way made. */
@@ -26,8 +26,8 @@ export interface Desk {
 type Method = (...args: unknown[]) => unknown;
 
 export function standInOf(native: Addon, desk: Desk): Addon {
-  const all = (names: string, make: (name: string) => Method) =>
-    Object.fromEntries(names.split(" ").map((name) => [name, make(name)]));
+  const all = (names: readonly string[], make: (name: string) => Method) =>
+    Object.fromEntries(names.map((name) => [name, make(name)]));
   const ask = (name: string, handle: unknown, rest: unknown[]) =>
     desk.ask(name, name, 0, [new Ref(handle as number), ...(rest as Argument[])]);
   const now = (name: string, handle: unknown) => (native[name as keyof Addon] as Method)(desk.real(handle as number));
@@ -45,19 +45,19 @@ export function standInOf(native: Addon, desk: Desk): Addon {
   };
   return {
     ...native,
-    ...all("shape dtype device isChannelsLast bytes", fact),
+    ...all(FACTS, fact),
     requiresGrad(handle) {
       if (desk.hasNewFlags()) desk.read();
       return fact("requiresGrad")(handle) as boolean;
     },
     ...all(
-      "backward grad clearGrad setRequiresGrad",
+      ["backward", "grad", "clearGrad", "setRequiresGrad"],
       (name) =>
         (handle, ...rest) =>
           ask(name, handle, rest),
     ),
     ...all(
-      "setGradMode enterAutocast leaveAutocast",
+      ["setGradMode", "enterAutocast", "leaveAutocast"],
       (name) =>
         (...args) =>
           desk.ask(name, name, 0, args as Argument[]),

@@ -10,6 +10,7 @@ import { type Addon, standIn } from "../addon.js";
 import { scope } from "../scope.js";
 import { Captured } from "./captured.js";
 import { callEngine, execute, invokerOf } from "./execute.js";
+import { obstacleTo } from "./obstacles.js";
 import { type Argument, Given, Made, mapTensors, Plan, Ref, refsIn } from "./plan.js";
 import { standInOf } from "./stand-in.js";
 import { movable } from "./twins.js";
@@ -139,7 +140,7 @@ class Standing {
     this.#known = this.#shapes.get(shape) ?? nothingKnown();
     this.#shapes.set(shape, this.#known);
     this.#mode = this.#plan ? "comparing" : "noting";
-    this.#known.plan ??= new Plan();
+    this.#known.plan ??= new Plan(this.#kindOf);
     [this.#at, this.#noted, this.#newFlags] = [0, new Map(), false];
     this.#known.plan.changed = false;
     try {
@@ -271,12 +272,13 @@ class Standing {
         return this.#answer(this.#plan!.actions[this.#at++]!.result);
       this.#leave();
     }
+    if (this.#mode === "noting") this.#plan!.obstacle ??= obstacleTo(key, this.#dtypes(args));
     const answer = callEngine(this.#native, { method, op }, args.map(this.#realArg));
     if (this.#mode === "noting") {
       const planned = args.map((arg) =>
         this.#map(
           arg,
-          (handle) => new Given(this.#real(handle)),
+          (handle) => new Given(this.#real(handle), this.#kindOf(this.#real(handle))),
           (index) => new Made(index),
         ),
       );
@@ -286,12 +288,20 @@ class Standing {
         op,
         args: planned,
         result: this.#note(method, answer),
-        movable: movable(key, () => refsIn(args).map(({ handle }) => this.#native.dtype(this.#real(handle)))),
+        movable: movable(key, this.#dtypes(args)),
         moving: new Set(),
       });
     }
     return answer;
   }
+
+  #dtypes = (args: readonly Argument[]) => () =>
+    refsIn(args).map(({ handle }) => this.#native.dtype(this.#real(handle)));
+
+  #kindOf = (handle: number): string => {
+    const { dtype, shape, isChannelsLast } = this.#native;
+    return `${dtype(handle)} ${shape(handle)} ${isChannelsLast(handle)}`;
+  };
 
   /** `arg` with tensors from before the step as `given` has them, and those that it made as `made` does. */
   #map(arg: Argument, given: (handle: number) => Argument, made?: (index: number) => Argument): Argument {
