@@ -30,6 +30,8 @@ export interface Part<V extends Views = Views> {
   readonly x: { readonly [Role in keyof V]: Tensor };
   /** `[N]` int64, positions in the training set. */
   readonly index: Tensor;
+  /** The same as numbers: to read `index` is to wait for the device. */
+  readonly rows: Int32Array;
 }
 
 /** One batch; either part may have 0 rows (mixed sampling, supervised training). */

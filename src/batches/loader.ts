@@ -70,7 +70,11 @@ export function partLoader<V extends Views>(
       role,
       place(t, device),
     ]);
-    return { x: Object.fromEntries(x) as Part<V>["x"], index: place(tensor(index, [index.length], "int64"), device) };
+    return {
+      x: Object.fromEntries(x) as Part<V>["x"],
+      index: place(tensor(index, [index.length], "int64"), device),
+      rows: index,
+    };
   };
 }
 

@@ -31,7 +31,7 @@ export function probing<L extends Views, U extends Views>(
     prepare: (step) => source.prepare(step),
     batch(step) {
       const batch = source.batch(step);
-      last = { step, rows: Int32Array.from(batch.labeled.index.toNumbers()) };
+      last = { step, rows: batch.labeled.rows };
       return batch;
     },
     probe() {

@@ -18,7 +18,7 @@ import { forwardJoint, type PassRequest } from "../nn/index.js";
 import { minimize } from "../optim/index.js";
 import { boolean, choice, integer, number, path } from "../options.js";
 import { createCalibrator, hardLabels, PredictionTable, sampleLabels } from "../targets/index.js";
-import { type Tensor, world } from "../torch/index.js";
+import { ownRows, world } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { createStudent, studentOptions } from "./parts/feedback-student.js";
 import { finetunePhases } from "./parts/finetune.js";
@@ -69,8 +69,8 @@ export const reducedMetaPseudoLabels = defineMethod({
       totalSteps: finetuneFrom,
       options: { lr: options.calibratorLr, waitSteps: 0 }, // it learns while the student waits, as the full method's teacher
     });
-    const corrected = (index: Tensor) =>
-      calibrator.forward(table.read(world().own(index).toNumbers()).toDevice(device), "train");
+    const corrected = (rows: Int32Array) =>
+      calibrator.forward(table.read(ownRows(rows, world())).toDevice(device), "train");
     return {
       predictor: "studentAverage",
       models: { student, studentAverage: average },
@@ -79,7 +79,7 @@ export const reducedMetaPseudoLabels = defineMethod({
         const [xl, yl, us] = [labeled.x.image, labeled.y, unlabeled.x.strong];
         if (now.step >= finetuneFrom) return pupil.finetune(xl, yl, now);
 
-        const classification = crossEntropy(corrected(labeled.index), yl); // CE(yl, R(qBig(xl)))
+        const classification = crossEntropy(corrected(labeled.rows), yl); // CE(yl, R(qBig(xl)))
         const own = classification.mul(options.supervisedWeight);
         if (pupil.waits(now)) {
           minimize(own, calibratorOptimizer, now);
@@ -87,7 +87,7 @@ export const reducedMetaPseudoLabels = defineMethod({
         }
 
         // q = R(qBig(u)); yhat ~ q; the student learns from that alone.
-        const zu = corrected(unlabeled.index); // log of q, up to a constant
+        const zu = corrected(unlabeled.rows); // log of q, up to a constant
         const q = zu.detach().softmax(1);
         const yhat =
           options.labelMode === "sample" ? sampleLabels(q, setup.rng.split(`labels:${now.step}`)) : hardLabels(q);

@@ -166,10 +166,8 @@ describeEngine(NAME, () => {
     const run = tinyRun(NAME);
     scope(() => {
       const batch = run.batch(0);
-      const twice = {
-        labeled: batch.labeled,
-        unlabeled: { x: batch.unlabeled.x, index: cat([batch.labeled.index, batch.unlabeled.index.narrow(0, 4, 2)]) },
-      };
+      const index = cat([batch.labeled.index, batch.unlabeled.index.narrow(0, 4, 2)]);
+      const twice = { labeled: batch.labeled, unlabeled: { ...batch.unlabeled, index } };
       run.method.step(twice, { step: 0, epoch: 0, totalSteps: 20 });
       const stored = (): Record<string, Tensor> => run.method.state.bank!.stateDict().tensors;
       const first = batch.labeled.index.toNumbers()[0]!;

@@ -2,11 +2,12 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { methods } from "../../src/methods/index.js";
 import { call, noGrad, replaySteps, type StepReplay, scope, type Tensor, tensor } from "../../src/torch/index.js";
-import { numbers, type TinyRun, type TinyRunOptions, tinyRun } from "../support/method-run.js";
+import { CLASSES, numbers, type TinyRun, type TinyRunOptions, tinyRun } from "../support/method-run.js";
+import { tinyTable } from "../support/tiny-table.js";
 
 const STEPS = 16;
 /** They look at values in their step, so it cannot be taken at once. */
-const reading = ["reduced-meta-pseudo-labels", "prototypes", "knn", "linear-probe", "label-propagation"];
+const reading = ["prototypes", "knn", "linear-probe", "label-propagation"];
 
 let open: StepReplay | undefined;
 afterEach(() => open?.close());
@@ -45,10 +46,16 @@ describe.each(Object.entries(settings))("steps at once, %s", (_, options) => {
     const [eager, atOnce] = [trained(name, options, false), trained(name, options, true)];
     expect(atOnce.metrics).toEqual(eager.metrics);
     expect(atOnce.weights).toEqual(eager.weights);
-    // On the CPU nothing is the host's own: a table that is read there stops the step.
     if (reading.includes(name)) expect(atOnce.report).toMatchObject({ alone: STEPS, atOnce: 0 });
     else expect(atOnce.report!.atOnce).toBeGreaterThan(3);
   });
+});
+
+it("rows of a table that are read from disk in each step (--method.prior): the same bits, at once", () => {
+  const options = { ...settings.sgd, method: { prior: tinyTable(40, CLASSES) } };
+  const [eager, atOnce] = [trained("fixmatch", options, false), trained("fixmatch", options, true)];
+  expect(atOnce).toMatchObject({ metrics: eager.metrics, weights: eager.weights });
+  expect(atOnce.report!.atOnce).toBeGreaterThan(3);
 });
 
 it("batches of other shapes have plans of their own, and one that changes is told anew", () => {

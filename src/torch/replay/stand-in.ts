@@ -21,6 +21,8 @@ export interface Desk {
   isIdle(): boolean;
   /** Whether a tensor lies where the device does not work with it. */
   isHost(handle: number): boolean;
+  /** There is a new tensor of that kind. */
+  madeOnHost(handle: number): void;
 }
 
 type Method = (...args: unknown[]) => unknown;
@@ -71,7 +73,15 @@ export function standInOf(native: Addon, desk: Desk): Addon {
     call(op, raw, given = raw) {
       if (desk.isIdle()) return native.call(op, raw);
       const args = raw.map((value, i) => refs(value, given[i]));
-      return isOfHost(args) ? native.call(op, args.map(desk.realArg)) : desk.ask("call", operatorKey(op), op, args);
+      if (!isOfHost(args)) return desk.ask("call", operatorKey(op), op, args);
+      const answer = native.call(op, args.map(desk.realArg));
+      if (typeof answer === "number" && operatorKey(op) !== "aten::to.dtype_layout") desk.madeOnHost(answer);
+      return answer;
+    },
+    fromData(...args) {
+      const made = native.fromData(...args);
+      desk.madeOnHost(made);
+      return made;
     },
     allReduce: (handles, ...rest) => native.allReduce(real(handles), ...rest),
     broadcast: (handles, from) => native.broadcast(real(handles), from),

@@ -93,6 +93,8 @@ class Standing {
   readonly #aliases = new Map<number, number>();
   /** Handles that are released when the step has been carried out. */
   #late: number[] = [];
+  /** In rehearsals: what the step under way has put together from data, and has not moved to the device. */
+  readonly #onHost = new Set<number>();
   /** Whether the step under way has said which tensors want gradients. */
   #newFlags = false;
 
@@ -107,8 +109,10 @@ class Standing {
         read: () => this.#read(),
         hasNewFlags: () => this.#newFlags,
         isIdle: () => this.#mode === "through" && this.#aliases.size === 0,
-        // On the CPU nothing is the host's own.
-        isHost: (handle) => !this.#rehearsal && native.device(handle) === "cpu",
+        isHost: (handle) => (this.#rehearsal ? this.#onHost.has(handle) : native.device(handle) === "cpu"),
+        madeOnHost: (handle) => {
+          if (this.#rehearsal && this.#mode !== "through") this.#onHost.add(handle);
+        },
       }),
     );
     this.#invoke = invokerOf(this.#native);
@@ -143,6 +147,7 @@ class Standing {
     this.#known.plan ??= new Plan(this.#kindOf);
     [this.#at, this.#noted, this.#newFlags] = [0, new Map(), false];
     this.#known.plan.changed = false;
+    this.#onHost.clear();
     try {
       const result = scope(body);
       this.#finish();

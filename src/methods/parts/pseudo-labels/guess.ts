@@ -57,11 +57,11 @@ export function guessing(setup: Setup, options: GivenGuess, device: string) {
     state: debias.state,
     learned: debias.learned,
     /** `[Bu, K]` logits of the weak views of `images` -> those that labels and masks are made of, without a gradient. */
-    target(logits: Tensor, { index }: Pick<Part, "index">, now: Progress): Tensor {
+    target(logits: Tensor, { rows }: Pick<Part, "rows">, now: Progress): Tensor {
       const z = debias.target(logits);
       const weight = weightAt(now);
       if (!table || weight === 0 || z.size(0) === 0) return z;
-      const known = table.read(index.toNumbers()).toDevice(device);
+      const known = table.read(rows).toDevice(device);
       return z.add(known.clampMin(LEAST).log(), weight);
     },
     metrics: (now: Progress): Metrics => ({ ...debias.metrics(), ...(table ? { priorPower: weightAt(now) } : {}) }),

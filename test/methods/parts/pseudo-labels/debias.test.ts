@@ -93,14 +93,15 @@ describeEngine("debiasing", () => {
       });
       const images = (rows: readonly number[]) => setup.trainingImages(Int32Array.from(rows));
       const index = (rows: readonly number[]) => tensor(BigInt64Array.from(rows, BigInt), [rows.length]);
+      const rows = (of: readonly number[]) => ({ index: index(of), rows: Int32Array.from(of) });
       const labeled = [0, 1, 2, 3];
       const pool = [4, 8, 12, 16, 20, 24, 28, 32, 36, 5, 6, 7];
       for (let step = 0; step < 40; step++) {
         scope(() => {
           const x = images(pool);
           const batch = {
-            labeled: { x: { weak: images(labeled) }, y: index(labeled), index: index(labeled) },
-            unlabeled: { x: { weak: x, strong: x }, y: index(pool.map(() => 0)), index: index(pool) },
+            labeled: { x: { weak: images(labeled) }, y: index(labeled), ...rows(labeled) },
+            unlabeled: { x: { weak: x, strong: x }, y: index(pool.map(() => 0)), ...rows(pool) },
           };
           method.step(batch, { step, epoch: 0, totalSteps: 40 });
         });
