@@ -110,6 +110,7 @@ export type RunOptionValues = OptionsOf<typeof runOptions>;
 export const neutralOptions: readonly RunOptionName[] = [
   "data",
   "device",
+  "cudaGraphs",
   "recompute",
   "threads",
   "worldTimeout",

@@ -32,7 +32,7 @@ export function hardwareOfUse<C extends { readonly device: string; readonly prec
 /** What `asked` comes to on this machine, made ready for the calling thread. Throws UsageError where it is not to be had. */
 export function openHardware({ device: wanted, precision: given, deterministic = false, resume }: Asked): Hardware {
   const device = resolveDevice(wanted, { resume });
-  const precision = resolvePrecision(given as Precision | undefined, device);
+  const precision = resolvePrecision(given as Precision | undefined, device, { resume });
   if (device !== "cpu") useCuda(cardOf(device), { tf32: precision === "tf32", deterministic });
   return { device, precision };
 }
@@ -83,9 +83,17 @@ function cardOf(device: string): number {
   return Number(device.split(":")[1] ?? 0);
 }
 
-/** bfloat16 where the hardware multiplies it natively, else float32. Throws UsageError for tf32 on a CPU. */
-export function resolvePrecision(wanted: Precision | undefined, device: string): Precision {
+/**
+ * bfloat16 where the hardware multiplies it natively, else float32. Throws UsageError for tf32 on a CPU; a run of a GPU that goes on there
+ * has fp32.
+ */
+export function resolvePrecision(
+  wanted: Precision | undefined,
+  device: string,
+  { resume }: Pick<Asked, "resume"> = {},
+): Precision {
   if (wanted === "tf32" && device === "cpu") {
+    if (resume !== undefined) return "fp32";
     throw new UsageError(
       badValue(
         "fewlabels",

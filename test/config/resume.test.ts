@@ -207,6 +207,16 @@ describeEngine("the record of a resumed run", () => {
     expect((await openRunModel(out)).role).toBe("teacher");
   });
 
+  test("a run that a GPU began in tf32 goes on without one in fp32", async () => {
+    const [whole, out] = [join(folder, "all-fp32"), join(folder, "from-tf32")];
+    await trainToEnd(configure(whole, { ...given, precision: "fp32" }));
+    await trainToEnd(configure(out, { ...given, precision: "fp32" }), 5);
+    const config = JSON.parse(readFileSync(join(out, "config.json"), "utf8"));
+    writeFileSync(join(out, "config.json"), JSON.stringify({ ...config, device: "cuda", precision: "tf32" }));
+    await trainToEnd({ ...continued(out), device: "cpu" });
+    expect(checkpointFiles(out, 12)).toEqual(checkpointFiles(whole, 12));
+  });
+
   test("a run killed after its last step, before its result, still gets a whole result", async () => {
     const out = join(folder, "late");
     const { result: before } = await trainToEnd(configure(out, given));

@@ -75,4 +75,5 @@ test("a run of a GPU is used on a machine without one, and continued there on de
   expect(() => resolveDevice("cuda", { engine: engine(0), resume: "runs/a" })).toThrow(
     /--device cpu continues it here/,
   );
+  expect(resolvePrecision("tf32", "cpu", { resume: "runs/a" })).toBe("fp32");
 });
