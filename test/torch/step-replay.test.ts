@@ -1,7 +1,21 @@
 /** Steps that are compared with the step before, prepared and carried out at once: the same bits as call by call. */
 import { afterEach, describe, expect, it } from "vitest";
+import { EngineError } from "../../src/errors.js";
 import { methods } from "../../src/methods/index.js";
-import { call, noGrad, replaySteps, type StepReplay, scope, type Tensor, tensor } from "../../src/torch/index.js";
+import { addon } from "../../src/torch/addon.js";
+import {
+  call,
+  liveTensors,
+  noGrad,
+  replaySteps,
+  type StepReplay,
+  scope,
+  type Tensor,
+  tensor,
+} from "../../src/torch/index.js";
+import { Captured } from "../../src/torch/replay/captured.js";
+import { invokerOf } from "../../src/torch/replay/execute.js";
+import { Given, Made, Plan } from "../../src/torch/replay/plan.js";
 import { CLASSES, numbers, type TinyRun, type TinyRunOptions, tinyRun } from "../support/method-run.js";
 import { tinyTable } from "../support/tiny-table.js";
 
@@ -208,4 +222,31 @@ describe("tensors whose sizes are others in another step", () => {
     expect([0, 1, 2].map(step)).toEqual([1, 1, 1]);
     expect(() => step(3)).toThrow(/tensor's shape of \[2\], .* it has \[5\].*--cuda-graphs false/);
   });
+});
+
+it.each(["a call", "the end"])("a capture that fails at %s leaves no tensor", (where) => {
+  const x = tensor([1, 2, 3], [3]).keep();
+  const native = {
+    ...addon(),
+    graphBegin() {},
+    graphAbort() {},
+    graphEnd(): number {
+      throw new EngineError("graphEnd: no");
+    },
+  };
+  const plan = new Plan(() => "");
+  const given = new Given(x.handle, "");
+  const note = (name: string, overload: string, args: Given[]) => {
+    const [key, op] = [overload ? `${name}.${overload}` : name, native.find(name, overload)];
+    const result = new Made(plan.made++);
+    plan.actions.push({ method: "call", key, op, args, result, movable: [], moving: new Set() });
+  };
+  for (let i = 0; i < 10; i++) note("aten::mul", "Tensor", [given, given]);
+  if (where === "a call") note("aten::mm", "", [given, given]);
+  const captured = new Captured(native, invokerOf(native), plan, "cpu");
+  const before = liveTensors();
+  expect(() => captured.capture()).toThrow(where === "a call" ? "aten::mm" : "graphEnd");
+  captured.drop();
+  expect(liveTensors()).toBe(before);
+  x.release();
 });

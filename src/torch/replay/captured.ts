@@ -77,12 +77,14 @@ export class Captured {
 
   /** Has the device remember the step, without carrying it out. Throws what the engine says where that is impossible. */
   capture(): void {
+    let made: number[] = [];
     this.#native.graphBegin!();
     try {
-      const made = this.rehearse();
+      made = this.rehearse();
       this.#graph = { id: this.#native.graphEnd!(), made };
     } catch (error) {
       this.#native.graphAbort!();
+      this.#native.release(Object.values(made));
       throw error;
     }
   }

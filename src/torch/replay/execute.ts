@@ -28,7 +28,7 @@ export function invokerOf(native: Addon): Invoke {
 
 /**
  * The first `count` calls, in order. Gives the handles of the tensors made, by place; released ones are no handles any more. Throws
- * EngineError that names the operator. `places`: as a capture does it.
+ * EngineError that names the operator, and leaves no tensor then. `places`: as a capture does it.
  */
 export function execute(native: Addon, invoke: Invoke, { actions }: Plan, count: number, places?: Places): number[] {
   const made: number[] = [];
@@ -52,6 +52,7 @@ export function execute(native: Addon, invoke: Invoke, { actions }: Plan, count:
     } catch (error) {
       for (const device of autocasts) native.leaveAutocast(device);
       native.setGradMode(before);
+      native.release(Object.values(made));
       throw new EngineError(`${action.key}: ${(error as Error).message}`, { cause: error });
     }
   }
