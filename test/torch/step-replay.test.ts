@@ -250,3 +250,35 @@ it.each(["a call", "the end"])("a capture that fails at %s leaves no tensor", (w
   expect(liveTensors()).toBe(before);
   x.release();
 });
+
+it("a step that is another one now and then, as where an epoch begins, lets the plan be", () => {
+  const [epochs, steps] = [30, 20];
+  const weight = tensor([1, 2, 3], [3]);
+  const bank = tensor([0, 0, 0], [3]);
+  const report = bothWays(epochs * steps, (i) => {
+    if (i === 0) bank.zero_();
+    const x = tensor([i % 7, 1, 2], [3]);
+    return () => {
+      if (i % steps === 0) bank.mul_(0.6);
+      bank.add_(x.mul(1 / (1 + i))); // a number that moves
+      return x.mul(weight).add(bank);
+    };
+  });
+  // The first step of each epoch, and the first four.
+  expect(report).toEqual({ alone: epochs * steps, atOnce: epochs * steps - epochs - 4, obstacle: undefined });
+  for (const t of [weight, bank]) t.release();
+});
+
+it("a plan that steps leave for good is told anew, and steps that are never alike are given up, which is told once", () => {
+  const phases = bothWays(60, (i) => {
+    const x = tensor([i, 1], [2]);
+    return () => (i < 30 ? x.mul(2) : x.relu());
+  });
+  expect(phases).toMatchObject({ atOnce: 60 - 3 - (2 + 3), obstacle: undefined });
+  const never = bothWays(60, (i) => {
+    const x = tensor([i, 1], [2]);
+    return () => x.reshape([2]).pow(1 + i); // a number that must not move
+  });
+  expect(never).toEqual({ alone: 60, atOnce: 0, obstacle: "its calls are others again and again" });
+  expect([open!.failure(), open!.failure()]).toEqual([never.obstacle, undefined]);
+});

@@ -17,8 +17,10 @@ import { movable } from "./twins.js";
 
 /** Steps that must have agreed before one is captured: libraries try their algorithms in the first. */
 const REPEATS = 3;
-/** So often the plan of a shape may turn out to be another one in a run; then steps are carried out call by call. */
+/** So many plans of a shape in a row may be none that steps keep to; then steps are carried out call by call. */
 const MOST_PLANS = 20;
+/** Steps that have agreed with a plan that they keep to: a step that is another one now and then, as at the end of an epoch, lets it be. */
+const KEPT_TO = 10;
 /** So many steps that look at values make a method that always does; one at the start of a phase may. */
 const MOST_STOPPED = 3;
 /** Shapes that are remembered; steps of others are carried out call by call. */
@@ -42,7 +44,7 @@ export interface StepReplay {
    */
   run<T>(body: () => T, shape?: string): T;
   report(): ReplayReport;
-  /** What the device or its library said to a step that should have been captured; told once. */
+  /** Why steps are carried out call by call from here on; told once. */
   failure(): string | undefined;
   /** Forgets what it knows of the steps; tensors that are left stay. */
   close(): void;
@@ -63,13 +65,15 @@ type Mode = "through" | "noting" | "comparing";
 interface Known {
   plan: Plan | undefined;
   captured: Captured | undefined;
-  /** How often the plan was another one. */
+  /** Plans in a row that steps did not keep to. */
   plans: number;
+  /** Whether the latest step left the plan. */
+  strayed: boolean;
   /** How often a step could not be planned. */
   stopped: number;
 }
 
-const nothingKnown = (): Known => ({ plan: undefined, captured: undefined, plans: 0, stopped: 0 });
+const nothingKnown = (): Known => ({ plan: undefined, captured: undefined, plans: 0, strayed: false, stopped: 0 });
 
 class Standing {
   readonly #native: Addon;
@@ -83,7 +87,8 @@ class Standing {
   #alone = 0;
   #atOnce = 0;
   #obstacle: string | undefined;
-  #failure: string | undefined;
+  /** The same until it has been told. */
+  #untold: string | undefined;
   /** While noting: places of the tensors made, by handle. */
   #noted = new Map<number, number>();
   /** While comparing: the next action; handles given out are -(base + place + 1). */
@@ -122,13 +127,13 @@ class Standing {
     this.#device = device;
     this.#rehearsal = rehearsal;
     [this.#alone, this.#atOnce] = [0, 0];
-    [this.#obstacle, this.#failure] = [undefined, undefined];
+    [this.#obstacle, this.#untold] = [undefined, undefined];
     return {
       run: (body, shape = "") => this.#run(body, shape),
       failure: () => {
-        const failure = this.#failure;
-        this.#failure = undefined;
-        return failure;
+        const why = this.#untold;
+        this.#untold = undefined;
+        return why;
       },
       report: () => ({ alone: this.#alone, atOnce: this.#atOnce, obstacle: this.#obstacle }),
       close: () => this.#forget(),
@@ -164,7 +169,10 @@ class Standing {
   #finish(): void {
     const plan = this.#plan;
     if (this.#mode === "comparing" && this.#at < plan!.actions.length) this.#leave();
-    if (this.#mode === "through" || !plan) return void this.#alone++;
+    if (this.#mode === "through" || !plan) {
+      if (this.#newFlags) this.#dropPlan(); // In the steps to come its calls may be others.
+      return void this.#alone++;
+    }
     if (this.#mode === "noting") {
       this.#alone++;
       if (++this.#known.plans > MOST_PLANS) this.#giveUp("its calls are others again and again");
@@ -174,7 +182,8 @@ class Standing {
       }
       return;
     }
-    plan.repeats++;
+    if (++plan.repeats >= KEPT_TO) this.#known.plans = 0;
+    this.#known.strayed = false;
     this.#mode = "through"; // Whatever comes of it, no call is made twice.
     try {
       this.#hand(this.#carryOut(plan), plan.left());
@@ -193,8 +202,7 @@ class Standing {
         else if (plan.repeats >= REPEATS)
           known.captured ??= new Captured(this.#native, this.#invoke, plan, this.#device);
       } catch (error) {
-        this.#failure = (error as Error).message;
-        this.#giveUp(this.#failure);
+        this.#giveUp((error as Error).message);
       }
     }
     if (this.#known.captured && !this.#known.captured.fill()) this.#dropCaptured();
@@ -210,10 +218,11 @@ class Standing {
 
   /** The step goes another way than the plan: what it has asked for so far is done, and the rest as it comes. */
   #leave(): void {
-    const plan = this.#plan!;
+    const [known, plan] = [this.#known, this.#plan!];
     this.#mode = "through"; // Whatever comes of it, no call is made twice.
-    this.#known.plan = undefined;
-    this.#dropCaptured();
+    if (plan.repeats < KEPT_TO || known.strayed) this.#dropPlan();
+    else if (plan.changed) this.#dropCaptured();
+    known.strayed = known.plan !== undefined;
     try {
       this.#hand(execute(this.#native, this.#invoke, plan, this.#at), plan.upTo(this.#at).left());
     } finally {
@@ -234,6 +243,7 @@ class Standing {
 
   #giveUp(why: string): void {
     this.#obstacle = why;
+    this.#untold = why;
     this.#forget();
   }
 
@@ -245,6 +255,11 @@ class Standing {
 
   get #plan(): Plan | undefined {
     return this.#known.plan;
+  }
+
+  #dropPlan(): void {
+    this.#known.plan = undefined;
+    this.#dropCaptured();
   }
 
   #dropCaptured(): void {
