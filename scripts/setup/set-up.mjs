@@ -2,6 +2,7 @@
 import { improveBlas } from "./blas.mjs";
 import { addonPath, buildDir, packageRoot, SetupError } from "./common.mjs";
 import { buildAddon, findCompiler, isCurrent, planBuild } from "./compile.mjs";
+import { missingKernels } from "./cuda.mjs";
 import { keepEngine, takeEngine } from "./engine-cache.mjs";
 import { addGloo } from "./gloo.mjs";
 import { installMissing, missingHints } from "./install.mjs";
@@ -18,6 +19,7 @@ export async function setUp({ nativeDir, buildDir, output, engine, typescript, i
   const parts = [];
   if (engine) {
     const { libtorch, compiler } = await ensureTools(install, log);
+    const lacks = missingKernels(libtorch);
     const planned = () => planBuild(libtorch, compiler, { nativeDir, buildDir, output });
     if (install && !isCurrent(planned())) await addGloo(libtorch, log);
     const plan = planned();
@@ -27,7 +29,7 @@ export async function setUp({ nativeDir, buildDir, output, engine, typescript, i
     if (!current && !taken) await buildAddon(plan, log);
     if (!taken) keepEngine(plan);
     const addon = current ? "addon up to date" : taken ? "addon taken from the cache" : "addon built";
-    parts.push(`libtorch ${libtorch.version} (${libtorch.how})`, addon);
+    parts.push(`libtorch ${libtorch.version} (${libtorch.how})`, addon, ...(lacks ? [lacks] : []));
   }
   if (typescript) {
     const { state, hash } = typescriptState();

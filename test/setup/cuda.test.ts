@@ -1,15 +1,15 @@
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { planBuild } from "../../scripts/setup/compile.mjs";
-import { cudaLinkFlags, findNvcc } from "../../scripts/setup/cuda.mjs";
+import { cudaLinkFlags, findNvcc, missingKernels } from "../../scripts/setup/cuda.mjs";
 import { temporaryFolder } from "./helpers.js";
 
 /** A toolkit of CUDA such as NVIDIA's. */
 function toolkit(says = "Cuda compilation tools, release 12.4, V12.4.131") {
-  const root = temporaryFolder();
+  const root = realpathSync(temporaryFolder());
   for (const folder of ["bin", "include", "lib64"]) mkdirSync(join(root, folder));
-  writeFileSync(join(root, "bin/nvcc"), `#!/bin/sh\necho "${says}"\n`);
+  writeFileSync(join(root, "bin/nvcc"), `#!/bin/sh\necho "${says}"\necho "#$ TOP=${root}/bin/.." >&2\n`);
   chmodSync(join(root, "bin/nvcc"), 0o755);
   writeFileSync(join(root, "include/cuda_runtime_api.h"), "");
   writeFileSync(join(root, "lib64/libcudart_static.a"), "");
@@ -27,6 +27,27 @@ describe("findNvcc", () => {
     ]) {
       expect(findNvcc(env)).toMatchObject(found);
     }
+  });
+
+  it("takes a script that calls the compiler elsewhere, a name on the path and an empty CUDACXX", () => {
+    const [root, wrapper] = [toolkit(), temporaryFolder()];
+    writeFileSync(join(wrapper, "nvcc"), `#!/bin/sh\nexec ${root}/bin/nvcc "$@"\n`);
+    chmodSync(join(wrapper, "nvcc"), 0o755);
+    const found = { include: join(root, "include"), runtime: join(root, "lib64") };
+    for (const CUDACXX of [undefined, "", "nvcc", join(wrapper, "nvcc")])
+      expect(findNvcc({ PATH: `${wrapper}:/usr/bin:/bin`, CUDACXX }), CUDACXX).toMatchObject(found);
+  });
+
+  it("says what kernels lack beside a libtorch with CUDA, and refuses a CUDACXX that is no compiler", () => {
+    const root = toolkit();
+    const hello = join(toolkit("hello"), "bin/nvcc");
+    expect(missingKernels({ cuda: true }, { PATH: join(root, "bin") })).toBeUndefined();
+    expect(missingKernels({ cuda: false }, { CUDACXX: "/no/nvcc" })).toBeUndefined();
+    expect(missingKernels({ cuda: true }, { PATH: "", CUDA_HOME: "/no" })).toBe(
+      "no kernels for the GPU (/no/bin/nvcc is not there)",
+    );
+    expect(() => missingKernels({ cuda: true }, { PATH: root, CUDACXX: "nvcc" })).toThrow(/CUDACXX=nvcc .*not there/);
+    expect(() => missingKernels({ cuda: true }, { CUDACXX: hello })).toThrow("tells no version of CUDA");
   });
 
   it("takes nothing that is no compiler", () => {
