@@ -30,8 +30,7 @@ export function recompute(
   body: (inputs: readonly Tensor[]) => readonly Tensor[],
 ): readonly Tensor[] {
   if (!gradEnabled()) return body(inputs);
-  const results = noGrad(() => scope(() => body(inputs)));
-  const leaves = results.map((t) => t.detach().requiresGrad_().keep());
+  const leaves = scope(() => noGrad(() => body(inputs)).map((t) => t.detach().requiresGrad_().keep()));
   pending.push({
     leaves,
     values: inputs.map((t) => t.detach().keep()),
@@ -46,41 +45,71 @@ function alias(t: Tensor): Tensor {
   return callTensor("aten::alias", "", t);
 }
 
-/** Runs what waited for the gradients that a backward pass just left, the latest first. */
+/** Runs what waited for the gradients that a backward pass just left, the latest first, one after the other. */
 function replay(): void {
-  for (let at = pending.length - 1; at >= 0; at = pending.length - 1) {
-    while (at >= 0 && !pending[at]!.leaves.some((leaf) => leaf.grad)) at--;
-    if (at < 0) return;
-    const [entry] = pending.splice(at, 1);
-    scope(() => propagate(entry!));
-    drop(entry!);
+  for (let entry = takeReached(); entry; entry = takeReached()) propagate(entry);
+}
+
+/** Takes the latest result out of the list that a gradient has reached. */
+function takeReached(): Pending | undefined {
+  const at = pending.findLastIndex(({ leaves }) => leaves.some(hasGrad));
+  return at < 0 ? undefined : pending.splice(at, 1)[0];
+}
+
+/** In a scope of its own, or the handle would hold the gradient's memory for as long as the caller's lasts. */
+const hasGrad = (leaf: Tensor): boolean => scope(() => leaf.grad !== undefined);
+
+/** The second run's graph is gone before the gradients go on, and what they reach next waits for `replay`. */
+function propagate(entry: Pending): void {
+  const { leaves, values, links } = entry;
+  try {
+    scope(() => {
+      const gradients = scope(() => apart(() => secondRun(entry)));
+      for (const t of [...leaves, ...values]) t.release();
+      apart(() => handOn(links, gradients));
+    });
+  } finally {
+    drop(entry);
   }
 }
 
-function propagate({ leaves, values, links, body }: Pending): void {
-  withGrad(() => {
-    const inputs = values.map((t, i) => (links[i] ? t.detach().requiresGrad_() : t));
-    handOn(
-      body(inputs),
-      leaves.map((leaf) => leaf.grad),
-    );
-    handOn(
-      links,
-      inputs.map((t) => t.grad),
-    );
-  });
+/** Runs the body again and its graph backwards. Returns the gradients of the inputs. */
+function secondRun({ leaves, values, links, body }: Pending): readonly (Tensor | undefined)[] {
+  const inputs = values.map((t, i) => (links[i] ? t.detach().requiresGrad_() : t));
+  handOn(
+    withGrad(() => body(inputs)),
+    leaves.map((leaf) => leaf.grad),
+  );
+  return inputs.map((t) => t.grad);
+}
+
+/** Runs `work`, whose backward passes replay only what was remembered during it (nested results), and forgets the rest of that. */
+function apart<T>(work: () => T): T {
+  const outer = pending;
+  pending = [];
+  try {
+    return work();
+  } finally {
+    pending.forEach(drop);
+    pending = outer;
+  }
 }
 
 /** One backward pass from several tensors at once: an entry that waits for two of them must get both gradients. */
 function handOn(tensors: readonly (Tensor | undefined)[], gradients: readonly (Tensor | undefined)[]): void {
-  let total: Tensor | undefined;
-  tensors.forEach((t, i) => {
-    const gradient = gradients[i];
-    if (!t || !gradient) return;
-    const part = t.mul(gradient.detach()).sum().to("float64"); // its value is never used, its slope is the gradient
-    total = total ? total.add(part) : part;
+  withGrad(() => {
+    const products = () => {
+      let total: Tensor | undefined;
+      tensors.forEach((t, i) => {
+        const gradient = gradients[i];
+        if (!t || !gradient) return;
+        const part = t.mul(gradient.detach()).sum().to("float64"); // its value is never used, its slope is the gradient
+        total = total ? total.add(part) : part;
+      });
+      return total;
+    };
+    scope(products)?.backward();
   });
-  total?.backward();
 }
 
 function drop({ leaves, values, links }: Pending): void {

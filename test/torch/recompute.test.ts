@@ -54,6 +54,54 @@ describeEngine("recompute", () => {
     w.release();
   });
 
+  test("keeps one result's graph at a time, whether they make a chain or stand side by side, and hands on all of each", () => {
+    const w = make([0.9, 1.1]);
+    const count = 12;
+    const during = (chain: boolean) => {
+      const alive: number[] = [];
+      let runs = 0;
+      scope(() => {
+        const body = ([a]: readonly Tensor[]) => {
+          if (runs++ >= count) alive.push(liveTensors());
+          return [a!.mul(w)];
+        };
+        const start = w.mul(1);
+        const outs: Tensor[] = [];
+        for (let i = 0; i < count; i++) outs.push(recompute([chain ? (outs.at(-1) ?? start) : start], body)[0]!);
+        const loss = chain ? outs.at(-1)! : outs.reduce((a, b) => a.add(b));
+        loss.sum().backward();
+        alive.push(liveTensors());
+      });
+      return alive;
+    };
+    for (const chain of [true, false]) {
+      const alive = during(chain);
+      expect(alive.length).toBe(count + 1);
+      alive.slice(1).forEach((n, i) => void expect(n, `second run ${i + 1}`).toBeLessThan(alive[i]!));
+    }
+    w.release();
+  });
+
+  test("forgets what a second run made and no gradient reached, and everything when it throws", () => {
+    const w = make([2]);
+    const before = liveTensors();
+    scope(() => {
+      const start = w.mul(1);
+      const middle = liveTensors();
+      let calls = 0;
+      const [out] = recompute([start], ([a]) => {
+        recompute([a!], ([b]) => [b!.mul(w)]);
+        if (calls++ === 1) throw new Error("second run");
+        return [a!.mul(w)];
+      });
+      const loss = out!.sum();
+      expect(() => loss.backward()).toThrow("second run");
+      expect(liveTensors()).toBe(middle + 2);
+    });
+    expect(liveTensors()).toBe(before);
+    w.release();
+  });
+
   test("a backward pass that does not reach it leaves it waiting; one that does comes later", () => {
     const [w, v] = [make([2]), make([3])];
     scope(() => {
