@@ -83,6 +83,7 @@ export const metaPseudoLabels = defineMethod({
     } as const;
     return {
       predictor: "studentAverage",
+      optimizerAt: pupil.optimizerAt,
       models: { student, studentAverage: average, teacher },
       state: { ...pupil.state, teacher, teacherOptimizer },
       step({ labeled, unlabeled }, now) {

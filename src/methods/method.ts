@@ -37,6 +37,8 @@ export interface Method<L extends Views = Views, U extends Views = Views> {
   readonly predictor: string;
   /** Every model worth evaluating, by role ("student", "teacher"). */
   readonly models: Readonly<Record<string, Model>>;
+  /** The optimizer that steps at `step`, whose learning rate the log names; default the first one built. */
+  optimizerAt?(step: number): Optimizer;
   /** Everything a checkpoint must hold: models, optimizers, banks, running means, generators. */
   readonly state: Readonly<Record<string, Stateful>>;
 }

@@ -73,6 +73,7 @@ export const reducedMetaPseudoLabels = defineMethod({
       calibrator.forward(table.read(ownRows(rows, world())).toDevice(device), "train");
     return {
       predictor: "studentAverage",
+      optimizerAt: pupil.optimizerAt,
       models: { student, studentAverage: average },
       state: { ...pupil.state, calibrator, calibratorOptimizer },
       step({ labeled, unlabeled }, now) {

@@ -277,7 +277,7 @@ function emaDecay({ method }: Session): { readonly emaDecay?: number } {
   return ema?.decay === undefined ? {} : { emaDecay: ema.decay };
 }
 
-function learningRate({ optimizers }: Session, step: number): number {
-  const [optimizer] = optimizers.values();
-  return optimizer?.learningRate(step) ?? Number.NaN;
+function learningRate({ method, optimizers }: Session, step: number): number {
+  const [first] = optimizers.values();
+  return (method.optimizerAt?.(step) ?? first)?.learningRate(step) ?? Number.NaN;
 }

@@ -4,7 +4,7 @@
  */
 import { UsageError } from "../../errors.js";
 import type { Model, PassRequest, Stateful } from "../../nn/index.js";
-import { minimize } from "../../optim/index.js";
+import { minimize, type Optimizer } from "../../optim/index.js";
 import { integer, number, type OptionsOf } from "../../options.js";
 import type { Tensor } from "../../torch/index.js";
 import type { Metrics, Progress, Setup } from "../method.js";
@@ -64,6 +64,8 @@ export interface FeedbackStudent {
   readonly state: Readonly<Record<string, Stateful>>;
   /** First step of the fine-tuning phase. */
   readonly finetuneFrom: number;
+  /** The student's, and in the fine-tuning phase its average's. */
+  optimizerAt(step: number): Optimizer;
   /** Whether the student does not move yet: it then neither learns nor gives feedback. */
   waits(now: Progress): boolean;
   /** thS <- optimizer(thS, grad `pseudo`), the average follows; what that did to L_l, undefined without labeled rows. */
@@ -111,6 +113,7 @@ export function createStudent(setup: Setup, options: OptionsOf<typeof studentOpt
     average: average.model,
     state: { student, studentAverage: average.model, ema, optimizer, ...baseline.state, ...finetune.state },
     finetuneFrom,
+    optimizerAt: (step) => (step < finetuneFrom ? optimizer : (finetune.optimizer ?? optimizer)),
     waits: ({ step }) => step < (wait ?? 0) || optimizer.learningRate(step) === 0,
     descend(loss, labeledRows, now) {
       const feedback = labeledRows === 0 ? undefined : learn(loss, now);

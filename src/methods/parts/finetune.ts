@@ -5,7 +5,7 @@
 import { UsageError } from "../../errors.js";
 import { crossEntropy } from "../../losses/index.js";
 import type { Model, Stateful } from "../../nn/index.js";
-import { minimize } from "../../optim/index.js";
+import { minimize, type Optimizer } from "../../optim/index.js";
 import { integer, needNotZero, number } from "../../options.js";
 import type { Tensor } from "../../torch/index.js";
 import type { Metrics, Phase, Progress, Setup } from "../method.js";
@@ -53,6 +53,8 @@ export function finetunePhases(options: FinetuneOptions, totalSteps: number): re
 }
 
 export interface Finetune {
+  /** Undefined without the phase. */
+  readonly optimizer?: Optimizer;
   readonly state: Readonly<Record<string, Stateful>>;
   step(x: Tensor, y: Tensor, now: Progress): Metrics;
 }
@@ -68,6 +70,7 @@ export function createFinetune(
     return { state: {}, step: () => ({}) };
   }
   const optimizer = setup.buildOptimizer("finetune", model, {
+    startStep: start,
     totalSteps: setup.totalSteps - start,
     options: {
       name: "sgd",
@@ -80,13 +83,14 @@ export function createFinetune(
     },
   });
   return {
+    optimizer,
     state: { finetuneOptimizer: optimizer },
     step(x, y, now) {
       for (const { tensor } of model.parameters) tensor.requiresGrad_(); // an average asks for no gradient until now
       const finetune = crossEntropy(model.forward(x, { mode: "train", dropout: 0 }), y, {
         smoothing: options.labelSmoothing,
       });
-      minimize(finetune, optimizer, { step: now.step - start, totalSteps: setup.totalSteps - start });
+      minimize(finetune, optimizer, now);
       return { finetune };
     },
   };
