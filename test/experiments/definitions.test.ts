@@ -49,7 +49,9 @@ describe("experiments of the package", () => {
         const data = new Map([...given, ["data", "DATA"], ["method.table", "TABLE"]]);
         if (given.get("method") !== "reduced-meta-pseudo-labels") data.delete("method.table");
         // What the data alone can tell, and refuses an arm when it starts: views that cannot be made, flips where nothing flips.
-        const [images, defaults] = facts[String(given.get("dataset"))]!;
+        const [stored, defaults] = facts[String(given.get("dataset"))]!;
+        const side = Number(given.get("dataset.size") ?? stored.width);
+        const images = { ...stored, width: side, height: side };
         expect(() => {
           const config = resolveConfig(withoutIdle(data), catalog, { describe: (option) => ({ who, name: option }) });
           const { views } = findMethod(config.method);
