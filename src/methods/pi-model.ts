@@ -16,7 +16,13 @@ import { noGrad } from "../torch/index.js";
 import { defineMethod } from "./method.js";
 import { averagedStudent } from "./parts/averaged-student.js";
 import { both, classCost, consistencyRows, labeledOf } from "./parts/rows.js";
-import { consistencyOptions, consistencyWeight, evaluationEmaOptions, randomFlips } from "./parts/shared-options.js";
+import {
+  consistencyOptions,
+  consistencyWeight,
+  evaluationEmaOptions,
+  randomFlips,
+  weighed,
+} from "./parts/shared-options.js";
 
 export const piModel = defineMethod({
   name: "pi-model",
@@ -28,6 +34,7 @@ export const piModel = defineMethod({
   options: {
     ...consistencyOptions,
     stopGrad: choice(["none", "target"], "none", {
+      needs: [weighed],
       doc: "none: the gradient flows into both branches, as published; target: not into the second",
     }),
     sameFlip: boolean(true, {
@@ -38,7 +45,10 @@ export const piModel = defineMethod({
       doc: "augmentation of the view that the class cost reads; strong: see --strong",
     }),
     secondView: choice(["weak", "strong"], "weak", { doc: "augmentation of the other view" }),
-    zeroFirstEpoch: boolean(false, { doc: "consistency weight 0 in the first pass over the data, as published" }),
+    zeroFirstEpoch: boolean(false, {
+      needs: [weighed],
+      doc: "consistency weight 0 in the first pass over the data, as published",
+    }),
     ...evaluationEmaOptions,
   },
   views({ sameFlip, firstView, secondView }) {

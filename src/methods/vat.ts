@@ -30,6 +30,8 @@ import {
 /** Share of the run in which the weight ramps up (FixMatch's code). */
 const RAMP = 0.4;
 
+const moved = needPositive("method.eps", 6);
+
 export const vat = defineMethod({
   name: "vat",
   paper: "arXiv:1704.03976",
@@ -46,10 +48,10 @@ export const vat = defineMethod({
     eps: number(6, { min: 0, doc: "2-norm of the perturbation of an image, in units of the normalized input" }),
     xi: number(undefined, {
       min: 1e-12,
-      needs: [needPositive("method.powerIterations")],
+      needs: [moved, needPositive("method.powerIterations")],
       doc: "2-norm of the trial step of the power iteration, in the same units; if not given, eps / 10",
     }),
-    powerIterations: integer(1, { min: 0, doc: "steps of the power iteration; 0: a random direction" }),
+    powerIterations: integer(1, { min: 0, needs: [moved], doc: "steps of the power iteration; 0: a random direction" }),
     divergence: choice(["clean", "perturbed"], "clean", {
       doc: "which prediction comes first: KL(clean || perturbed), as in the paper, or KL(perturbed || clean), as in FixMatch's code",
     }),

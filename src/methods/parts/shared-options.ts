@@ -27,7 +27,8 @@ export const labeledReductionOption = {
   }),
 };
 
-const weighed = needNotZero("method.consistencyWeight");
+/** Of what shapes the consistency weight or its gradient. */
+export const weighed = needNotZero("method.consistencyWeight");
 const ramped = needNotZero("method.rampUpSteps", 2);
 
 export const consistencyOptions = {
