@@ -5,7 +5,8 @@
  *
  * Of several processes each decodes the pictures of its own rows, which it knows before it decodes them as long as none is damaged: a damaged
  * one moves those after it by a place. So all say for every batch whether they have found one; where somebody has, all decode that
- * batch's pictures once more, whole, and remember the damaged ones.
+ * batch's pictures once more, whole, and remember the damaged ones. With that message they compare which pictures they have: a shard that one
+ * of them cannot read ends the run.
  */
 
 import { type PoolPicture, type PoolPosition, poolStart, readPool } from "../data/shards/pool.js";
@@ -14,14 +15,14 @@ import { DataError, UsageError } from "../errors.js";
 import type { DamagedFile, ShardPool } from "../images/image-set.js";
 import type { Rng } from "../rng.js";
 import type { Json, State, Stateful } from "../stateful.js";
-import { type World, whole } from "../torch/index.js";
+import { scope, tensor, type World, whole } from "../torch/index.js";
 import { Allotment, Window } from "./pool-window.js";
 import { Prefetch } from "./prefetch.js";
 
 /** The processes that share out the rows of a batch. */
-export type Sharing = Pick<World, "rank" | "size" | "any">;
+export type Sharing = Pick<World, "rank" | "size" | "sum">;
 
-const alone: Sharing = { ...whole, any: (mine) => mine };
+const alone: Sharing = { ...whole, sum() {} };
 
 /** Of a picture that another process decodes. */
 const left = "left";
@@ -51,6 +52,8 @@ export class PoolStream implements Stateful {
   #seen = 0;
   #damaged = 0;
   #remarks: string[] = [];
+  /** The last shard that could not be read to its end. */
+  #skipped: string | undefined;
   /** Pictures that took decoding, by number, where all of the pool fit into the memory they may take. */
   readonly #kept: Map<number, DecodedPicture> | undefined;
   /** Why pictures are damaged, by number, where all processes know it. */
@@ -156,8 +159,10 @@ export class PoolStream implements Stateful {
   ): Prefetch<Picture> {
     const pool = this.#pool;
     const orderOf = (pass: number) => this.#rng.split(`pass:${pass}`).permutation(pool.shards.length);
-    const skipped = ({ file, reason }: DamagedFile) =>
-      void this.#remarks.push(`skipped the rest of ${file}: ${reason}`);
+    const skipped = ({ file, reason }: DamagedFile) => {
+      this.#skipped = `skipped the rest of ${file}: ${reason}`;
+      this.#remarks.push(this.#skipped);
+    };
     const known = (index: number, before: number) => {
       const damage = this.#known.get(index);
       if (damage) return damage;
@@ -170,14 +175,30 @@ export class PoolStream implements Stateful {
   }
 
   async #fill(window: Window, upTo: number): Promise<void> {
-    const { size, any } = this.#sharing;
+    const { size } = this.#sharing;
     while (window.filled < upTo) {
       const pictures = await take(this.#source!, size === 1 ? 1 : Math.min(upTo - window.filled, this.#chunk));
       const images = await this.#decode(pictures);
       const found = images.some((image, i) => isDamage(image) && !this.#known.has(pictures[i]!.index));
-      if (size > 1 && any(found)) await this.#fillWhole(window, pictures);
+      if (size > 1 && this.#anyFound(found, pictures)) await this.#fillWhole(window, pictures);
       else this.#add(window, pictures, images);
     }
+  }
+
+  /** Whether any process has found a damaged picture among these. Throws DataError where they have read other pictures than this one. */
+  #anyFound(mine: boolean, pictures: readonly Picture[]): boolean {
+    const { rank, size, sum } = this.#sharing;
+    const hash = pictures.reduce((h, { index }) => (31 * h + index + 1) % (1 << 20), pictures.length);
+    const [found, sums, squares] = scope(() => {
+      const t = tensor(Float64Array.of(mine ? 1 : 0, hash, hash * hash), [3]);
+      sum([t]);
+      return t.toNumbers();
+    });
+    if (size * squares! === sums! * sums!) return found! > 0; // all numbers are equal
+    const why = this.#skipped ?? "another one could not read a shard that this one can";
+    throw new DataError(
+      `shards: process ${rank} of ${size} has read other pictures of the pool than the others: ${why}. Continue from the last checkpoint when all can read it`,
+    );
   }
 
   /** The same pictures once more, all of them decoded by every process: one of them has found a damaged one. */

@@ -1,4 +1,5 @@
 /** Of a streamed pool each process decodes the pictures of its own rows, and all see the batches of one. */
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -96,6 +97,42 @@ describeWorld("processes that share out a streamed pool", () => {
         expect(decoded / one!.decoded).toBeLessThan(name === "sound" ? 1.1 / size : 0.8);
       });
     }
+  });
+
+  it("end the run where one of them cannot read a shard that others can", { timeout: 60_000 }, async () => {
+    const pool = { ...(await poolOf("torn", () => false)), onDamaged: "skip" } as const;
+    const [first, ...rest] = pool.shards;
+    const path = first!.path.replace(".tar", "-short.tar");
+    writeFileSync(path, readFileSync(first!.path).subarray(0, 40_000));
+    const torn = { ...pool, shards: [{ ...first!, path }, ...rest] };
+    const said = (pools: readonly ShardPool[]) =>
+      inProcesses<string>(
+        pools.length,
+        `import { PoolStream } from "dist/batches/pool-stream.js";
+        import { Rng } from "dist/rng.js";
+        import { closeWorld, launchedAs, openWorld } from "dist/torch/index.js";
+        const world = openWorld({ seconds: 30, place: launchedAs() });
+        const stream = new PoolStream(${JSON.stringify(pools)}[world.rank], ${CHUNK}, Rng.fromSeed(1), world);
+        let said = "nothing";
+        try {
+          for (let k = 0; k < ${BATCHES}; k++) {
+            await stream.ready(${CHUNK});
+            stream.take(new Uint8Array(${CHUNK * side * side}), new Int32Array(${CHUNK}));
+          }
+        } catch (error) {
+          said = error.name + ": " + error.message;
+        }
+        console.log(JSON.stringify(said));
+        await stream.close();
+        world.barrier();
+        closeWorld({ failed: true });`,
+      );
+    const [whole, cut] = await said([pool, torn]);
+    expect(whole).toMatch(/^DataError: shards: process 0 of 2 has read other pictures.*another one could not read/);
+    expect(cut).toMatch(
+      /^DataError: shards: process 1 of 2 has read other pictures.*skipped the rest of .*-short\.tar/,
+    );
+    expect(await said([torn, torn])).toEqual(["nothing", "nothing"]);
   });
 
   it("go on from any place of one, two or three processes", { timeout: 120_000 }, async () => {
