@@ -282,3 +282,15 @@ it("a plan that steps leave for good is told anew, and steps that are never alik
   expect(never).toEqual({ alone: 60, atOnce: 0, obstacle: "its calls are others again and again" });
   expect([open!.failure(), open!.failure()]).toEqual([never.obstacle, undefined]);
 });
+
+it("a tensor on the CPU beside the device's, as a weight that a step makes: call by call", () => {
+  const report = bothWays(8, (i) => {
+    const x = tensor([1, 2, 3], [3]);
+    return () => x.mul(tensor([i], []).add(1));
+  });
+  expect(report).toEqual({
+    alone: 8,
+    atOnce: 0,
+    obstacle: "a tensor on the CPU is used beside others (aten::mul.Tensor)",
+  });
+});

@@ -69,7 +69,7 @@ interface Known {
   plans: number;
   /** Whether the latest step left the plan. */
   strayed: boolean;
-  /** How often a step could not be planned. */
+  /** How often since then a step could not be planned. */
   stopped: number;
 }
 
@@ -114,7 +114,7 @@ class Standing {
         read: () => this.#read(),
         hasNewFlags: () => this.#newFlags,
         isIdle: () => this.#mode === "through" && this.#aliases.size === 0,
-        isHost: (handle) => (this.#rehearsal ? this.#onHost.has(handle) : native.device(handle) === "cpu"),
+        isHost: (handle) => this.#isHost(handle),
         madeOnHost: (handle) => {
           if (this.#rehearsal && this.#mode !== "through") this.#onHost.add(handle);
         },
@@ -182,7 +182,7 @@ class Standing {
       }
       return;
     }
-    if (++plan.repeats >= KEPT_TO) this.#known.plans = 0;
+    if (++plan.repeats >= KEPT_TO) [this.#known.plans, this.#known.stopped] = [0, 0];
     this.#known.strayed = false;
     this.#mode = "through"; // Whatever comes of it, no call is made twice.
     try {
@@ -292,7 +292,8 @@ class Standing {
         return this.#answer(this.#plan!.actions[this.#at++]!.result);
       this.#leave();
     }
-    if (this.#mode === "noting") this.#plan!.obstacle ??= obstacleTo(key, this.#dtypes(args));
+    if (this.#mode === "noting")
+      this.#plan!.obstacle ??= obstacleTo(key, this.#dtypes(args)) ?? this.#mixture(method, key, args);
     const answer = callEngine(this.#native, { method, op }, args.map(this.#realArg));
     if (this.#mode === "noting") {
       const planned = args.map((arg) =>
@@ -313,6 +314,16 @@ class Standing {
       });
     }
     return answer;
+  }
+
+  #isHost(handle: number): boolean {
+    return this.#rehearsal ? this.#onHost.has(handle) : this.#native.device(handle) === "cpu";
+  }
+
+  /** Of a tensor on the host beside those on the device a capture would keep the values of its own step. */
+  #mixture(method: string, key: string, args: readonly Argument[]): string | undefined {
+    const hosts = new Set(method === "call" ? refsIn(args).map(({ handle }) => this.#isHost(this.#real(handle))) : []);
+    return hosts.size > 1 ? `a tensor on the CPU is used beside others (${key})` : undefined;
   }
 
   #dtypes = (args: readonly Argument[]) => () =>
