@@ -35,8 +35,14 @@ export function oneHot(index: Tensor, numClasses: number): Tensor {
  */
 export function countsOf(index: Tensor, n: number, weights?: Tensor): Tensor {
   if (index.device === "cpu") return callTensor("aten::bincount", "", index, weights, n).float();
-  const rows = oneHot(index, n);
-  return (weights ? rows.mul(weights.float().unsqueeze(1)) : rows).sum([0]);
+  return scatteredCounts(index, n, weights);
+}
+
+/** The same on a GPU, where bincount waits for it. Counts, and sums of whole numbers, are exact in any order. */
+export function scatteredCounts(index: Tensor, n: number, weights?: Tensor): Tensor {
+  const { device } = index;
+  const each = weights?.float() ?? ones(index.shape, { device });
+  return callTensor("aten::scatter_add", "", zeros([n], { device }), 0, index, each);
 }
 
 export function cat(tensors: readonly Tensor[], axis = 0): Tensor {

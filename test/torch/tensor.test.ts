@@ -4,6 +4,7 @@ import { addon } from "../../src/torch/addon.js";
 import {
   arange,
   borrowTensor,
+  countsOf,
   type Data,
   type DType,
   foreachAdd_,
@@ -17,6 +18,7 @@ import {
   where,
   zeros,
 } from "../../src/torch/index.js";
+import { scatteredCounts } from "../../src/torch/ops.js";
 import { describeEngine } from "../support/engine.js";
 
 const arrays: readonly [DType, Data][] = [
@@ -238,4 +240,24 @@ describeEngine("borrowTensor", () => {
     borrowTensor(data, [2]).release();
     expect(Array.from(data)).toEqual([1, 2]);
   });
+});
+
+describeEngine("countsOf", () => {
+  test("a GPU's counts are bincount's, with no more memory than one number a row", () =>
+    scope(() => {
+      const [rows, n] = [10_000, 1001];
+      const index = tensor(
+        Int32Array.from({ length: rows }, (_, i) => (i * i) % 997),
+        [rows],
+        "int64",
+      );
+      const mask = tensor(
+        Uint8Array.from({ length: rows }, (_, i) => i % 3),
+        [rows],
+      );
+      for (const weights of [undefined, mask])
+        expect(scatteredCounts(index, n, weights).toArray()).toEqual(countsOf(index, n, weights).toArray());
+      const none = tensor(new Int32Array(0), [0], "int64");
+      expect(scatteredCounts(none, 3).toNumbers()).toEqual([0, 0, 0]);
+    }));
 });
