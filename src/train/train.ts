@@ -30,6 +30,7 @@ import { collectRemarks } from "./all-remarks.js";
 import { classResults, type Split } from "./evaluate.js";
 import { evaluation } from "./evaluation.js";
 import { EvaluationHistory } from "./evaluation-history.js";
+import { withMemoryAdvice } from "./memory-advice.js";
 import { MetricReader, packMetrics } from "./metric-reader.js";
 import { openFolder, startEvent } from "./record.js";
 import { bestResult, runResult } from "./result.js";
@@ -231,7 +232,7 @@ async function* trainHere(
   } catch (error) {
     // A log that cannot be written any more is no reason to lose the steps since the last checkpoint.
     if (error instanceof DiskError && !trained && done > saved) tryTo(() => checkpoint(done));
-    throw error;
+    throw withMemoryAdvice(error);
   } finally {
     replay?.close();
     metrics.close();
