@@ -55,7 +55,7 @@ export const runOptions = {
     doc: "memory: run every network pass in this many groups of rows, one at a time, each computed twice; the same step as the whole batch, but batch norm sees a group",
   }),
   recompute: boolean(false, {
-    doc: "memory: keep only the inputs of the network's blocks and compute the rest again for the gradient; same bits, a third more time",
+    doc: "memory: keep only the inputs of the network's blocks and compute the rest again for the gradient; same bits (two networks: up to rounding), a third more time",
   }),
   threads: integer(undefined, {
     min: 1,
