@@ -428,9 +428,16 @@ function inPlace<T extends Tensor>(name: string, a: T, b: Tensor | Scalar, ...re
   return a;
 }
 
+/** Entries of an array that errors show. */
+const SHOWN = 8;
+
+/** An argument as errors name it: `float32[2, 3]`, `[1, 2]`, `Int32Array(1000)`. */
 function describe(value: unknown): string {
   if (value instanceof Tensor) return value.released ? "released tensor" : `${value.dtype}[${value.shape.join(", ")}]`;
-  return Array.isArray(value) ? `[${value.map(describe).join(", ")}]` : String(value);
+  if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${(value as Data).length})`;
+  if (!Array.isArray(value)) return String(value);
+  const more = value.length > SHOWN ? [`${value.length - SHOWN} more`] : [];
+  return `[${[...value.slice(0, SHOWN).map(describe), ...more].join(", ")}]`;
 }
 
 function dtypeOf(data: Data): DType {

@@ -129,6 +129,9 @@ describeEngine("gatherImages", () => {
         expect(gather).toThrow(EngineError);
         expect(gather).toThrow(new RegExp(`index ${wrong} is outside 0..0`));
       }
+      const thousand = () => gatherImages(line([1, 2]), new Int32Array(1000).fill(1), undefined, plain);
+      expect(thousand).toThrow(/Int32Array\(1000\).*index 1 is outside 0..0/);
+      expect(thousand).not.toThrow(/.{300}/);
       expect(() => gatherImages(line([1, 2]), Int32Array.of(0, 0), draw(0, 0), plain)).toThrow(/one draw per row/);
       const twice = { ...plain, scale: Float32Array.of(1, 2) };
       expect(() => gatherImages(line([1, 2]), Int32Array.of(0), undefined, twice)).toThrow(/scales and offsets/);

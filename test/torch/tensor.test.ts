@@ -4,6 +4,7 @@ import { addon } from "../../src/torch/addon.js";
 import {
   arange,
   borrowTensor,
+  cat,
   countsOf,
   type Data,
   type DType,
@@ -94,6 +95,13 @@ describeEngine("tensors from typed arrays", () => {
 
   test("item() of more than one element is refused", () => {
     scope(() => expect(() => ones([2]).item()).toThrow(EngineError));
+  });
+
+  test("a call that fails names its arguments, the first ones of a long list", () => {
+    scope(() => {
+      const many = [...Array.from({ length: 20 }, () => ones([2])), ones([3, 1])];
+      expect(() => cat(many)).toThrow(/^aten::cat\(\[(float32\[2\], ){8}13 more\], 0\): /);
+    });
   });
 });
 
