@@ -20,8 +20,8 @@ export function collectRemarks(): (own: readonly string[]) => readonly string[] 
   };
 }
 
-/** The remarks of each process, by rank. */
-function eachOf(own: readonly string[]): readonly (readonly string[])[] {
+/** What each process says, by rank: all get it. */
+export function eachOf(own: readonly string[]): readonly (readonly string[])[] {
   const { rank, size } = world();
   const mine = own.length > 0 ? Buffer.from(JSON.stringify(own)) : Buffer.alloc(0);
   const lengths = summed(Float64Array.from({ length: size }, (_, r) => (r === rank ? mine.length : 0)));

@@ -1,7 +1,6 @@
 /** What several processes that train one network do about their one run: process 0 alone reads and writes its folder. */
 import type { RunConfig } from "../config/resolve.js";
-import { DataError, TrainingError, UsageError } from "../errors.js";
-import { labelsFingerprint } from "../labels/labels-fingerprint.js";
+import { TrainingError } from "../errors.js";
 import type { Checkpoint, LoggedEvent, RunFolder } from "../run/index.js";
 import type { Session } from "../session/session.js";
 import { noGrad, scope, stack, type Tensor, tensor, world } from "../torch/index.js";
@@ -22,49 +21,6 @@ export interface OpenRun {
 
 /** Steps between two comparisons of the weights of all processes. */
 const GUARD_EVERY = 100;
-
-/** What may differ: where files lie and how much of a machine is used. */
-const own = new Set(["out", "nameIsFree", "resume", "data", "threads", "coresSharedBy", "device", "hardware"]);
-
-/** Throws UsageError or DataError where this process was started with another configuration, or sees other data, than process 0. */
-export function checkAlike({ config, data }: Pick<Session, "config" | "data">): void {
-  const { rank, size } = world();
-  if (size === 1) return;
-  const ownLabels = labelsFingerprint(data.split);
-  const mine = JSON.stringify([config, data.fingerprint, ownLabels]);
-  const [first, fingerprint, labels] = JSON.parse(world().broadcastText(mine)) as [
-    Record<string, unknown>,
-    string,
-    string,
-  ];
-  const here: Record<string, unknown> = { ...config };
-  if ((first.resume === undefined) !== (config.resume === undefined)) {
-    const [sees, misses] = config.resume === undefined ? ["process 0", "this one"] : ["this one", "process 0"];
-    throw new UsageError(
-      `process ${rank} of ${size}: ${sees} continues a run and ${misses} starts one (run folder ${config.out} here, ${first.out} in process 0). ` +
-        "To go on with a run its folder must be readable by all: put it on a disk that all of them see, under one path, and give --resume to all",
-    );
-  }
-  for (const key of new Set([...Object.keys(first), ...Object.keys(here)])) {
-    const [theirs, ours] = [first[key], here[key]].map((value) => JSON.stringify(value));
-    if (own.has(key) || theirs === ours) continue;
-    throw new UsageError(
-      `process ${rank} of ${size}: ${key} is ${ours} here and ${theirs} in process 0. Start all processes with the same options`,
-    );
-  }
-  if (fingerprint !== data.fingerprint) {
-    throw new DataError(
-      `process ${rank} of ${size}: the data here are not those of process 0 (fingerprints ${data.fingerprint} and ${fingerprint}). ` +
-        "Give all machines the same files",
-    );
-  }
-  if (labels !== ownLabels) {
-    throw new DataError(
-      `process ${rank} of ${size}: the labels here are not those of process 0 (--labels ${config.labels}). Give all machines the same labels file`,
-    );
-  }
-  world().barrier(); // process 0 makes no folder before all have agreed
-}
 
 /** The run that process 0 has opened, as the others see it: its folder stays process 0's. */
 export function shareRun(opened: OpenRun | undefined, config: RunConfig): OpenRun {
