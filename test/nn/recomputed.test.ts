@@ -115,6 +115,10 @@ describeEngine("a batch in groups of rows", () => {
     expect(measure({ accumulate: 2 }).loss).not.toBeCloseTo(measure({}).loss, 5);
   });
 
+  test("has the same bits with segments computed twice", () => {
+    expect(measure({ accumulate: 3, recompute: true })).toEqual(measure({ accumulate: 3 }));
+  });
+
   test("has a share of each part of a joint batch in every group: strong rows get no statistics of their own", () => {
     // 2 labeled, 4 weak and 4 strong rows, as methods join them; strong ones lie far away.
     const strongLogits = (accumulate: number, joint: boolean) => {
