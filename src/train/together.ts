@@ -73,12 +73,26 @@ function sent(bytes: Uint8Array): Uint8Array {
   });
 }
 
-/** After a step: running statistics of each process's own rows become their mean, so that all processes stay the same. */
-export function averageStatistics({ method, config }: Pick<Session, "method" | "config">): void {
-  if (world().size === 1 || config.syncBatchNorm) return;
+/**
+ * After a step: running statistics of each process's own rows become their mean, so that all processes stay the same. It is taken in float64,
+ * where the mean of equal numbers is that number: statistics that no pass has changed stay. Without an optimizer none is.
+ */
+export function averageStatistics({
+  method,
+  config,
+  optimizers,
+}: Pick<Session, "method" | "config" | "optimizers">): void {
+  if (world().size === 1 || config.syncBatchNorm || optimizers.size === 0) return;
   const buffers = Object.values(method.models).flatMap((model) => model.buffers.map(({ tensor: t }) => t));
   const statistics = buffers.filter(({ dtype }) => dtype === "float32");
-  if (statistics.length > 0) noGrad(() => world().average(statistics));
+  if (statistics.length === 0) return;
+  noGrad(() =>
+    scope(() => {
+      const means = statistics.map((t) => t.to("float64"));
+      world().average(means);
+      for (const [i, t] of statistics.entries()) t.copy_(means[i]!);
+    }),
+  );
 }
 
 /**
