@@ -127,6 +127,8 @@ function prepareEnvironment(env: NodeJS.ProcessEnv): void {
   if (env.OMP_WAIT_POLICY === undefined) env.GOMP_SPINCOUNT ??= "10000";
   // Debian 13's libtorch brings UCX by way of MPI, which takes SIGHUP for its own debugging: a run would not hear a hangup.
   env.UCX_DEBUG_SIGNO ??= "0";
+  // And the signals of a crash, for a report that allocates memory: one inside of malloc then never ends.
+  env.UCX_HANDLE_ERRORS ??= "none";
 }
 
 /** Where the engine may lie, in order: in the package, or in the user's cache where that cannot be written (scripts/setup/common.mjs). */

@@ -1,4 +1,5 @@
 // The engine's process-wide settings and facts.
+import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { engineInfo, ones, releaseMemory, scope } from "../../src/torch/index.js";
 import { describeEngine } from "../support/engine.js";
@@ -49,4 +50,16 @@ describeEngine("memory that is kept for the next step", () => {
       });
     },
   );
+});
+
+describeEngine("a crash", () => {
+  test.runIf(process.platform === "linux")("ends the process, whatever libraries the engine brings", () => {
+    const engine = new URL("../../dist/torch/index.js", import.meta.url).href;
+    const code = `const { ones, scope } = await import(${JSON.stringify(engine)}); scope(() => ones([2]).add(1)); process.kill(process.pid, "SIGSEGV");`;
+    const ended = spawnSync(process.execPath, ["--input-type=module", "-e", code], {
+      encoding: "utf8",
+      timeout: 25_000,
+    });
+    expect(ended).toMatchObject({ signal: "SIGSEGV", stdout: "", stderr: "" });
+  });
 });
