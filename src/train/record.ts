@@ -13,8 +13,8 @@ import { hasInferenceRecord, inferenceRecord, writeInferenceRecord } from "../se
 import type { Session } from "../session/session.js";
 import { handOut } from "../session/setup.js";
 import { engineInfo, world } from "../torch/index.js";
-import { checkAlike } from "./alike.js";
-import { type OpenRun, shareCheckpoint, shareRun } from "./together.js";
+import { checkAlike } from "./together/alike.js";
+import { type OpenRun, shareCheckpoint, shareRun } from "./together/together.js";
 
 /** A new folder, or the one of the run to continue with its state put back. Throws UsageError where others write to it. */
 export async function openFolder(session: Session): Promise<OpenRun> {

@@ -5,7 +5,7 @@ import { restoreCheckpoint } from "../session/checkpoint.js";
 import type { Session } from "../session/session.js";
 import { evaluateSplit } from "./evaluate.js";
 import type { EvaluationHistory } from "./evaluation-history.js";
-import { shareCheckpoint } from "./together.js";
+import { shareCheckpoint } from "./together/together.js";
 
 /** What only the run itself knows. Errors and times that are left out are not known yet: NaN. */
 export type Outcome = Pick<RunResult, "steps" | "test"> &

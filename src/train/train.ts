@@ -35,7 +35,7 @@ import { MetricReader, packMetrics } from "./metric-reader.js";
 import { openFolder, startEvent } from "./record.js";
 import { bestResult, runResult } from "./result.js";
 import { StepClock } from "./step-clock.js";
-import { averageStatistics, guardWeights } from "./together.js";
+import { averageStatistics, guardWeights } from "./together/together.js";
 import { turn } from "./turn.js";
 
 export interface TrainControl {

@@ -154,7 +154,7 @@ for (const { name, options, usesUnlabeled, usesSecondHead = false, paper, summar
       test("unlabeled rows never show their label: the step does not read one", () => {
         const run = tinyRun(name);
         const { unlabeled } = run.batch(0);
-        expect(Object.keys(unlabeled).sort()).toEqual(["index", "x"]);
+        expect(Object.keys(unlabeled).sort()).toEqual(["index", "rows", "x"]);
         run.release();
       });
     }

@@ -4,7 +4,7 @@ import { describeWorld, inProcesses } from "../support/processes.js";
 
 const script = `
 import { closeWorld, openWorld } from "dist/torch/index.js";
-import { checkAlike } from "dist/train/alike.js";
+import { checkAlike } from "dist/train/together/alike.js";
 const { rank } = openWorld({ seconds: 30 });
 const saidOf = (label) => {
   const split = { labeled: Int32Array.of(0), validation: new Int32Array(0), y: Int32Array.of(label, -1) };

@@ -4,7 +4,7 @@ import { describeWorld, inProcesses } from "../support/processes.js";
 
 const averaging = `
 import { closeWorld, openWorld, tensor, world } from "dist/torch/index.js";
-import { averageStatistics } from "dist/train/together.js";
+import { averageStatistics } from "dist/train/together/together.js";
 const { rank } = openWorld({ seconds: 30 });
 const kept = Float32Array.from({ length: 1000 }, (_, i) => Math.sin(i));
 const same = tensor(kept, [1000]);

@@ -1,9 +1,9 @@
 /** What several processes that train one network do about their one run: process 0 alone reads and writes its folder. */
-import type { RunConfig } from "../config/resolve.js";
-import { TrainingError } from "../errors.js";
-import type { Checkpoint, LoggedEvent, RunFolder } from "../run/index.js";
-import type { Session } from "../session/session.js";
-import { noGrad, scope, stack, type Tensor, tensor, world } from "../torch/index.js";
+import type { RunConfig } from "../../config/resolve.js";
+import { TrainingError } from "../../errors.js";
+import type { Checkpoint, LoggedEvent, RunFolder } from "../../run/index.js";
+import type { Session } from "../../session/session.js";
+import { noGrad, scope, stack, type Tensor, tensor, world } from "../../torch/index.js";
 
 /** A run folder open for writing, and how far the run in it had come. */
 export interface OpenRun {

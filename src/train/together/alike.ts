@@ -1,9 +1,9 @@
 /** Whether processes that train together were started alike and see the same data. */
-import { DataError, UsageError } from "../errors.js";
-import { labelsFingerprint } from "../labels/labels-fingerprint.js";
-import type { Session } from "../session/session.js";
-import { world } from "../torch/index.js";
-import { eachOf } from "./all-remarks.js";
+import { DataError, UsageError } from "../../errors.js";
+import { labelsFingerprint } from "../../labels/labels-fingerprint.js";
+import type { Session } from "../../session/session.js";
+import { world } from "../../torch/index.js";
+import { eachOf } from "../all-remarks.js";
 
 /** What may differ: where files lie and how much of a machine is used. */
 const own = new Set(["out", "nameIsFree", "resume", "data", "threads", "coresSharedBy", "device", "hardware"]);
