@@ -27,7 +27,7 @@ FEWLABELS_AMX inline void memory_is_written() { asm volatile("" ::: "memory"); }
 // This thread's eight tiles, all of full size, for as long as it lives; none where `wanted` is false.
 struct TilesInUse {
   const bool wanted;
-  FEWLABELS_AMX explicit TilesInUse(bool wanted = true) : wanted(wanted) {
+  FEWLABELS_AMX explicit TilesInUse(bool wanted) : wanted(wanted) {
     if (!wanted) return;
     struct alignas(64) {
       uint8_t palette = 1, start_row = 0, reserved[14] = {};

@@ -9,9 +9,7 @@ namespace fewlabels::bf16 {
 bool has_tiles();
 // Or has AVX-512's dot products of bfloat16 and no AMX; these not with FEWLABELS_WINOGRAD=0.
 bool fits_processor();
-// Whether pictures and weights are such, once x is bfloat16.
-bool takes(const at::Tensor& x, const at::Tensor& weight, int64_t padding);
-// Both.
+// And whether these kernels can do this, once x is bfloat16.
 bool serves(const at::Tensor& x, const at::Tensor& weight, int64_t padding);
 
 // x and grad are bfloat16 in channels_last, and so is what comes, but for the weight's gradient: it has the weight's type.

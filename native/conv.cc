@@ -1,4 +1,4 @@
-// A convolution at stride 1, without bias and groups, as an operator with its gradients: in bfloat16 by AMX (bf16_conv.h), in float32 by Winograd's method (winograd.h),
+// A convolution at stride 1, without bias and groups, as an operator with its gradients: in bfloat16 by AMX or dot products (bf16_conv.h), in float32 by Winograd's method (winograd.h),
 // where the processor has the one or is faster with the other; else libtorch's.
 #include "bf16_conv.h"
 #include "compat.h"

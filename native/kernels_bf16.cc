@@ -1,9 +1,9 @@
-// Convolutions in bfloat16 of whole batches, by AMX (amx_tiles.h) or, where there is none, by AVX-512's dot products (bf16_dots.h); the gradient of the weights is in kernels_bf16_weights.cc.
+// Convolutions in bfloat16 of whole batches, by AMX (amx_tiles.h) or, where there is none, by AVX-512's dot products (bf16_products.h); the gradient of the weights is in kernels_bf16_weights.cc.
 // An output is always the same sum in the same order: no bit depends on the number of threads or on the batch around a picture.
 #include "bf16_conv.h"
 
 #if defined(__x86_64__) && defined(__linux__)
-#include "bf16_dots.h"
+#include "bf16_products.h"
 #include "bf16_winograd.h"
 
 #include <ATen/ops/conv2d.h>
@@ -77,39 +77,20 @@ struct Block {
   }
 
   FEWLABELS_AMX void multiply(const uint16_t* weights, const Results&, int64_t output) const {
-    if (has_tiles()) {
-      const TilesInUse in_use;
-      each_pair(output, [&](const Tile& one, const Tile& other, float* sums) FEWLABELS_AMX {
-        clear_sums();
-        each_tap(weights, one, other, [&](Operand a, Operand b, int64_t) FEWLABELS_AMX { add_products(a, b, s.channels / kDeep); });
-        store_sums(sums, 128, kSide, 2 * kSums);
-      });
-    } else {
-      each_pair(output, [&](const Tile& one, const Tile& other, float* sums) FEWLABELS_AMX {
-        each_tap(weights, one, other, [&](Operand a, Operand b, int64_t tap) FEWLABELS_AMX { dot_products(a, b, s.channels / kDeep, tap > 0, sums, 128, kSide, 2 * kSums); });
-      });
-    }
-  }
-
-  // body(two tiles, where their sums go), which are then rounded to where outputs are.
-  template <typename Body>
-  FEWLABELS_AMX FEWLABELS_INLINE void each_pair(int64_t output, const Body& body) const {
     alignas(64) float sums[4 * kSums];
+    const TilesInUse in_use(has_tiles());
+    const int64_t deep = s.channels / kDeep;
     for (size_t i = 0; i < tiles.size(); i += 2) {
       const Tile &one = tiles[i], &other = tiles[std::min(i + 1, tiles.size() - 1)];
-      body(one, other, sums);
+      sum_products(in_use, true, sums, 128, kSide, 2 * kSums, [&](const auto& add) FEWLABELS_AMX {
+        const uint16_t* b = weights;
+        for (int64_t tap = 0; tap < s.taps(); tap++, b += deep * 2 * kTile) {
+          const uint16_t* a = window.data + s.shift(tap) * kDeep;
+          add({a + one.position * kDeep, a + other.position * kDeep, room * kDeep}, {b, b + kTile, 2 * kTile}, deep);
+        }
+      });
       store_tile(one, s, sums, y + output);
       if (&other != &one) store_tile(other, s, sums + 2 * kSums, y + output);
-    }
-  }
-
-  // body(what two tiles read at a tap, its weights, the tap).
-  template <typename Body>
-  FEWLABELS_AMX FEWLABELS_INLINE void each_tap(const uint16_t* weights, const Tile& one, const Tile& other, const Body& body) const {
-    const uint16_t* b = weights;
-    for (int64_t tap = 0; tap < s.taps(); tap++, b += s.channels / kDeep * 2 * kTile) {
-      const uint16_t* a = window.data + s.shift(tap) * kDeep;
-      body(Operand{a + one.position * kDeep, a + other.position * kDeep, room * kDeep}, Operand{b, b + kTile, 2 * kTile}, tap);
     }
   }
 };
@@ -167,17 +148,15 @@ bool fits_processor() {
   return fits;
 }
 
-bool takes(const at::Tensor& x, const at::Tensor& weight, int64_t padding) {
+bool serves(const at::Tensor& x, const at::Tensor& weight, int64_t padding) {
   const auto whole = [](int64_t channels) { return channels > 0 && channels % kDeep == 0; };
-  const auto right = [](const at::Tensor& t) { return t.is_cpu() && t.dim() == 4 && (t.scalar_type() == at::kFloat || t.scalar_type() == at::kBFloat16); };
-  if (!right(x) || !right(weight)) return false;
+  const auto takes = [](const at::Tensor& t) { return t.is_cpu() && t.dim() == 4 && (t.scalar_type() == at::kFloat || t.scalar_type() == at::kBFloat16); };
+  if (!takes(x) || !takes(weight)) return false;
   const int64_t kernel = weight.size(2);
   if (weight.size(3) != kernel || (kernel != 1 && kernel != 3) || weight.size(1) != x.size(1) || !whole(x.size(1)) || !whole(weight.size(0))) return false;
   if (padding < 0 || padding >= kernel || x.size(0) == 0 || x.size(2) + 2 * padding < kernel || x.size(3) + 2 * padding < kernel) return false;
-  return x.is_contiguous(at::MemoryFormat::ChannelsLast);
+  return x.is_contiguous(at::MemoryFormat::ChannelsLast) && fits_processor();
 }
-
-bool serves(const at::Tensor& x, const at::Tensor& weight, int64_t padding) { return takes(x, weight, padding) && fits_processor(); }
 
 // Of a single pixel each, oneDNN's need no copy of it.
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, int64_t padding) {
@@ -196,7 +175,6 @@ at::Tensor input_gradient(const at::Tensor& grad, const at::Tensor& weight, int6
 namespace fewlabels::bf16 {
 bool has_tiles() { return false; }
 bool fits_processor() { return false; }
-bool takes(const at::Tensor&, const at::Tensor&, int64_t) { return false; }
 bool serves(const at::Tensor&, const at::Tensor&, int64_t) { return false; }
 at::Tensor convolve(const at::Tensor& x, const at::Tensor&, int64_t) { return x; }
 at::Tensor input_gradient(const at::Tensor& grad, const at::Tensor&, int64_t) { return grad; }

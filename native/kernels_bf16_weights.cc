@@ -6,9 +6,8 @@
 
 #if defined(__x86_64__) && defined(__linux__)
 #include "bf16_window.h"
-#include "bf16_dots.h"
+#include "bf16_products.h"
 
-#include <utility>
 #include <vector>
 
 namespace fewlabels::bf16 {
@@ -106,8 +105,7 @@ FEWLABELS_AMX void add_rows(const Cut& cut, const Positions& p, int64_t first, b
   for (const auto& run : p.runs)
     turn_positions(p.grad.data() + run.first * kDeep, run.chunks, s.outputs, cut.room / kDeep, orders.turned.data + run.first * kTile);
   const int64_t right = s.outputs / kSide * kSums;
-  const bool tiles = has_tiles();
-  const TilesInUse in_use(tiles);
+  const TilesInUse in_use(has_tiles());
   for (int64_t c = 0; c < wide / kSide; c += 2)
     for (int64_t o = 0; o < s.outputs / kSide; o += 2)
       for (int64_t tap = 0; tap < s.taps(); tap++) {
@@ -115,21 +113,12 @@ FEWLABELS_AMX void add_rows(const Cut& cut, const Positions& p, int64_t first, b
         const int64_t shift = cut.narrow ? 0 : s.shift(tap);
         const uint16_t* a = orders.turned.data + o * cut.room * kSide;
         const uint16_t* b = orders.windows.data + (cut.narrow ? tap : shift % 2) * copy + (c * pairs + shift / 2) * kDeep;
-        const auto each_run = [&](const auto& body) FEWLABELS_AMX {
+        sum_products(in_use, begin, to, 64, right, kSums, [&](const auto& add) FEWLABELS_AMX {
           for (const auto& run : p.runs) {
             const int64_t at = run.first * kTile;
-            body(Operand{a + at, a + at + cut.room * kSide, kTile}, Operand{b + at, b + at + pairs * kDeep, kTile}, run.chunks);
+            add({a + at, a + at + cut.room * kSide, kTile}, {b + at, b + at + pairs * kDeep, kTile}, run.chunks);
           }
-        };
-        if (!tiles) {
-          bool add = !begin;
-          each_run([&](Operand x, Operand y, int64_t chunks) FEWLABELS_AMX { dot_products(x, y, chunks, std::exchange(add, true), to, 64, right, kSums); });
-          continue;
-        }
-        if (begin) clear_sums();
-        else load_sums(to, 64, right, kSums);
-        each_run([&](Operand x, Operand y, int64_t chunks) FEWLABELS_AMX { add_products(x, y, chunks); });
-        store_sums(to, 64, right, kSums);
+        });
       }
 }
 

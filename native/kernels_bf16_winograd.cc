@@ -4,7 +4,7 @@
 #include "bf16_conv.h"
 
 #if defined(__x86_64__) && defined(__linux__)
-#include "bf16_dots.h"
+#include "bf16_products.h"
 #include "bf16_winograd.h"
 #define FEWLABELS_WIDE FEWLABELS_AMX
 #include "winograd_points.h"
@@ -103,7 +103,6 @@ struct Block {
   Tiles tiles;
   int64_t room, spot, first = 0, count = 0;
   Memory windows, zeros;
-  bool by_tiles = has_tiles();
 
   // What the products of 32 outputs are: [spots][room + 1][32].
   struct Results {
@@ -141,28 +140,15 @@ struct Block {
   }
 
   FEWLABELS_AMX void multiply(const uint16_t* weights, const Results& results, int64_t output) const {
-    const int64_t deep = s.channels / kDeep, next = room * kDeep;
-    if (by_tiles) {
-      const TilesInUse in_use;
-      each_group(weights, results, [&](const uint16_t* a, const uint16_t* b, float* sums) FEWLABELS_AMX {
-        clear_sums();
-        add_products<2 * kTile>({a, a + kTile, next}, {b, b + kTile, 2 * kTile}, deep);
-        store_sums(sums, 128, kSide, kSide * kDeep);
-      });
-    } else {
-      each_group(weights, results, [&](const uint16_t* a, const uint16_t* b, float* sums) FEWLABELS_AMX {
-        dot_products({a, a + kTile, next}, {b, b + kTile, 2 * kTile}, deep, false, sums, 128, kSide, kSide * kDeep);
-      });
+    const TilesInUse in_use(has_tiles());
+    for (int64_t k = 0; k < kSpots; k++) {
+      const uint16_t *a = windows.data + k * spot, *b = weights + k * s.channels * kDeep;
+      for (int64_t t = 0; t < count; t += kGroup)
+        sum_products<2 * kTile>(in_use, true, results.memory.data + k * results.spot + t * kDeep, 128, kSide, kSide * kDeep, [&](const auto& add) FEWLABELS_AMX {
+          add({a + t * kDeep, a + (t + kSide) * kDeep, room * kDeep}, {b, b + kTile, 2 * kTile}, s.channels / kDeep);
+        });
     }
     write(results, output);
-  }
-
-  // body(windows of 32 tiles at a spot, the spot's weights, where the products go).
-  template <typename Body>
-  FEWLABELS_AMX FEWLABELS_INLINE void each_group(const uint16_t* weights, const Results& results, const Body& body) const {
-    for (int64_t k = 0; k < kSpots; k++)
-      for (int64_t t = 0; t < count; t += kGroup)
-        body(windows.data + k * spot + t * kDeep, weights + k * s.channels * kDeep, results.memory.data + k * results.spot + t * kDeep);
   }
 
   // y = A' m A.

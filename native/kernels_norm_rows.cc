@@ -7,7 +7,6 @@
 namespace fewlabels::norm {
 namespace {
 
-
 // Four rows at a time spare the accumulators' loads and stores.
 template <typename T>
 FEWLABELS_INLINE void sum_rows(const T* __restrict x, int64_t rows, int64_t channels, float* __restrict shift,

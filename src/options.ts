@@ -73,7 +73,7 @@ export function needThat(key: string, words: string, holds: Need["holds"], examp
 
 /** A number that is above 0 or, where it is not given, follows from the run. */
 export function needNotZero(key: string, example = 1): Need {
-  return { key, words: "above 0", holds: (value) => value !== 0, example: { [key]: example } };
+  return needThat(key, "above 0", (value) => value !== 0, { [key]: example });
 }
 
 /** A truth about the run that no single option says. */

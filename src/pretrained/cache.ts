@@ -108,14 +108,10 @@ export async function getWeights(
     );
   }
   const path = pathOf(official, folder);
-  return await inTurn(path, options, async ({ waited, touch }) => {
+  return await inTurn(path, options, async (waited) => {
     const brought = waited ? cached(official, folder) : undefined;
     if (brought) return { ...brought, fetched: false };
-    const onBytes = (have: number, came: number) => {
-      touch();
-      options.onBytes?.(have, came);
-    };
-    await fetchFile({ url, file: path, bytes: facts.bytes, sha256 }, { ...options, onBytes });
+    await fetchFile({ url, file: path, bytes: facts.bytes, sha256 }, options);
     const whole = await hashOfFile(path, "sha256", options.signal);
     writeWhole(
       `${path}.json`,

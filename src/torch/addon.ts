@@ -81,7 +81,7 @@ export interface Engine {
   readonly winograd: boolean;
   /** Whether convolutions in bfloat16 are our own, by AMX, on this processor. */
   readonly amx: boolean;
-  /** Whether those of 3 x 3 are, by AVX-512's dot products, where there is no AMX. */
+  /** Whether they are by AVX-512's dot products, where there is no AMX. */
   readonly dots: boolean;
 }
 

@@ -29,6 +29,13 @@ export function gradients(f: (x: Tensor, weight: Tensor) => Tensor, given: { x: 
   return [x!.grad!, weight!.grad!];
 }
 
+/** Share of the outputs of a padded convolution that are not what rounding the exact sum gives: by Winograd's about half. */
+export function wrongShare({ x, weight }: { x: Tensor; weight: Tensor }): number {
+  const right = plain(x.to("float64"), weight.to("float64"), 1).to("bfloat16").toNumbers();
+  const y = noGrad(() => mixed(x, weight, 1)).toNumbers();
+  return y.filter((value, i) => value !== right[i]).length / y.length;
+}
+
 /** `weights`: how far a weight's gradient may be from float64's, as a share of its largest number. */
 export function testValues(cases: readonly (Convolution & { winograd?: boolean })[], weights: number): void {
   test.each(cases.map((shape) => ({ kernel: 3, ...shape })))(

@@ -60,7 +60,7 @@ interface Engine {
   readonly winograd: boolean;
   /** Whether those in bfloat16 are. */
   readonly amx: boolean;
-  /** Whether those of 3 x 3 are, by dot products. */
+  /** The same, by dot products. */
   readonly dots: boolean;
   readonly precision: string;
   readonly threads: number;
@@ -177,7 +177,7 @@ function doctorLines(report: Report, engine: Engine | undefined, problems: reado
     const ours = [
       ...(engine.winograd ? ["3 x 3 convolutions in float32"] : []),
       ...(engine.amx ? ["convolutions in bfloat16 (AMX)"] : []),
-      ...(engine.dots ? ["3 x 3 convolutions in bfloat16"] : []),
+      ...(engine.dots ? ["convolutions in bfloat16"] : []),
     ];
     const own = ours.length > 0 ? `; ${ours.join(" and ")} are our own` : "";
     rows.push(

@@ -45,7 +45,7 @@ export async function downloadDataSet(official: OfficialData, options: DownloadO
     const file = join(folder, download.name);
     let missing = await missingOf(wanted, folder, signal);
     if (missing.size > 0) {
-      await inTurn(file, options, async ({ waited, touch }) => {
+      await inTurn(file, options, async (waited) => {
         if (waited) missing = await missingOf(wanted, folder, signal);
         if (missing.size === 0) return;
         const already = download.members ? await isThere(file, download, signal) : false;
@@ -55,7 +55,6 @@ export async function downloadDataSet(official: OfficialData, options: DownloadO
           onNote?.(`${download.name}, ${bytes(download.bytes)}${rest}`);
           const url = mirror === undefined ? download.url : `${mirror.replace(/\/+$/, "")}/${download.name}`;
           const onBytes = (have: number, came: number) => {
-            touch();
             downloadedBytes += came;
             onProgress?.(download, have);
           };

@@ -99,6 +99,25 @@ export class FolderLock {
   }
 }
 
+const SAID_EVERY_MS = 10_000;
+
+/** Does `work` while the lock is held, saying meanwhile that its holder is there, and releases it. */
+export async function whileHeld<T>(lock: FolderLock, work: () => Promise<T>): Promise<T> {
+  const timer = setInterval(() => {
+    try {
+      lock.touch();
+    } catch {
+      clearInterval(timer); // taken over from another machine, where nothing was heard of this one
+    }
+  }, SAID_EVERY_MS);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+    lock.release();
+  }
+}
+
 /** Takes away the lock that a thread of this process left when it was ended in mid-step. */
 export function clearLockOfThread(folder: string): void {
   const path = join(folder, "lock");

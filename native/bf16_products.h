@@ -1,8 +1,9 @@
-// Products of matrices in bfloat16 by AVX-512's dot products of pairs, for processors without AMX: what amx_tiles.h computes, from the same orders.
+// Sums of products of matrices in bfloat16: by AMX's tiles, or where there are none by AVX-512's dot products of pairs, from the same orders.
 #pragma once
 #include "amx_tiles.h"
 
 #include <cstring>
+#include <utility>
 
 namespace fewlabels::bf16 {
 
@@ -38,6 +39,16 @@ FEWLABELS_AMX inline void dot_products(Operand a, Operand b, int64_t steps, bool
       _mm512_storeu_ps(sums + r * row + right, c[r][1]);
     }
   }
+}
+
+// The four sums at `to` begin with, or grow by, what each(add) tells with add(a, b, steps). Ahead: as in add_products.
+template <int64_t Ahead = 0, typename Each>
+FEWLABELS_AMX FEWLABELS_INLINE void sum_products(const TilesInUse& tiles, bool begin, float* to, int64_t row, int64_t right, int64_t below, const Each& each) {
+  if (!tiles.wanted) return each([&](Operand a, Operand b, int64_t steps) FEWLABELS_AMX { dot_products(a, b, steps, !std::exchange(begin, false), to, row, right, below); });
+  if (begin) clear_sums();
+  else load_sums(to, row, right, below);
+  each([&](Operand a, Operand b, int64_t steps) FEWLABELS_AMX { add_products<Ahead>(a, b, steps); });
+  store_sums(to, row, right, below);
 }
 
 }  // namespace fewlabels::bf16
