@@ -129,6 +129,9 @@ function prepareEnvironment(env: NodeJS.ProcessEnv): void {
   env.UCX_DEBUG_SIGNO ??= "0";
   // And the signals of a crash, for a report that allocates memory: one inside of malloc then never ends.
   env.UCX_HANDLE_ERRORS ??= "none";
+  // And libc's functions for memory: it writes others over them and tries those. Where the heap cannot grow (V8's code lies right
+  // behind it in 1 process of 64) the trial takes away the heap's last page, in use or not.
+  env.UCX_MEM_EVENTS ??= "no";
 }
 
 /** Where the engine may lie, in order: in the package, or in the user's cache where that cannot be written (scripts/setup/common.mjs). */
