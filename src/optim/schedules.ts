@@ -173,9 +173,16 @@ export interface PlannedSchedule {
   readonly warmupSteps: number;
 }
 
-/** What the options leave open follows from `totalSteps`. */
+/** What the options leave open follows from `totalSteps`. Throws UsageError where lengths do not fit into it. */
 export function planSchedule(options: ScheduleOptions, totalSteps: number): PlannedSchedule {
   const row: ScheduleRow = learningRateSchedules[options.schedule];
+  const { waitSteps } = options;
+  if (waitSteps > 0 && waitSteps >= totalSteps && row.reads?.includes("waitSteps")) {
+    const expected = `less than the ${totalSteps} steps of the schedule`;
+    throw new UsageError(
+      badValue("optimizer", "waitSteps", expected, waitSteps, "It would never learn: raise --steps"),
+    );
+  }
   const times: Times = {
     base: options.lr,
     initial: options.initialLr,
@@ -183,7 +190,7 @@ export function planSchedule(options: ScheduleOptions, totalSteps: number): Plan
     warmupSteps: options.warmupSteps ?? Math.round(totalSteps * (row.warmupShare ?? 0)),
     rampDownSteps: options.rampDownSteps ?? Math.round(totalSteps / 6),
     cosineSteps: options.cosineSteps ?? Math.ceil((totalSteps * 7) / 6),
-    waitSteps: options.waitSteps,
+    waitSteps,
     epochSteps: options.epochSteps ?? Math.max(1, Math.round(totalSteps / 300)),
     drops: dropsOf(options.dropSteps, totalSteps),
     dropFactor: options.dropFactor,

@@ -51,6 +51,14 @@ describe("what optimizer options leave open follows from the number of steps", (
     const gmpl = learningRateOf(parse({ schedule: "gmpl", lr: 0.05, waitSteps: 3000 }), 300_000);
     expect([2_999, 3_000, 8_000].map(gmpl)).toEqual([0, 0.05 / 5000, 0.05]);
   });
+  test("a wait as long as the run is refused where the schedule waits", () => {
+    const wait = (schedule: "kek" | "gmpl" | "cosine-7-16", waitSteps: number) => () =>
+      learningRateOf(parse({ schedule, waitSteps }), 100)(99);
+    expect(wait("kek", 99)).not.toThrow();
+    expect(wait("kek", 100)).toThrow(/less than the 100 steps of the schedule for waitSteps, got 100.*--steps/);
+    expect(wait("gmpl", 3000)).toThrow(/got 3000/);
+    expect(wait("cosine-7-16", 3000)).not.toThrow();
+  });
   test("constant and cosine-7-16 have no warm-up unless asked", () => {
     expect([0, 99].map(learningRateOf(parse({ schedule: "constant" }), 100))).toEqual([0.003, 0.003]);
     const cosine = learningRateOf(parse({ schedule: "cosine-7-16", lr: 1 }), 100);
