@@ -6,6 +6,7 @@
 
 #if FEWLABELS_CUDA_KERNELS
 #include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 
 #include <memory>
 
@@ -32,6 +33,8 @@ napi_value begin(napi_env env, napi_callback_info) {
   return guard(env, [&] {
     auto& [begun, ended] = graphs();
     begun = std::make_unique<at::cuda::CUDAGraph>();
+    // A graph has memory of its own: what steps before it left for the next would lie idle beside it.
+    c10::cuda::CUDACachingAllocator::emptyCache();
     // One graph runs at a time and nobody reads what another left, so they share their memory.
     for (const auto& other : ended) {
       if (!other) continue;

@@ -2,9 +2,10 @@
 # Set-up and tests on Debian 13 (trixie), in a folder of its own: as root, with debootstrap.
 #   scripts/debian13.sh FOLDER [--cuda] [--no-tests] [TEST FILES, default the whole suite]
 # What is missing in FOLDER is made: the system, its packages, a copy of this checkout in FOLDER/root/fewlabels, its node_modules. Then set-up
-# and the suite run there. --cuda builds against libtorch-cuda-dev instead (contrib and non-free): its packages are unpacked beside the
-# installed ones, in FOLDER/opt/cuda, with a stub for libcudnn (Debian's package only downloads NVIDIA's). No GPU is needed: the addon is
-# compiled, linked against CUDA's libraries and loaded, and the tests run on the CPU. FEWLABELS_MIRROR: another mirror than deb.debian.org.
+# and the suite run there. --cuda builds against libtorch-cuda-dev instead (contrib and non-free), with the kernels for GPUs: its packages
+# and nvcc's are unpacked beside the installed ones, in FOLDER/opt/cuda, with a stub for libcudnn (Debian's package only downloads
+# NVIDIA's). No GPU is needed: the addon is compiled, linked against CUDA's libraries and loaded, and the tests run on the CPU.
+# FEWLABELS_MIRROR: another mirror than deb.debian.org.
 # apt and npm find their way by the usual variables (http_proxy, npm_config_registry, NODE_EXTRA_CA_CERTS with a path inside of FOLDER).
 set -euo pipefail
 checkout="$(cd "$(dirname "$0")/.." && pwd)"
@@ -42,6 +43,7 @@ bring proc proc -t proc
 inside() { chroot "$folder" env HOME=/root DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
 
 packages=(ca-certificates g++ git libgloo-dev libopenblas0-openmp libtorch-dev nodejs npm procps python3)
+if $cuda; then packages+=(g++-13); fi # the newest that its nvcc takes
 missing=()
 for package in "${packages[@]}"; do
   inside dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
@@ -82,7 +84,7 @@ if $cuda; then
     plan="$(inside apt-get -s --no-install-recommends install libtorch-cuda-dev)"
     wanted='^lib(cu|nccl|nv(jitlink|rtc|toolsext)|gloo-cuda|tensorpipe-cuda|thrust|torch-cuda)|^nvidia-cuda-dev'
     mapfile -t wanted < <(awk '/^Inst /{print $2}' <<<"$plan" | grep -E "$wanted" | grep -vE '^libcu(rl|pti|inj|fftw)|mg11')
-    wanted+=(libgloo-cuda-dev) # nothing asks for it: several processes
+    wanted+=(libgloo-cuda-dev nvidia-cuda-toolkit libnvvm4) # nothing asks for them: several processes, nvcc
     say "fetching ${#wanted[@]} packages of CUDA"
     mkdir -p "$opt/packages"
     inside sh -c 'cd /opt/cuda/packages && apt-get -q -o APT::Sandbox::User=root download "$@"' sh "${wanted[@]}"
@@ -91,14 +93,20 @@ if $cuda; then
   if [ ! -e "$opt/complete" ]; then
     say "unpacking them into $opt"
     for package in "$opt"/packages/*.deb; do
-      # Static libraries are most of them, and nobody links one.
+      # Static libraries are most of them, and nobody links one but CUDA's runtime.
       inside dpkg-deb --fsys-tarfile "${package#"$folder"}" | tar -x --exclude='*.a' -C "$opt"
+      case "$package" in */nvidia-cuda-dev_*)
+        inside dpkg-deb --fsys-tarfile "${package#"$folder"}" | tar -x -C "$opt" --wildcards '*/libcudart_static.a' ;;
+      esac
       rm "$package"
     done
     ln -sfn usr/include "$opt/include"
     ln -sfn usr/lib/x86_64-linux-gnu "$opt/lib"
     # The driver's package keeps its library in a folder of alternatives.
     find "$opt/usr/lib" -name 'libcuda.so.1' -path '*/nvidia/*' -printf '/opt/cuda/usr/lib/%P\n' | while read -r library; do ln -sf "$library" "$opt/lib/libcuda.so.1"; done
+    # nvcc knows these by their places in the system.
+    ln -sfn /opt/cuda/usr/lib/nvidia-cuda-toolkit "$folder/usr/lib/nvidia-cuda-toolkit"
+    cp "$opt/etc/nvcc.profile" "$folder/etc/"
     rm -r "$opt/packages"
     touch "$opt/complete"
   fi
@@ -110,7 +118,8 @@ if $cuda; then
     inside gcc -shared -fPIC -Wl,-soname,libcudnn.so.9 -Wl,--version-script=/opt/cuda/cudnn.map -o /opt/cuda/lib/libcudnn.so.9 /opt/cuda/cudnn.c
   fi
   # Gloo's libraries are not in the architecture's folder.
-  environment=(FEWLABELS_LIBTORCH=/opt/cuda LD_LIBRARY_PATH=/opt/cuda/lib:/opt/cuda/usr/lib)
+  environment=(FEWLABELS_LIBTORCH=/opt/cuda LD_LIBRARY_PATH=/opt/cuda/lib:/opt/cuda/usr/lib CPATH=/opt/cuda/include
+    PATH=/usr/sbin:/usr/bin:/sbin:/bin:/opt/cuda/usr/bin)
 fi
 
 say "set-up"
@@ -123,6 +132,9 @@ if $cuda; then
     grep -q "^$library.so" <<<"$needed" || fail "the addon does not ask for $library: $(tr '\n' ' ' <<<"$needed")"
   done
   say "the addon asks for" $needed
+  kernels="$(inside nm -C "$place/build/fewlabels.node" | grep -c ' [tT] fewlabels::cuda::' || true)"
+  [ "$kernels" -gt 0 ] || fail "the addon has no kernels for GPUs"
+  say "and has $kernels functions of its kernels for GPUs"
 fi
 inside env "${environment[@]}" sh -c "cd $place && node bin/fewlabels.js doctor" || true
 $tests || exit 0

@@ -136,13 +136,14 @@ export function planBuild(
     "cuda_stream.cc": nvcc ? ["-isystem", nvcc.include] : [],
     "cuda_graph.cc": nvcc ? ["-isystem", nvcc.include] : [],
   };
+  const cardFlags = nvcc ? nvccFlags() : [];
   const units = sources.map((name) => {
     const source = join(nativeDir, name);
     const forCard = nvcc && name.endsWith(".cu");
-    const own = forCard ? [nvcc.version, ...nvccFlags] : (ownFlags[name] ?? []);
+    const own = forCard ? [nvcc.version, ...cardFlags] : (ownFlags[name] ?? []);
     const key = sha256(identity, ...own, readFileSync(source)).slice(0, 20);
     const object = join(objectDir, `${name}-${key}.o`);
-    if (forCard) return { source, object, args: [...nvccFlags, "-c", source], compiler: nvcc.path };
+    if (forCard) return { source, object, args: [...cardFlags, "-c", source], compiler: nvcc.path };
     return { source, object, args: [...flags, ...own, "-c", source], compiler: compiler.path };
   });
   const rpaths = [libtorch.lib, ...libtorch.runtimeDirs.filter((folder) => folder !== libtorch.lib)];

@@ -78,15 +78,27 @@ function toolkitOf(named) {
 /**
  * Flags of a .cu file: every card's code that this compiler knows, bits as on the CPU (no fused multiply-add), and whatever C++
  * compiler there is.
+ * @param {string | undefined} [glibc] version of the C library; default: this machine's
  */
-export const nvccFlags = [
-  "-O3",
-  "-std=c++17",
-  "-fmad=false",
-  "-arch=all-major",
-  "-allow-unsupported-compiler",
-  ...["-fPIC", "-fvisibility=hidden"].flatMap((flag) => ["-Xcompiler", flag]),
-];
+export function nvccFlags(glibc = glibcVersion()) {
+  const [major = 0, minor = 0] = (glibc ?? "").split(".").map(Number);
+  // C23's sinpi and others, which g++ asks for by _GNU_SOURCE, contradict the headers of CUDA before 13.
+  const c23 = major > 2 || (major === 2 && minor >= 41) ? ["-U_GNU_SOURCE", "-D_DEFAULT_SOURCE"] : [];
+  return [
+    "-O3",
+    "-std=c++17",
+    "-fmad=false",
+    "-arch=all-major",
+    "-allow-unsupported-compiler",
+    ...["-fPIC", "-fvisibility=hidden", ...c23].flatMap((flag) => ["-Xcompiler", flag]),
+  ];
+}
+
+/** Undefined where the C library is another one. @returns {string | undefined} */
+function glibcVersion() {
+  const { header } = /** @type {{ header: { glibcVersionRuntime?: string } }} */ (process.report.getReport());
+  return header.glibcVersionRuntime;
+}
 
 /** CUDA's runtime goes into the addon: libtorch's own may be of another version. @param {Nvcc} nvcc */
 export function cudaLinkFlags({ runtime }) {

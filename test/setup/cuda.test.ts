@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { planBuild } from "../../scripts/setup/compile.mjs";
-import { cudaLinkFlags, findNvcc, missingKernels } from "../../scripts/setup/cuda.mjs";
+import { cudaLinkFlags, findNvcc, missingKernels, nvccFlags } from "../../scripts/setup/cuda.mjs";
 import { temporaryFolder } from "./helpers.js";
 
 /** A toolkit of CUDA such as NVIDIA's. */
@@ -53,6 +53,15 @@ describe("findNvcc", () => {
   it("takes nothing that is no compiler", () => {
     expect(findNvcc({ CUDACXX: "/no/nvcc" })).toBeUndefined();
     expect(findNvcc({ CUDACXX: join(toolkit("hello"), "bin/nvcc") })).toBeUndefined();
+  });
+});
+
+describe("nvccFlags", () => {
+  // "exception specification is incompatible with that of previous function sinpi": CUDA 12's headers beside glibc 2.41's.
+  it("leaves C23's functions out where the C library has them", () => {
+    for (const glibc of ["2.41", "2.42", "3.0"]) expect(nvccFlags(glibc), glibc).toContain("-U_GNU_SOURCE");
+    for (const glibc of ["2.36", "2.9", ""]) expect(nvccFlags(glibc), glibc).not.toContain("-U_GNU_SOURCE");
+    expect(nvccFlags("2.41").join(" ")).toContain("-Xcompiler -U_GNU_SOURCE -Xcompiler -D_DEFAULT_SOURCE");
   });
 });
 
