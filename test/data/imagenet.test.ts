@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { holdAll, plainImages } from "../../src/batches/store.js";
@@ -129,6 +130,20 @@ describeEngine("a run on imagenet", () => {
       ...given,
     });
 
+  it("takes a labels file that names both copies of a picture, as published", async () => {
+    const copy = noisy(77, [9, 9, 9]);
+    const [a, b] = [`${synsets[0]}_copy.JPEG`, `${synsets[1]}_copy.JPEG`];
+    const dir = await make({
+      ...train,
+      ...sorted,
+      [`train/${synsets[0]}/${a}`]: copy,
+      [`train/${synsets[1]}/${b}`]: copy,
+    });
+    const list = join(dir, "list.csv");
+    writeFileSync(list, `file,label\n${a},${synsets[0]}\n${b},${synsets[1]}\n${synsets[2]}_0.JPEG,${synsets[2]}\n`);
+    const { remarks } = await load(dir, {}, list);
+    expect(remarks!.join("\n")).toMatch(/1 pictures \(by content\) have two labels/);
+  });
   it("draws labels evenly, scales by the published constants, and crops the middle to evaluate", async () => {
     const data = await prepareData(config("none", await make({ ...train, ...sorted })), imagenet);
     try {

@@ -93,11 +93,12 @@ function classLayout(
       `${loose.length} pictures directly in ${shownName(root)} are in no class folder: they count as unlabeled`,
     );
   }
+  // Before the unlabeled ones, which may be a folder around them: of a picture that is found twice the first counts.
+  if (test !== undefined) for (const file of testPictures(dir, test, classes, testLabels, remarks)) files.push(file);
   const unlabeled = unlabeledDir === undefined ? found : [unlabeledDir];
   const counts = unlabeled.map((path) => add(path, "unlabeled", -1));
   if (unlabeled.length > 0 && counts.every((count) => count === 0))
     throw new DataError(`folder: the folder for unlabeled pictures, ${shownName(unlabeled[0]!)}, holds none`);
-  if (test !== undefined) files.push(...testPictures(dir, test, classes, testLabels, remarks));
   return {
     kind: "classes",
     classes,

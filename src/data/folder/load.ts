@@ -96,7 +96,8 @@ export async function loadFolder(
     decoding,
     ...traits,
   };
-  if (layout.table && !labels) checkLabelsFile(data, layout, layout.table, labelsFile!, trains, remarks, options);
+  if (layout.table && !labels)
+    checkLabelsFile(data, layout, layout.table, labelsFile!, trains, remarks, { ...options, published });
   return data;
 }
 
@@ -203,13 +204,15 @@ function checkLabelsFile(
   labelsFile: string,
   trains: readonly Slot[],
   remarks: string[],
-  { keepLabels }: FolderOptions,
+  { keepLabels, published }: FolderOptions & Pick<FolderManner, "published">,
 ): void {
   const { index, y, leftOut = 0 } = parseLabelFile(table, data, labelsFile);
-  rejectConflicts(
-    Array.from(index, (at, i) => ({ ...trains[at]!, label: y[i]! })),
-    layout.classes,
-  );
+  if (!published) {
+    rejectConflicts(
+      Array.from(index, (at, i) => ({ ...trains[at]!, label: y[i]! })),
+      layout.classes,
+    );
+  }
   if (leftOut > 0)
     remarks.push(
       `${leftOut} rows of ${labelsFile} name pictures that are held out for testing or damaged: passed over`,

@@ -342,3 +342,20 @@ describe("testLabels: a labels file of test pictures", () => {
     await expect(load(dir, { labelsFile, testLabels: join(dir, "none.csv") })).rejects.toThrow(/no such labels file/);
   });
 });
+
+describe("a folder for unlabeled pictures that holds the test folder", () => {
+  it.each([".", "test", "test/cat"])("leaves the test pictures to the test: --unlabeled DIR/%s", async (inner) => {
+    const dir = await make({
+      ...some("train/cat", 4),
+      ...some("train/dog", 4),
+      ...some("test/cat", 2),
+      ...some("test/dog", 2),
+      ...some("test/cat/more", 1),
+    });
+    const unlabeledDir = join(dir, inner);
+    const { test, train } = await load(dir, { unlabeledDir });
+    expect([train.count, test.count]).toEqual([8, 5]);
+    const { files } = scanFolder(dir, { unlabeledDir });
+    expect(files.filter(({ part }) => part === "unlabeled")).toEqual([]);
+  });
+});
