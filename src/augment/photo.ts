@@ -108,7 +108,7 @@ export function planWeak(
   if (!(Number.isInteger(side) && side >= 4 && side <= 4096)) {
     throw new UsageError(badValue(`weak view "${name}"`, "crop", "a whole number of pixels in 4..4096", side));
   }
-  const kept = Math.round(short * (evalCrop ?? Math.min(1, Math.max(0.875, side / short))));
+  const kept = Math.max(1, Math.round(short * (evalCrop ?? Math.min(1, Math.max(0.875, side / short)))));
   const [x0, y0] = [Math.round((width - kept) / 2), Math.round((height - kept) / 2)];
   const { interpolation } = recipe;
   return {

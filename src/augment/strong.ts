@@ -71,6 +71,11 @@ export function planStrong({
     if (excluded.size === 0) return name === "jitter" ? { kind: "jitter", noise } : { kind: "weak" };
     throw new UsageError(`strong view "${name}": has no operations to leave out; remove strongExclude`);
   }
+  const own = Object.keys(recipe.ops) as OpName[];
+  if (excluded.size > 0 && !own.some((op) => excluded.has(op))) {
+    const none = `strongExclude "${exclude}" leaves nothing out`;
+    throw new UsageError(`strong view "${name}": ${none}. It has the operations ${own.join(", ")}`);
+  }
   const largest = recipe.magnitude?.max ?? 0;
   if (magnitude !== undefined && !(Number.isInteger(magnitude) && magnitude >= 0 && magnitude <= largest)) {
     throw new UsageError(

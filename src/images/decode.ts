@@ -161,8 +161,13 @@ export async function readImage(path: string, decoding: Decoding, measure: Measu
 export async function decodeFile(path: string, decoding: Decoding): Promise<DecodedImage | Damage> {
   const head = readHead(path);
   const format = head && sniffFormat(head);
-  const plain = typeof format === "string" && format !== "ppm" && format !== "gif" && fsPath(path) === path;
+  const plain = typeof format === "string" && format !== "ppm" && format !== "gif" && isPlainPath(path);
   return plain ? decodeInput(path, format, decoding, false) : readImage(path, decoding);
+}
+
+/** Whether sharp may be given the path itself: to libvips a name that ends in brackets has options in them. */
+function isPlainPath(path: string): boolean {
+  return fsPath(path) === path && !path.endsWith("]");
 }
 
 /** Bytes at the beginning and at the end of a file that `readHeader` reads. */
@@ -170,7 +175,8 @@ const endBytes = 16 * 1024;
 
 /**
  * Reads the header of a picture and both ends of its file, nothing else. `hash` is the SHA-256 of its size and of the two ends: the
- * same for copies, and as good as never for different pictures. Damage behind the header is not noticed.
+ * same for copies, and as good as never for different pictures; of formats that may lie there uncompressed, where pictures with the same
+ * border have the same ends, of the whole file. Damage behind the header is not noticed.
  */
 export async function readHeader(
   path: string,
@@ -190,6 +196,8 @@ export async function readHeader(
         return buffer.subarray(0, bytesRead);
       };
       ends = [Buffer.from(`${info.size}\n`), await read(0), await read(Math.max(0, info.size - endBytes))];
+      const format = sniffFormat(ends[1]!.subarray(0, sniffBytes));
+      if (format === "ppm" || format === "tiff") ends.push(await file.readFile());
     } finally {
       await file.close();
     }
@@ -215,8 +223,7 @@ export async function readHeader(
 /** By the header alone. Throws where it cannot be read. */
 async function dimensionsOf(sharp: Sharp, path: string, format: ImageFormat, head: Uint8Array) {
   if (format === "ppm") return pixmapSides(head);
-  const name = fsPath(path);
-  return sharp(typeof name === "string" ? name : await readFile(name), { limitInputPixels: false }).metadata();
+  return sharp(isPlainPath(path) ? path : await readFile(fsPath(path)), { limitInputPixels: false }).metadata();
 }
 
 function unreadable({ code, message }: NodeJS.ErrnoException): Damage {

@@ -59,6 +59,8 @@ describe("planWeak", () => {
     expect(planOf({ name: "imagenet-gmpl" }, square).evaluation.interpolation).toBe("bicubic");
     expect(planOf({ name: "imagenet-mt", side: 64 }).evaluation.box).toEqual([41, 13, 216, 188]);
     expect(planOf({ name: "photo", evalCrop: 0.5 }).evaluation.box).toEqual([78, 50, 178, 150]);
+    const tiny = planOf({ name: "photo", evalCrop: 0.1 }, { ...kind, width: 4, height: 4 });
+    expect(tiny.evaluation.box).toEqual([2, 2, 3, 3]);
   });
 
   it("makes crops as large as small pictures, and then judges all of them", () => {

@@ -276,6 +276,14 @@ describe("strong draws", () => {
     expect(planOf({ name: "gmpl", exclude: "rotate, translateX" }).ops).toHaveLength(13);
   });
 
+  it("strongExclude that leaves nothing out is refused", () => {
+    expect(() => planOf({ name: "fixmatch", exclude: "cutout" })).toThrow(
+      /"cutout" leaves nothing out. It has .*posterize/,
+    );
+    expect(planOf({ name: "fixmatch", exclude: "cutout,rotate" }).ops).toHaveLength(13);
+    expect(() => planOf({ name: "gmpl", exclude: "rotat" })).toThrow(/Did you mean "rotate"/);
+  });
+
   it("strongMagnitude takes the place of the recipe's", () => {
     const rows = draw({ name: "gmpl", magnitude: 17 });
     expect(distinct(strengths(rows, imageOps.posterize))).toEqual([6]);

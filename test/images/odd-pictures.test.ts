@@ -1,6 +1,7 @@
 /** Pictures that decoders and people see differently: real numbers, half frames, pixmaps. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import { encodePixmap } from "../../src/files/pixmap.js";
 import { type DecodedImage, decodeFile, decodeImage, readHeader, readImage } from "../../src/images/decode.js";
@@ -114,6 +115,39 @@ describe("pixmaps in a folder", () => {
         expect([...((await read(path, decoding)) as DecodedImage).pixels]).toEqual(new Array(16).fill(90));
       }
       expect(await readHeader(path, decoding)).toMatchObject({ format: "ppm" });
+    }
+  });
+
+  it("pictures that differ in the middle alone have other hashes by their headers too", async () => {
+    const [side, dir] = [256, join(folder, "scans")];
+    mkdirSync(dir);
+    const hashes = await Promise.all(
+      [0, 1, 2].map(async (i) => {
+        const pixels = new Uint8Array(side * side);
+        pixels[(side * side) / 2] = i;
+        const [pgm, tiff] = [join(dir, `${i}.pgm`), join(dir, `${i}.tif`)];
+        writeFileSync(pgm, Buffer.concat([Buffer.from(`P5\n${side} ${side}\n255\n`), pixels]));
+        const raw = { width: side, height: side, channels: 1 as const };
+        await sharp(pixels, { raw }).tiff({ compression: "none" }).toFile(tiff);
+        const headers = await Promise.all([pgm, tiff].map((path) => readHeader(path, decoding)));
+        return headers.map(({ hash }) => hash);
+      }),
+    );
+    expect(new Set(hashes.flat()).size).toBe(6);
+  });
+
+  it("a name that ends in brackets has no options in it", async () => {
+    const dir = join(folder, "brackets");
+    mkdirSync(dir);
+    for (const name of ["cat [2]", "cat.png[1]", "a[page=9]"]) {
+      const path = join(dir, name);
+      await sharp({ create: { width: 4, height: 4, channels: 3, background: "#5a5a5a" } })
+        .png()
+        .toFile(join(dir, "x.png"));
+      renameSync(join(dir, "x.png"), path);
+      for (const read of [readImage, decodeFile])
+        expect([...((await read(path, decoding)) as DecodedImage).pixels]).toEqual(new Array(16).fill(90));
+      expect(await readHeader(path, decoding)).toMatchObject({ format: "png" });
     }
   });
 

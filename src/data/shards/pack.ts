@@ -148,9 +148,13 @@ export class ShardWriter {
   }
 }
 
-/** A name without extension and without dots in its last part, which end a key; with a number where it is taken. */
+/**
+ * A name without extension and without dots in its last part, which end a key; with a number where it is taken. No part of it is hidden:
+ * reading passes over such samples.
+ */
 export function uniqueKey(name: string, taken: Set<string>): string {
-  const safe = name.replace(/^(\.\.\/|\/)+/, "").replaceAll("../", "");
+  const inside = name.replace(/^(\.\.\/|\/)+/, "").replaceAll("../", "");
+  const safe = inside.replace(/(^|\/)\.+/g, "$1_").replace(/(^|\/)(?=__MACOSX\/)/g, "$1_");
   const slash = safe.lastIndexOf("/") + 1;
   const own = safe
     .slice(slash)

@@ -184,6 +184,12 @@ describe("requireFreePrefix", () => {
 });
 
 describe("uniqueKey", () => {
+  it("has no hidden part: reading passes over those", () => {
+    const taken = new Set<string>();
+    const names = ["../.hid/0.png", ".cache/pics/0.png", "a/.b/..c/d.png", ".x.png", "__MACOSX/y.png", "..."];
+    const keys = names.map((name) => uniqueKey(name, taken));
+    expect(keys).toEqual(["_hid/0", "_cache/pics/0", "a/_b/_c/d", "_x", "___MACOSX/y", "_"]);
+  });
   it("has no dot in its last part, leads nowhere, and is never given twice", () => {
     const taken = new Set<string>();
     expect(uniqueKey("cat.d/a.b.jpg", taken)).toBe("cat.d/a_b");
