@@ -83,7 +83,7 @@ export async function holdRows({ cache }: ImageStore, rows: Int32Array, who: str
   if (!cache) return { ready: undefined, release() {} };
   if (rows.length > cache.capacity) {
     throw new UsageError(
-      `${who} needs ${rows.length} pictures in memory, and --dataset.memoryMB leaves room for ${cache.capacity}. Raise it`,
+      `${who} needs ${rows.length} pictures in memory, and there is room for ${cache.capacity}. ${cache.advice}`,
     );
   }
   const hold = cache.hold(rows);

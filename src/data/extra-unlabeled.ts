@@ -9,6 +9,7 @@ import { shownName } from "../files/names.js";
 import { defaultMaxMegapixels, readImages } from "../images/decode.js";
 import { isFolder, listImages } from "../images/image-files.js";
 import type { DamagedFile, Decoding, ImageSet } from "../images/image-set.js";
+import { mostBytes } from "../images/most-bytes.js";
 import type { DataSet } from "./dataset.js";
 import { fingerprint } from "./fingerprint.js";
 import { examplesOf } from "./folder/read.js";
@@ -56,7 +57,7 @@ export async function withUnlabeled(data: DataSet, unlabeled: string): Promise<D
     );
   }
   const own = data.nameOf ?? String;
-  const { names, images, damaged, copies } = await readFolder(unlabeled, decoding, data.test);
+  const { names, images, damaged, copies } = await readFolder(unlabeled, decoding, data);
   const remarks = [
     `${names.length} unlabeled pictures of ${shownName(unlabeled)} come after the ${train.count} training images, at ${width}x${height} pixels`,
     ...(copies > 0 ? [`${copies} pictures of ${shownName(unlabeled)} are test images, and are left out`] : []),
@@ -72,11 +73,11 @@ export async function withUnlabeled(data: DataSet, unlabeled: string): Promise<D
   };
 }
 
-async function readFolder(folder: string, decoding: Decoding, test: ImageSet) {
+async function readFolder(folder: string, decoding: Decoding, { train, test }: Pick<DataSet, "train" | "test">) {
   const { files } = listImages(folder);
   const size = decoding.channels * decoding.size ** 2;
   if (files.length === 0) throw new DataError(`--unlabeled ${shownName(folder)}: the folder holds no pictures`);
-  if (files.length * size > maxBytes) {
+  if (files.length * size > Math.min(maxBytes, mostBytes - train.pixels.length)) {
     throw new DataError(
       `--unlabeled ${shownName(folder)}: ${files.length} pictures take ${Math.round((files.length * size) / 1e6)} MB once decoded. Pack them ` +
         "(`fewlabels data pack`) and give the shards, which are streamed",

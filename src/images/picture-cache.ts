@@ -7,6 +7,7 @@
 import { DataError } from "../errors.js";
 import { decodeFile } from "./decode.js";
 import type { PictureFiles } from "./image-set.js";
+import { mostBytes } from "./most-bytes.js";
 
 /** Rows that somebody needs, until they are released. */
 export interface Hold {
@@ -24,6 +25,8 @@ export class PictureCache {
   readonly pixels: Uint8Array;
   readonly capacity: number;
   readonly count: number;
+  /** What to do where `capacity` is too small. */
+  readonly advice: string;
   readonly #files: PictureFiles;
   readonly #rowBytes: number;
   /** Called when a slot has new pixels. */
@@ -40,12 +43,22 @@ export class PictureCache {
   #used = 0;
   #decoded = 0;
 
-  /** `working`: rows that are held at the same time, at the most. */
-  constructor(files: PictureFiles, working: number, written: (slot: number, pixels: Uint8Array) => void = () => {}) {
+  /** `working`: rows that are held at the same time, at the most. `limit`: bytes that `pixels` may have. */
+  constructor(
+    files: PictureFiles,
+    working: number,
+    written: (slot: number, pixels: Uint8Array) => void = () => {},
+    limit = mostBytes,
+  ) {
     const { decoding, residents } = files;
     this.count = files.paths.length;
-    this.capacity = Math.min(this.count, Math.max(residents, working));
     this.#rowBytes = decoding.channels * decoding.size ** 2;
+    const allowed = Math.floor(limit / this.#rowBytes);
+    this.capacity = Math.min(this.count, Math.max(residents, working), allowed);
+    this.advice =
+      this.capacity === allowed
+        ? "Node keeps no more of one set: use a smaller --dataset.size"
+        : "Raise --dataset.memoryMB";
     this.pixels = new Uint8Array(this.capacity * this.#rowBytes);
     [this.#files, this.#written] = [files, written];
     this.#slotOf = new Int32Array(this.count).fill(none);
@@ -141,7 +154,7 @@ export class PictureCache {
       return slot;
     }
     throw new DataError(
-      `more than ${this.capacity} pictures are needed at the same time, and that is all the memory they may take. Raise --dataset.memoryMB or make the batches smaller`,
+      `more than ${this.capacity} pictures are needed at the same time, and that is all the memory they may take. ${this.advice} or make the batches smaller`,
     );
   }
 

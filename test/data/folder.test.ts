@@ -5,6 +5,7 @@ import sharp from "sharp";
 import { afterEach, describe, expect, it } from "vitest";
 import type { DataSet } from "../../src/data/dataset.js";
 import { inspectFolder } from "../../src/data/folder/inspect.js";
+import { loadFolder } from "../../src/data/folder/load.js";
 import { folder } from "../../src/data/folder.js";
 import { DataError } from "../../src/errors.js";
 import { channelStatistics, levelStatistics } from "../../src/images/normalize.js";
@@ -156,6 +157,17 @@ describe("folder with class folders", () => {
     const own = new Float64Array(256);
     for (const level of await Promise.all(trained)) own[level]! += 300 * 300;
     expect(await header.train.files!.levels()).toEqual([own, own, own]);
+  });
+
+  it("decodes on demand what is larger than one array may be, however much memory is allowed", async () => {
+    const dir = await make(files);
+    const options = parseOptions(folder.options, { size: 4, memoryMB: 6000 }, "folder");
+    const from = (most: number) => loadFolder({ dir, rng: Rng.fromSeed(0), options }, { name: "folder", most });
+    const [whole, capped] = [await from(27 * 48), await from(27 * 48 - 1)];
+    expect([whole.train.files, whole.remarks]).toEqual([undefined, []]);
+    expect([capped.train.files?.paths.length, capped.train.pixels.length]).toEqual([whole.train.count, 0]);
+    expect(capped.remarks).toEqual([expect.stringMatching(/^27 pictures of 4x4 pixels .* Node v\d.*decoded again/)]);
+    expect(capped.fingerprint).toBe(whole.fingerprint);
   });
 
   it("has one channel where asked", async () => {

@@ -69,6 +69,17 @@ describe("PictureCache", () => {
     expect(all.decoded).toBe(COUNT);
   });
 
+  it("takes no larger array than may be, and says what to do where rows do not fit into it", async () => {
+    const cache = new PictureCache(filesOf(10), 2, () => {}, 5 * 16 + 15);
+    expect([cache.capacity, cache.residing, cache.pixels.length]).toEqual([5, 3, 80]);
+    const hold = cache.hold(rows(0, 3, 6, 9, 11));
+    await hold.ready;
+    expect(levels(cache, rows(0, 3, 6, 9, 11))).toEqual([0, 30, 60, 90, 110]);
+    expect(() => cache.hold(rows(1))).toThrow(
+      /more than 5 pictures.*smaller --dataset\.size or make the batches smaller/,
+    );
+  });
+
   it("keeps a row that somebody else still holds, and gives rows that nobody holds no slot", async () => {
     const cache = new PictureCache(filesOf(3), 3);
     const [first, second] = [cache.hold(rows(1, 2)), cache.hold(rows(2, 3))];

@@ -1,6 +1,7 @@
 /** From a folder of pictures to a data set: who trains, who tests, what is wrong; in memory, or decoded on demand. */
 import { DataError } from "../../errors.js";
 import type { Decoding, ImageSet, PictureFiles } from "../../images/image-set.js";
+import { mostBytes } from "../../images/most-bytes.js";
 import { decodingOf } from "../../images/picture-options.js";
 import { conflicts, type Known, rejectConflicts } from "../../labels/by-content.js";
 import { classReader } from "../../labels/class-names.js";
@@ -26,6 +27,8 @@ export interface FolderManner {
   readonly traits?: Partial<DataSet>;
   /** How to look through the folder. */
   readonly layout?: Pick<LayoutOptions, "tests" | "testLabels">;
+  /** Bytes that one array may have. Default: what Node allows. */
+  readonly most?: number;
 }
 
 type Context = Omit<LoadContext, "options"> & { readonly options: FolderOptions };
@@ -33,13 +36,13 @@ type Context = Omit<LoadContext, "options"> & { readonly options: FolderOptions 
 /** Throws DataError that names the file. */
 export async function loadFolder(
   { dir, rng, options, labelsFile, unlabeledDir }: Context,
-  { name, published = false, traits = {}, layout: how = {} }: FolderManner,
+  { name, published = false, traits = {}, layout: how = {}, most = mostBytes }: FolderManner,
 ): Promise<DataSet> {
   const layout = scanFolder(dir!, { labelsFile, unlabeledDir, ...how });
   const decoding = decodingOf(options);
   const rowBytes = decoding.channels * decoding.size ** 2;
   const room = Math.floor((options.memoryMB * 1e6) / rowBytes);
-  const keep = options.check === "decode" && layout.files.length <= room;
+  const keep = options.check === "decode" && layout.files.length <= Math.min(room, Math.floor(most / rowBytes));
   const read = await readFiles(layout, decoding, { keep, check: options.check });
   checkDamaged(read.damaged, layout.files.length, options.maxDamaged);
 
@@ -77,7 +80,8 @@ export async function loadFolder(
   const sets = read.pixels
     ? inMemory(read.pixels, trains, tests, decoding)
     : onDemand(read, readable(layout, read), trains, tests, { decoding, room, maxDamaged: options.maxDamaged });
-  if (!read.pixels && room < kept.length) remarks.push(demandRemark(kept.length, decoding, options.memoryMB));
+  if (!read.pixels)
+    remarks.push(...demandRemark(kept.length, rowBytes, { memoryMB: options.memoryMB, most, decoding }));
   const data: DataSet = {
     name,
     classes: layout.classes,
@@ -149,9 +153,20 @@ function onDemand(
   return { train: set(trains, room - forTests, levels), test: set(tests, forTests, undefined) };
 }
 
-function demandRemark(count: number, decoding: Decoding, memoryMB: number): string {
-  const needed = Math.ceil((count * decoding.channels * decoding.size ** 2) / 1e6);
-  return `${count} pictures of ${decoding.size}x${decoding.size} pixels take ${needed} MB, more than --dataset.memoryMB ${memoryMB}: those that do not fit are decoded again each time they are needed`;
+function demandRemark(
+  count: number,
+  rowBytes: number,
+  { memoryMB, most, decoding }: { readonly memoryMB: number; readonly most: number; readonly decoding: Decoding },
+): string[] {
+  const needed = count * rowBytes;
+  if (needed <= Math.min(memoryMB * 1e6, most)) return [];
+  const limit =
+    needed > memoryMB * 1e6
+      ? `--dataset.memoryMB ${memoryMB}`
+      : `the ${Math.floor(most / 1e6)} MB that Node ${process.version} can keep of one set`;
+  return [
+    `${count} pictures of ${decoding.size}x${decoding.size} pixels take ${Math.ceil(needed / 1e6)} MB, more than ${limit}: those that do not fit are decoded again each time they are needed`,
+  ];
 }
 
 function conflictRemark(known: readonly Slot[]): string[] {

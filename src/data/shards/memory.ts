@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { DataError, UsageError } from "../../errors.js";
 import { TarFile, type TarMember } from "../../files/tar.js";
 import type { DamagedFile, Decoding } from "../../images/image-set.js";
+import { mostBytes } from "../../images/most-bytes.js";
 import { labelNames } from "./manifest.js";
 import {
   type DecodedPicture,
@@ -19,6 +20,8 @@ export interface ReadLimits {
   readonly onDamaged: "fail" | "skip";
   readonly maxDamaged: number;
   readonly memoryMB: number;
+  /** Bytes that one array may have. Default: what Node allows. */
+  readonly most?: number;
 }
 
 export interface ReadPicture {
@@ -46,26 +49,31 @@ const concurrency = 64;
  * they may have.
  */
 export async function readShards(paths: readonly string[], limits: ReadLimits): Promise<ReadShards> {
-  const { decoding, onDamaged, maxDamaged, memoryMB } = limits;
+  const { decoding, onDamaged, maxDamaged, memoryMB, most = mostBytes } = limits;
+  const room = Math.min(memoryMB * 1e6, most);
   const imageBytes = decoding.channels * decoding.size ** 2;
   const pictures: ReadPicture[] = [];
   const damaged: DamagedFile[] = [];
   const skipped: DamagedFile[] = [];
-  let pixels = new Uint8Array(1024 * imageBytes);
+  let pixels = new Uint8Array(Math.min(1024 * imageBytes, room));
   const keep = (picture: ReadPicture, image: DecodedPicture) => {
     if ("reason" in image) {
       damaged.push({ file: `${picture.shard}: ${picture.key}`, reason: image.reason });
       return;
     }
     const end = (pictures.length + 1) * imageBytes;
-    if (end > memoryMB * 1e6) {
+    if (end > room) {
+      const [limit, raise] =
+        most < memoryMB * 1e6
+          ? [`the ${Math.floor(most / 1e6)} MB that Node ${process.version} can keep of one set`, "Use"]
+          : [`--dataset.memoryMB ${memoryMB}`, "Raise it, use"];
       throw new UsageError(
-        `shards: more than ${pictures.length} labeled or test pictures of ${decoding.size}x${decoding.size} pixels need more than --dataset.memoryMB ${memoryMB}. ` +
-          "Raise it, use a smaller --dataset.size, or give unlabeled shards to --unlabeled, where they are streamed",
+        `shards: more than ${pictures.length} labeled or test pictures of ${decoding.size}x${decoding.size} pixels need more than ${limit}. ` +
+          `${raise} a smaller --dataset.size, or give unlabeled shards to --unlabeled, where they are streamed`,
       );
     }
     if (end > pixels.length) {
-      const larger = new Uint8Array(2 * pixels.length);
+      const larger = new Uint8Array(Math.min(2 * pixels.length, room));
       larger.set(pixels);
       pixels = larger;
     }

@@ -38,6 +38,26 @@ async function readBack(prefix: string, shards: readonly string[], channels: 1 |
   );
 }
 
+describe("readShards", () => {
+  it("takes as many pictures as one array may hold, and says what to do about more", async () => {
+    const prefix = join(dir, "large");
+    const items = Array.from({ length: 1500 }, (_, i) =>
+      setItems(set, rows.subarray(i % 23, (i % 23) + 1), "labeled", "raw", about),
+    );
+    const { parts } = await packShards(
+      items.flat(),
+      { classes: ["a", "b", "c"], format: "raw" },
+      { prefix, shardSize: 2000, seed: 1 },
+    );
+    const decoding = { size: 4, channels: 1, fit: "crop", maxMegapixels: 1 } as const;
+    const read = (most: number) => readShards([join(dir, parts.labeled!.shards[0]!)], { ...limits, decoding, most });
+    expect((await read(1500 * 16)).pixels).toEqual((await read(2 ** 32)).pixels);
+    await expect(read(1500 * 16 - 1)).rejects.toThrow(
+      /more than 1499 .*Node v\d.* one set\. Use a smaller --dataset\.size/,
+    );
+  });
+});
+
 describe("packShards", () => {
   it.each(["raw", "png"] as const)(
     "%s: every picture comes back with its pixels, label and name, in random order",
