@@ -224,8 +224,13 @@ async function* trainHere(
       elapsedSeconds: clock.elapsed(),
       peakMemoryMB: process.resourceUsage().maxRSS / 1024,
     });
-    unlessFull(() => folder?.writeResult(result));
-    yield log({ type: "done", result });
+    const event = { type: "done", result } as const;
+    // A result without its weights would look finished: a resume takes the last steps again.
+    if (saved === config.steps) {
+      unlessFull(() => folder?.writeResult(result));
+      log(event);
+    }
+    yield event;
     // None ends well before process 0 has kept the result: who starts them would not start all of them again.
     if (world.any(lost !== undefined)) throw lost ?? new DiskError(notKept(world));
     return result;

@@ -61,7 +61,7 @@ describeTraining("a run on a disk that is full", () => {
   );
 
   test.skipIf(!mayMount)(
-    "at the last step still gives its result, and says what is missing",
+    "at the last step still gives its result and says what is missing, and with more room a resume ends it",
     async () => {
       const place = smallDisk("last", "400k")!;
       const out = join(place, "run");
@@ -74,6 +74,16 @@ describeTraining("a run on a disk that is full", () => {
       expect(JSON.parse(run.out.trim().split("\n").at(-1)!)).toMatchObject({ steps: 4, method: "mean-teacher" });
       expect(run.err).toMatch(/cannot write .*step-4.*The disk is full/);
       expect(existsSync(join(out, "checkpoints")) ? steps(out) : []).toEqual([]);
+      expect(existsSync(join(out, "result.json"))).toBe(false);
+      spawnSync("mount", ["-o", "remount,size=8m", place]);
+      const again = await fewlabels(["train", "--resume", out, "--json"]);
+      expect(again.code, again.err).toBe(0);
+      expect(steps(out)).toEqual(["step-4"]);
+      const withoutTimes = (text: string) => ({
+        ...JSON.parse(text.trim().split("\n").at(-1)!),
+        ...{ imagesPerSecond: 0, stepSecondsMedian: 0, elapsedSeconds: 0, peakMemoryMB: 0 },
+      });
+      expect(withoutTimes(again.out)).toEqual(withoutTimes(run.out));
     },
     120_000,
   );
