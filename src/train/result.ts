@@ -46,7 +46,10 @@ export function runResult(
   };
 }
 
-/** The best step on validation, and the test error of its weights, which are loaded for it: the run is over. */
+/**
+ * The best step on validation, and the test error of its weights, which are loaded for it: the run is over. Undefined where somebody has
+ * removed their checkpoint.
+ */
 export async function bestResult(
   session: Session,
   folder: RunFolder | undefined,
@@ -56,7 +59,10 @@ export async function bestResult(
   const { method, config, owners } = session;
   const best = history.best()!;
   if (best.step === config.steps) return { ...best, error: finalError };
-  restoreCheckpoint(shareCheckpoint(folder?.checkpoint(best.step))!, owners);
+  const there = folder?.checkpointSteps().includes(best.step);
+  const checkpoint = shareCheckpoint(there ? folder!.checkpoint(best.step) : undefined);
+  if (!checkpoint) return undefined;
+  restoreCheckpoint(checkpoint, owners);
   const model = method.models[method.predictor]!;
   const { best: evaluation } = await evaluateSplit(session, "test", { best: model });
   return { ...best, error: evaluation!.figures.error };

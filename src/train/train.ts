@@ -212,13 +212,18 @@ async function* trainHere(
     history.add(final);
     await seen?.record(config.steps, split, roles);
     const predicted = test![method.predictor]!;
+    const wantsBest = config.saveBest === "val";
+    const bestVal = wantsBest ? await bestResult(session, folder, history, predicted.figures.error) : undefined;
+    if (wantsBest && !bestVal)
+      yield warning(
+        `the checkpoint of step ${history.best()?.step}, the best on validation, has been removed: the result has no bestVal`,
+      );
     const result = runResult(session, {
       steps: config.steps,
       test: final.test!,
       ...(final.val ? { val: final.val } : {}),
       perClass: classResults(predicted, data.classes),
-      bestVal:
-        config.saveBest === "val" ? await bestResult(session, folder, history, predicted.figures.error) : undefined,
+      bestVal,
       medianLast20: history.medianLast20(),
       stepSecondsMedian: clock.median(),
       elapsedSeconds: clock.elapsed(),

@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { UsageError } from "../../src/errors.js";
@@ -104,6 +104,19 @@ describeEngine("saveBest val", () => {
       expect(checkpointFiles(resumed, bestVal!.step)).toEqual(checkpointFiles(out, bestVal!.step));
     });
   }
+
+  test("a best checkpoint that somebody removed is missed with a warning, and the run ends", async () => {
+    const removed = join(folder, "removed");
+    const { step } = run.result!.bestVal!;
+    await trainToEnd(configure(removed, given), STEPS - 1);
+    rmSync(join(removed, "checkpoints", `step-${step}`), { recursive: true });
+    const { result, events } = await trainToEnd(continued(removed));
+    expect(result).toMatchObject({ final: run.result!.final });
+    expect(result!.bestVal).toBeUndefined();
+    expect(events.find(({ type }) => type === "warning")).toMatchObject({
+      message: `the checkpoint of step ${step}, the best on validation, has been removed: the result has no bestVal`,
+    });
+  });
 
   test("an unfinished run can be evaluated at its best checkpoint so far", async () => {
     const going = join(folder, "going");
