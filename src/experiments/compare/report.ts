@@ -1,5 +1,6 @@
 /** A comparison as a table, in sentences, and the command that trains the winner. */
 import { flagOf } from "../../config/given.js";
+import { withoutIdle } from "../../config/without-idle.js";
 import type { Comparison } from "./compare.js";
 import type { CompareOptions } from "./options.js";
 import type { Ranked } from "./recommend.js";
@@ -23,8 +24,17 @@ export function compareRows({ ranking: { rows }, folds }: Comparison): string[][
   ];
 }
 
-/** Trains the recommended method on everything, with the default number of steps. */
-export function winnerCommand({ dir, labelsFile, unlabeledDir, overrides }: CompareOptions, method: string): string {
+/** Trains the recommended method on everything, with the default number of steps; options of other methods are left out. */
+export function winnerCommand(
+  {
+    dir,
+    labelsFile,
+    unlabeledDir,
+    overrides,
+    catalog,
+  }: Pick<CompareOptions, "dir" | "labelsFile" | "unlabeledDir" | "overrides" | "catalog">,
+  method: string,
+): string {
   const own: [string, unknown][] = [
     ["dataset", "folder"],
     ["data", dir],
@@ -33,7 +43,10 @@ export function winnerCommand({ dir, labelsFile, unlabeledDir, overrides }: Comp
     ["method", method],
     ...Object.entries(overrides),
   ];
-  return ["fewlabels train", ...own.map(([key, value]) => `${flagOf(key)} ${shellWord(String(value))}`)].join(" ");
+  return [
+    "fewlabels train",
+    ...[...withoutIdle(new Map(own), catalog)].map(([key, value]) => `${flagOf(key)} ${shellWord(String(value))}`),
+  ].join(" ");
 }
 
 /** As a POSIX shell reads it back. */
