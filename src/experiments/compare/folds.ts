@@ -87,8 +87,7 @@ export function writeFolds(out: string, folds: Folds): void {
   rmSync(whole, { recursive: true, force: true });
   rmSync(part, { recursive: true, force: true });
   const { classes, labeled, unlabeled, of, count } = folds;
-  // A class may be called what no folder may; then its number stands in.
-  const names = classes.map((name, k) => (/^[\p{L}\p{N}][\p{L}\p{N} _+-]*$/u.test(name) ? name : `class-${k}`));
+  const names = folderNames(classes);
   for (let fold = 0; fold < count; fold++) {
     const root = join(part, `fold-${fold + 1}`);
     const held = new Set(labeled.flatMap(({ hash }, i) => (of[i] === fold ? [hash] : [])));
@@ -102,6 +101,17 @@ export function writeFolds(out: string, folds: Folds): void {
     for (const picture of unlabeled) if (!held.has(picture.hash)) put("unlabeled", picture);
   }
   renameSync(part, whole);
+}
+
+/** A class may be called what no folder may; then its number stands in, under a name that no other class has. */
+function folderNames(classes: readonly string[]): string[] {
+  const taken = new Set(classes.map((name) => name.toLowerCase())); // some file systems do not tell A from a
+  return classes.map((name, k) => {
+    if (/^[\p{L}\p{N}][\p{L}\p{N} _+-]*$/u.test(name)) return name;
+    let standIn = `class-${k}`;
+    while (taken.has(standIn)) standIn = `${standIn}-`;
+    return standIn;
+  });
 }
 
 function link(from: string, to: string): void {

@@ -12,6 +12,7 @@ import { dealFolds, foldFolder, writeFolds } from "../../../src/experiments/comp
 import type { CompareOptions } from "../../../src/experiments/compare/options.js";
 import { type Measured, rank } from "../../../src/experiments/compare/recommend.js";
 import { secondsBefore, writeRecord } from "../../../src/experiments/compare/record.js";
+import { winnerCommand } from "../../../src/experiments/compare/report.js";
 import { definitionText, type PlannedRun } from "../../../src/experiments/plan.js";
 import type { LabeledFile } from "../../../src/inference/folder-pictures.js";
 import { Rng } from "../../../src/rng.js";
@@ -71,6 +72,12 @@ describe("folds", () => {
     expect(tested.sort()).toEqual(
       [0, 1, 2, 3, 3, 4, 5, 6].map((i) => `a${i}`).concat([0, 1, 2, 3].map((i) => `b${i}`)),
     );
+  });
+
+  it("a class whose name no folder may have gets another folder than a class called after its number", async () => {
+    const out = join(folder, "names");
+    writeFolds(out, await dealFolds({ files, classes: ["#misc", "class-0", "d"] }, folder, 3, Rng.fromSeed(1)));
+    expect(readdirSync(join(foldFolder(out, 1), "train")).sort()).toEqual(["class-0", "class-0-", "d"]);
   });
 
   it("a named pipe is left out as what cannot be read is, and never waited for", async () => {
@@ -139,6 +146,18 @@ describe("what is refused before anything runs", () => {
     writeFileSync(join(folder, "refused/compare.json"), "{");
     await expect(ask({})).rejects.toThrow(/compare\.json is damaged/);
   });
+});
+
+it("the command of the recommended method leaves out what only others read", () => {
+  const asked = { dir: "photos", labelsFile: undefined, unlabeledDir: undefined, catalog };
+  const overrides = { strong: "fixmatch", model: "convnet-tiny", seen: 0 };
+  const given = "fewlabels train --dataset folder --data photos --method";
+  expect(winnerCommand({ ...asked, overrides }, "fixmatch")).toBe(
+    `${given} fixmatch --strong fixmatch --model convnet-tiny --seen 0`,
+  );
+  expect(winnerCommand({ ...asked, overrides }, "supervised")).toBe(
+    `${given} supervised --model convnet-tiny --seen 0`,
+  );
 });
 
 describe("budget", () => {
