@@ -1,6 +1,5 @@
 /** `fewlabels compare DIR`: which method for my pictures? */
 import { join, resolve } from "node:path";
-import { usableCores } from "../../../config/cores.js";
 import { secondsOf } from "../../../experiments/compare/budget.js";
 import { compareMethods } from "../../../experiments/compare/compare.js";
 import type { CompareEvent, CompareOptions } from "../../../experiments/compare/options.js";
@@ -10,6 +9,7 @@ import { argument, defineCommand } from "../../command.js";
 import { count, duration, percent, table, wrap } from "../../format.js";
 import { print, printError } from "../../output.js";
 import { interruptedExitCode, onStopSignals, quitAtOnce } from "../../signals.js";
+import { threadsOf } from "./run-with-progress.js";
 
 export const compare = defineCommand({
   name: "compare",
@@ -70,7 +70,7 @@ export const compare = defineCommand({
       folds,
       seed,
       budgetSeconds,
-      threads: Number(threads ?? usableCores()),
+      threads: threadsOf(threads, 1, who),
       ...(only !== undefined && { only: only.split(",").map((name) => name.trim()) }),
       overrides,
       catalog: externals.catalog,

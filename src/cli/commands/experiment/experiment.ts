@@ -1,5 +1,4 @@
 /** `fewlabels experiment NAME`: a table or figure of a paper, published numbers beside ours. */
-import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import type { Catalog } from "../../../config/catalog.js";
 import { asFlags, type Given } from "../../../config/given.js";
@@ -18,7 +17,7 @@ import { argument, defineCommand } from "../../command.js";
 import { count, digits, duration, table, wrap } from "../../format.js";
 import { print, printError } from "../../output.js";
 import { interruptedExitCode } from "../../signals.js";
-import { overridesOf, runWithProgress } from "./run-with-progress.js";
+import { overridesOf, runWithProgress, threadsOf } from "./run-with-progress.js";
 
 const who = "fewlabels experiment";
 
@@ -76,7 +75,7 @@ async function experimentCommand(name: string, values: Options, given: Given, ca
     ...(values.only !== undefined && { only: values.only.split(",").map((one) => one.trim()) }),
   });
   checkArms(plan, catalog, values.dryRun || values.collect);
-  const threads = Number(asked ?? Math.max(1, Math.floor(availableParallelism() / values.jobs)));
+  const threads = threadsOf(asked, values.jobs, who);
   if (values.dryRun) {
     await dryRun(plan, threads, values);
     return;

@@ -1,12 +1,15 @@
 /** Many runs in one command: what is laid over all of them, progress over all of them, stopping and going on. */
 import { resolve } from "node:path";
 import type { Catalog } from "../../../config/catalog.js";
+import { usableCores } from "../../../config/cores.js";
 import type { Given } from "../../../config/given.js";
+import { runOptions } from "../../../config/run-options.js";
 import type { Scale } from "../../../experiments/definition.js";
 import type { PlannedRun } from "../../../experiments/plan.js";
 import { ExperimentProgress } from "../../../experiments/progress.js";
 import { type RunAllEvent, runAll } from "../../../experiments/run-all.js";
 import { findMovedData, stateOf } from "../../../experiments/run-state.js";
+import { parseOption } from "../../../options.js";
 import { holdFolder } from "../../../run/hold-folder.js";
 import { duration } from "../../format.js";
 import { print, printError } from "../../output.js";
@@ -60,6 +63,12 @@ async function runHeld(
   } finally {
     ignoreSignals();
   }
+}
+
+/** CPU threads of each of `jobs` runs at a time: what was given, or its share of the cores. Throws UsageError. */
+export function threadsOf(asked: unknown, jobs: number, who: string): number {
+  if (asked === undefined) return Math.max(1, Math.floor(usableCores() / jobs));
+  return parseOption<number | undefined>(runOptions.threads, "--threads", asked, who)!;
 }
 
 /** Options laid over every arm, and what makes a run of an experiment: enough points for a curve, one checkpoint to go on from. */

@@ -1,5 +1,4 @@
 /** `fewlabels experiment tune NAME`: the settings of `--scale small`, chosen on validation images with the same effort for every method. */
-import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { asFlags } from "../../../config/given.js";
 import { resolveConfig } from "../../../config/resolve.js";
@@ -21,7 +20,7 @@ import { argument, defineCommand } from "../../command.js";
 import { table } from "../../format.js";
 import { print, printError } from "../../output.js";
 import { interruptedExitCode } from "../../signals.js";
-import { overridesOf, runWithProgress } from "./run-with-progress.js";
+import { overridesOf, runWithProgress, threadsOf } from "./run-with-progress.js";
 
 const who = "fewlabels experiment tune";
 
@@ -57,6 +56,7 @@ export const experimentTune = defineCommand({
     }
     const out = resolve(values.out ?? join("runs/experiments", `tune-${profile.name}`));
     const { threads: asked, ...overrides } = overridesOf(given, "small");
+    const threads = threadsOf(asked, values.jobs, who);
     const changes = changesOf(overrides);
     if (changes.length > 0 && values.write === undefined && !values.dryRun) {
       throw new UsageError(
@@ -78,7 +78,6 @@ export const experimentTune = defineCommand({
         );
       return;
     }
-    const threads = Number(asked ?? Math.max(1, Math.floor(availableParallelism() / values.jobs)));
     const interrupted = await runWithProgress(plan.runs, {
       out,
       jobs: values.jobs,

@@ -1,7 +1,7 @@
 /** `fewlabels label DIR`: the labelling studio. */
 import { existsSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { basename, join, resolve } from "node:path";
+import { usableCores } from "../../../config/cores.js";
 import { UsageError } from "../../../errors.js";
 import { isFolder } from "../../../images/image-files.js";
 import { methods } from "../../../methods/index.js";
@@ -87,7 +87,7 @@ export const label = defineCommand({
     for (const remark of studio.remarks) printError(`${who}: ${remark}`);
     const session = startSession(studio, {
       source: source === undefined ? undefined : existsSync(source) ? resolve(source) : source,
-      threads: threads ?? Math.max(1, Math.floor(availableParallelism() / 2)),
+      threads: threads ?? Math.max(1, Math.floor(usableCores() / 2)),
       pool,
       training: train ? { method: trainer, steps, every } : undefined,
     });
