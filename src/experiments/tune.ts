@@ -2,6 +2,7 @@
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { flagOf } from "../config/given.js";
+import { UsageError } from "../errors.js";
 import type { RunResult } from "../run/events.js";
 import { RunFolder } from "../run/index.js";
 import { spreadOf } from "../statistics.js";
@@ -36,13 +37,16 @@ export interface Tuned {
   readonly chosen: Readonly<Record<string, Setting>>;
 }
 
-/** Every point of the grid, over the profile's seeds. `profile` must be read without what an earlier tuning chose. */
+/**
+ * Every point of the grid, over the profile's seeds. `profile` must be read without what an earlier tuning chose. Throws UsageError where
+ * a point has no validation images: nothing could be chosen.
+ */
 export function planTuning(
   profile: Profile,
   { out, overrides = {} }: { readonly out: string; readonly overrides?: Setting },
 ): TunePlan {
   const { base, methods, grid, tune } = profile;
-  const own = { val: tune.val, ...(tune.labels !== undefined && { labels: tune.labels }) };
+  const own = ownOf(profile);
   const points = Object.entries(grid).flatMap(([method, options]) =>
     pointsOf(options).map((setting) => {
       const layers = [base, own, { method }, methods[method] ?? {}, setting, overrides];
@@ -54,6 +58,11 @@ export function planTuning(
       return { method, setting, arm };
     }),
   );
+  const unseen = points.find(({ arm }) => Number(arm.given.get("val")) === 0);
+  if (unseen)
+    throw new UsageError(
+      `fewlabels experiment tune: expected at least 1 for --val, got 0 for ${unseen.arm.key}: settings are chosen on validation images. Give --val N, or leave it out`,
+    );
   const runs = tune.seeds.flatMap((seed) =>
     points.map(({ arm }): PlannedRun => {
       const folder = join(out, arm.row.name, arm.column.name.replace(/[^\w.+=,-]+/g, "_"), `seed-${seed}`);
@@ -64,6 +73,9 @@ export function planTuning(
   return { profile, overrides, points, runs };
 }
 
+/** What every run of the tuning has beside the profile's settings. */
+const ownOf = ({ tune: { val, labels } }: Profile): Setting => ({ val, ...(labels !== undefined && { labels }) });
+
 /** All combinations of the options' values, the last option changing fastest. */
 export function pointsOf(options: Readonly<Record<string, readonly unknown[]>>): Setting[] {
   return Object.entries(options).reduce<Setting[]>(
@@ -72,23 +84,26 @@ export function pointsOf(options: Readonly<Record<string, readonly unknown[]>>):
   );
 }
 
-/** Reads what is finished and chooses; a method with a point that is not finished is left out of both. */
+/** Reads what is finished and chooses; a method with a point that is not finished, or has no validation error, is left out of both. */
 export function tunedOf({ profile, overrides, points, runs }: TunePlan, date: Date): Tuned {
   const tried: Record<string, { setting: Setting; errors: number[] }[]> = {};
   for (const { method, setting, arm } of points) {
     const own = runs.filter((run) => run.arm === arm && stateOf(run) === "finished");
-    const errors = own.map(({ folder }) => validationError(RunFolder.open(folder).result<RunResult>()));
+    const errors = own
+      .map(({ folder }) => validationError(RunFolder.open(folder).result<RunResult>()))
+      .filter(Number.isFinite);
     tried[method] = [...(tried[method] ?? []), { setting, errors }];
   }
   const whole = Object.entries(tried).filter(([, some]) =>
     some.every(({ errors }) => errors.length === profile.tune.seeds.length),
   );
   const mean = ({ errors }: { readonly errors: readonly number[] }) => spreadOf(errors).mean;
+  const { val, labels } = JSON.parse(definitionText(mergeLayers([ownOf(profile), overrides])));
   return {
     profile: profile.name,
     date: date.toISOString().slice(0, 10),
     machine: `${cpus().length} x ${cpus()[0]?.model ?? "?"}`,
-    tune: profile.tune,
+    tune: { ...profile.tune, val, ...(labels !== undefined && { labels }) },
     base: JSON.parse(definitionText(mergeLayers([profile.base, overrides]))),
     tried: Object.fromEntries(whole),
     chosen: Object.fromEntries(

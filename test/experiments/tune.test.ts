@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -80,6 +80,27 @@ describe("tuning", () => {
     expect(base).toEqual({ dataset: "digits", steps: 2, "model.dropout": 0.1, "model.width": 0.5 });
     expect(changesOf(overrides)).toEqual(["--model.width", "--steps"]);
     expect(changesOf({ data: "/d", checkpointEvery: 100 })).toEqual([]);
+  });
+
+  it("records the validation images and labels of the runs, and does without none", () => {
+    const profile = readProfile("tiny", folder);
+    const plan = (overrides: object) => planTuning(profile, { out: join(folder, "none"), overrides: { ...overrides } });
+    expect(tunedOf(plan({}), new Date()).tune).toEqual({ labels: 50, val: 100, seeds: [11, 12] });
+    expect(tunedOf(plan({ val: "20", labels: "70" }), new Date()).tune).toEqual({
+      labels: 70,
+      val: 20,
+      seeds: [11, 12],
+    });
+    expect(() => plan({ val: "0" })).toThrow(/expected at least 1 for --val, got 0 for supervised.*validation images/);
+  });
+
+  it("a run without a validation error is not one to choose by", () => {
+    const plan = planTuning(readProfile("tiny", folder, { tuned: false }), { out: join(folder, "runs") });
+    const result = join(plan.runs[0]!.folder, "result.json");
+    const before = readFileSync(result, "utf8");
+    writeFileSync(result, JSON.stringify({ ...JSON.parse(before), val: undefined }));
+    expect(missingOf(plan, tunedOf(plan, new Date()))).toEqual(["supervised"]);
+    writeFileSync(result, before);
   });
 
   it("a method of which a run is missing is not chosen for", () => {
