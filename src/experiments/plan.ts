@@ -1,8 +1,10 @@
 /** From a definition to the runs of one scale: every arm's options, every run's folder. */
 import { join } from "node:path";
-import { canonicalKey, flatten, type Given } from "../config/given.js";
-import { groups, neutralOptions } from "../config/run-options.js";
+import { catalog, families, type Listed as Named } from "../config/catalog.js";
+import { canonicalKey, flatten, type Given, splitKey } from "../config/given.js";
+import { type Group, groups, neutralOptions, runOptions } from "../config/run-options.js";
 import { UsageError } from "../errors.js";
+import type { OptionSpec, OptionType } from "../options.js";
 import { type Profile, readProfile } from "./catalog.js";
 import type { Definition, Layer, RowOrColumn, Scale } from "./definition.js";
 
@@ -157,9 +159,48 @@ function selectArms(definition: Definition, arms: readonly Arm[], only: readonly
   return arms.filter((arm) => chosen.has(arm));
 }
 
-/** The options that decide a run's result, as text: a run whose text changed is another run. What else decides it: `run-inputs.ts`. */
+/**
+ * The options that decide a run's result, as text: a run whose text changed is another run. What else decides it: `run-inputs.ts`.
+ * However a value is written (600 in a file, "600" as a flag, 0.5 or 0.50), the text is the same.
+ */
 export function definitionText(given: Given): string {
+  return textOf(given, (key, value) => (typeof value === "string" ? typedValue(typeOf(key), value) : value));
+}
+
+/** As earlier versions wrote it: values as they were given. */
+export const textAsGiven = (given: Given) => textOf(given, (_, value) => value);
+
+/** Whether `text`, of whatever version, is the definition of `given`. */
+export function isDefinitionOf(text: string, given: Given): boolean {
+  const now = definitionText(given);
+  if (text === now) return true;
+  try {
+    return definitionText(new Map(Object.entries(JSON.parse(text) as object))) === now;
+  } catch {
+    return false;
+  }
+}
+
+function textOf(given: Given, written: (key: string, value: unknown) => unknown): string {
   const ignored: readonly string[] = [...neutralOptions, "out", "resume"];
-  const entries = [...given].filter(([key]) => !ignored.includes(key)).sort(([a], [b]) => (a < b ? -1 : 1));
+  const entries = [...given]
+    .filter(([key]) => !ignored.includes(key))
+    .map(([key, value]) => [key, written(key, value)] as const)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
   return `${JSON.stringify(Object.fromEntries(entries), null, 1)}\n`;
+}
+
+/** How the option is declared; undefined for one from outside the package. */
+function typeOf(key: string): OptionType | undefined {
+  const [name, inner] = splitKey(key);
+  if (inner === undefined) return (runOptions as OptionSpec)[name]?.type;
+  const family: readonly Named[] = catalog[families[name as Group]?.list] ?? [];
+  return family.find(({ options }) => Object.hasOwn(options, inner))?.options[inner]?.type;
+}
+
+function typedValue(type: OptionType | undefined, word: string): unknown {
+  if (type === "boolean" && (word === "true" || word === "false")) return word === "true";
+  const number = Number(word);
+  const isNumber = (type === "number" || type === "integer") && word.trim() !== "" && Number.isFinite(number);
+  return isNumber || (Number.isFinite(number) && String(number) === word) ? number : word;
 }

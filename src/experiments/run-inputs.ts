@@ -12,7 +12,7 @@ import { withNewOptions } from "../config/resume.js";
 import { runOptions } from "../config/run-options.js";
 import { writeWhole } from "../files/write-whole.js";
 import { type RunFacts, RunFolder } from "../run/index.js";
-import { definitionText, type PlannedRun } from "./plan.js";
+import { definitionText, type PlannedRun, textAsGiven } from "./plan.js";
 
 /** `SEED.inputs.json`; runs of earlier versions have none. */
 interface Inputs {
@@ -28,7 +28,7 @@ interface Inputs {
 
 const fileOf = (run: PlannedRun) => `${run.folder}.inputs.json`;
 
-function inputsOf({ given, source }: PlannedRun): Inputs {
+function inputsOf({ given, source }: PlannedRun, text = definitionText): Inputs {
   const ownKeys = [...given].filter(([key]) => !["data", "out", "resume"].includes(key));
   const files = ownKeys.flatMap(([key, value]) => {
     const hash = typeof value === "string" && /[./\\]/.test(value) ? hashOf(value) : undefined;
@@ -37,7 +37,7 @@ function inputsOf({ given, source }: PlannedRun): Inputs {
   const data = plannedData(given);
   return {
     files: Object.fromEntries(files.sort(([a], [b]) => (a < b ? -1 : 1))),
-    ...(source && { source: sha256(definitionText(source.given) + contentOf(inputsOf(source))) }),
+    ...(source && { source: sha256(text(source.given) + contentOf(inputsOf(source, text))) }),
     ...(data !== undefined && { data }),
   };
 }
@@ -53,17 +53,21 @@ export function recordInputs(run: PlannedRun): void {
   writeWhole(fileOf(run), `${JSON.stringify(inputsOf(run))}\n`);
 }
 
+/** Whether files and source are those of `recorded`, by this version or one before. */
+function isContentOf(recorded: Inputs, run: PlannedRun): boolean {
+  return [definitionText, textAsGiven].some((text) => contentOf(recorded) === contentOf(inputsOf(run, text)));
+}
+
 /** Whether files and source are those of the last time; what an earlier version did not write down is taken to be. */
 export function sameInputs(run: PlannedRun): boolean {
   const recorded = recordedOf(run);
-  return recorded === undefined || contentOf(recorded) === contentOf(inputsOf(run));
+  return recorded === undefined || isContentOf(recorded, run);
 }
 
 /** Whether the run's table of predictions was made for what it is now: files, source, and data at the same place. */
 export function tableIsOfNow(run: PlannedRun): boolean {
   const recorded = recordedOf(run);
-  const now = inputsOf(run);
-  return recorded !== undefined && contentOf(recorded) === contentOf(now) && recorded.data === now.data;
+  return recorded !== undefined && isContentOf(recorded, run) && recorded.data === plannedData(run.given);
 }
 
 /** Where the data of the run in the folder are now by the plan, where that is not where it found them. */

@@ -6,7 +6,7 @@ import type { Catalog } from "../config/catalog.js";
 import { UsageError } from "../errors.js";
 import { makeFolder, writeWhole } from "../files/write-whole.js";
 import { isHeld, RunFolder } from "../run/index.js";
-import { definitionText, type PlannedRun } from "./plan.js";
+import { definitionText, isDefinitionOf, type PlannedRun } from "./plan.js";
 import { hasOtherData, recognizeData, recordInputs, sameInputs, tableIsOfNow } from "./run-inputs.js";
 
 /** `changed`: there is a run, of another definition. `started`: it can go on from a checkpoint. */
@@ -33,7 +33,7 @@ export function stateOf(run: PlannedRun): RunState {
 /** Whether options, files and source are those that the run in the folder was asked for. */
 function isAsAsked(run: PlannedRun): boolean {
   const { definition } = besides(run);
-  return existsSync(definition) && readFileSync(definition, "utf8") === definitionText(run.given) && sameInputs(run);
+  return existsSync(definition) && isDefinitionOf(readFileSync(definition, "utf8"), run.given) && sameInputs(run);
 }
 
 /** Runs of data that lie elsewhere now count as what they are: those whose data are the same there go on. Throws DataError where there are none. */

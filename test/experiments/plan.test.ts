@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { findDefinition, readProfile } from "../../src/experiments/catalog.js";
-import { armsOf, planExperiment } from "../../src/experiments/plan.js";
+import { armsOf, definitionText, isDefinitionOf, planExperiment } from "../../src/experiments/plan.js";
 
 const armOf = (name: string, key: string, scale: "paper" | "small") => {
   const definition = findDefinition(name);
@@ -29,6 +29,32 @@ it("at paper scale every published hyper-parameter is there, at small scale the 
   const small = armOf("mean-teacher/table-2", "mean-teacher/4000", "small");
   expect(small).toMatchObject({ steps: readProfile("cifar10").base.steps, labels: 4000 });
   expect(small["method.scaleByLabels"]).toBeUndefined();
+});
+
+it("a value is the same however it is written, a text is as it stands", () => {
+  const given = {
+    steps: 600,
+    labels: 50,
+    flip: true,
+    "method.emaDecay": 0.5,
+    model: "cnn-13",
+    out: "x",
+    "method.mine": 2,
+  };
+  const text = definitionText(new Map<string, unknown>(Object.entries(given)));
+  const flags = {
+    steps: "600",
+    labels: "50",
+    flip: "true",
+    "method.emaDecay": "0.50",
+    model: "cnn-13",
+    "method.mine": "2",
+  };
+  expect(definitionText(new Map<string, unknown>(Object.entries(flags)))).toBe(text);
+  expect(isDefinitionOf(JSON.stringify(flags), new Map<string, unknown>(Object.entries(given)))).toBe(true); // an earlier version's
+  for (const other of [{ steps: "601" }, { labels: "050" }, { flip: "false" }, { labels: "true" }])
+    expect(isDefinitionOf(text, new Map<string, unknown>(Object.entries({ ...given, ...other })))).toBe(false);
+  expect(isDefinitionOf("{", new Map())).toBe(false);
 });
 
 it("a column that reads the runs of another has no runs of its own", () => {

@@ -88,7 +88,7 @@ describe("a run whose inputs changed is another run", () => {
       text.replace("pi-model: { method: pi-model }", "pi-model: { method: pi-model, predictionsOf: supervised }"),
     );
     const definition = readDefinition("tiny", file);
-    const plan = (steps: number) => {
+    const plan = (steps: number | string) => {
       const changed = definition.rows.map((row) =>
         row.name === "supervised" ? { ...row, options: { ...row.options, steps } } : row,
       );
@@ -103,6 +103,7 @@ describe("a run whose inputs changed is another run", () => {
     await prepareRun(plan(310)); // it had not begun to train
     expect(existsSync(table)).toBe(false);
     finish(plan(310), undefined, "x");
+    expect(stateOf(plan("310"))).toBe("finished");
     expect([stateOf(plan(310)), stateOf(plan(300))]).toEqual(["finished", "changed"]);
   });
 

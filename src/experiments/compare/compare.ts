@@ -10,7 +10,7 @@ import type { RunResult } from "../../run/events.js";
 import { holdFolder } from "../../run/hold-folder.js";
 import { RunFolder } from "../../run/index.js";
 import { mean } from "../../statistics.js";
-import type { Arm, Plan, PlannedRun } from "../plan.js";
+import { type Arm, definitionText, isDefinitionOf, type Plan, type PlannedRun } from "../plan.js";
 import { collectResults, type ExperimentResults } from "../results.js";
 import { runAll } from "../run-all.js";
 import { findMovedData, stateOf } from "../run-state.js";
@@ -78,13 +78,14 @@ async function compareOn(folds: Folds, base: Plan, options: CompareOptions): Pro
     );
   }
   if (!before || !foldsAreThere(out)) writeFolds(out, folds);
-  const text = JSON.stringify(overrides);
+  const text = definitionText(new Map(Object.entries(overrides)));
   let record: CompareRecord = {
     fingerprint: folds.fingerprint,
     options: text,
     runSeconds: before?.runSeconds ?? {},
     spentSeconds: before?.spentSeconds ?? 0,
-    ...(before?.steps !== undefined && before.options === text && { steps: before.steps }),
+    ...(before?.steps !== undefined &&
+      isDefinitionOf(before.options, new Map(Object.entries(overrides))) && { steps: before.steps }),
   };
   const started = performance.now();
   const spent = () => (before?.spentSeconds ?? 0) + (performance.now() - started) / 1000;
