@@ -15,6 +15,8 @@ export class IdleOptionError extends UsageError {
   constructor(
     readonly key: string,
     message: string,
+    /** What it needs, and what is there. */
+    readonly why: string,
   ) {
     super(message);
   }
@@ -59,10 +61,8 @@ function refuse(option: Option, key: string, look: (key: string) => unknown, des
     const value = look(need.key);
     if (value === UNKNOWN || need.holds(value)) continue;
     const { who, name } = describe(key);
-    throw new IdleOptionError(
-      key,
-      `${who}: ${name} has no effect in this run: ${saying(need, value, describe)}. Leave it out`,
-    );
+    const why = saying(need, value, describe);
+    throw new IdleOptionError(key, `${who}: ${name} has no effect in this run: ${why}. Leave it out`, why);
   }
 }
 

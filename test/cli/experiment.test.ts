@@ -111,6 +111,13 @@ describeTraining("fewlabels experiment", () => {
     expect([arm.code, arm.err]).toEqual([2, expect.stringContaining("--only vat names no arm")]);
     const seeds = await fewlabels(["experiment", file, "--seeds", "1,x"]);
     expect([seeds.code, seeds.err]).toEqual([2, expect.stringContaining("--seeds")]);
+    const threads = await fewlabels(["experiment", file, "--threads", "abc", "--dry-run", "--no-timing"]);
+    expect([threads.code, threads.err]).toEqual([
+      2,
+      expect.stringContaining('fewlabels experiment: expected a whole number in 1..1024 for --threads, got "abc"'),
+    ]);
+    const idle = await fewlabels(["experiment", file, "--strong", "fixmatch", "--dry-run", "--no-timing"]);
+    expect([idle.code, idle.err]).toEqual([2, expect.stringContaining("--strong has no effect in any of these runs")]);
   }, 60_000);
 });
 
@@ -136,6 +143,10 @@ describeTraining("fewlabels experiment tune", () => {
       expect.stringMatching(/with --steps the runs are not those .*--write FILE/),
     ]);
     expect(existsSync(join(folder, "tuned"))).toBe(false);
+    const val = await fewlabels(["experiment", "tune", "mnist", "--dry-run", "--val", "0"]);
+    expect([val.code, val.err]).toEqual([2, expect.stringContaining("expected at least 1 for --val, got 0")]);
+    const threads = await fewlabels(["experiment", "tune", "mnist", "--dry-run", "--threads", "0"]);
+    expect([threads.code, threads.err]).toEqual([2, expect.stringContaining("--threads")]);
     const name = await fewlabels(["experiment", "tune", "mnost"]);
     expect([name.code, name.err]).toEqual([2, expect.stringContaining('Did you mean "mnist"?')]);
   });

@@ -1,8 +1,8 @@
 /** Options beside a value that takes their effect away: they are refused, naming what they need, and stay where it is there. */
 import { expect, test } from "vitest";
-import { flatten } from "../../src/config/given.js";
+import { asFlags, flatten } from "../../src/config/given.js";
 import { resolveConfig } from "../../src/config/resolve.js";
-import { withoutIdle } from "../../src/config/without-idle.js";
+import { checkLaidOver, withoutIdle } from "../../src/config/without-idle.js";
 
 const base = { dataset: "digits", labels: 50, steps: 100, model: "convnet-tiny" };
 
@@ -53,4 +53,16 @@ test("optimizer.waitSteps has no effect beside studentWaitSteps, which counts fo
   );
   expect(run({ name: "meta-pseudo-labels" }).optimizerOptions.waitSteps).toBe(5);
   expect(run({ name: "uda" }).optimizerOptions.waitSteps).toBe(5);
+});
+
+test("an option laid over many runs is refused where it has an effect in none, and named as it was given", () => {
+  const [supervised, fixmatch] = ["supervised", "fixmatch"].map((method) =>
+    flatten({ ...base, method, strong: "fixmatch", seen: 0 }),
+  );
+  const check = (...all: ReturnType<typeof flatten>[]) =>
+    checkLaidOver(["seen", "strong"], all, { describe: asFlags("fewlabels experiment") });
+  expect(() => check(supervised!, fixmatch!)).not.toThrow();
+  expect(() => check(supervised!, supervised!)).toThrow(
+    "fewlabels experiment: --strong has no effect in any of these runs: it needs a method that reads a strong view. Leave it out",
+  );
 });

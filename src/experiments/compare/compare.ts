@@ -1,7 +1,8 @@
 /** Which method for these pictures: a short list, cheapest first, on the same folds of the labeled pictures, within a time. */
 import { relative, resolve } from "node:path";
+import { asFlags } from "../../config/given.js";
 import { resolveConfig } from "../../config/resolve.js";
-import { withoutIdle } from "../../config/without-idle.js";
+import { checkLaidOver, withoutIdle } from "../../config/without-idle.js";
 import { UsageError } from "../../errors.js";
 import { folderPictures } from "../../inference/folder-pictures.js";
 import { locateWeights } from "../../pretrained/cache.js";
@@ -63,7 +64,9 @@ export async function compareMethods(options: CompareOptions): Promise<Compariso
     Rng.fromSeed(options.seed),
   );
   const base = planOf(options, folds);
-  for (const { given } of base.arms) resolveConfig(withoutIdle(given, catalog), catalog);
+  const all = base.arms.map(({ given }) => given);
+  for (const given of all) resolveConfig(withoutIdle(given, catalog), catalog);
+  checkLaidOver(Object.keys(overrides), all, { catalog, describe: asFlags("fewlabels compare") });
 
   return holdFolder(out, () => compareOn(folds, base, options));
 }

@@ -137,6 +137,9 @@ describe("what is refused before anything runs", () => {
     );
     await expect(ask({ overrides: { "model.weights": "nowhere" } })).rejects.toThrow(/"nowhere"/);
     await expect(ask({ overrides: { "model.width": -1 } })).rejects.toThrow(/model\.width/);
+    await expect(ask({ overrides: { strong: "fixmatch" }, only: ["supervised"] })).rejects.toThrow(
+      /fewlabels compare: --strong has no effect in any of these runs/,
+    );
     await expect(ask({ out: join(photos, "out") })).rejects.toThrow(/lies among the pictures/);
     expect(existsSync(join(folder, "refused"))).toBe(false);
     mkdirSync(join(folder, "refused"));

@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import type { Catalog } from "../../../config/catalog.js";
 import { asFlags, type Given } from "../../../config/given.js";
 import { resolveConfig } from "../../../config/resolve.js";
-import { withoutIdle } from "../../../config/without-idle.js";
+import { checkLaidOver, withoutIdle } from "../../../config/without-idle.js";
 import { UsageError } from "../../../errors.js";
 import { findDefinition } from "../../../experiments/catalog.js";
 import { SCALES } from "../../../experiments/definition.js";
@@ -74,7 +74,7 @@ async function experimentCommand(name: string, values: Options, given: Given, ca
     ...(values.seeds !== undefined && { seeds: seedsOf(values.seeds) }),
     ...(values.only !== undefined && { only: values.only.split(",").map((one) => one.trim()) }),
   });
-  checkArms(plan, catalog, values.dryRun || values.collect);
+  checkArms(plan, given, catalog, values.dryRun || values.collect);
   const threads = threadsOf(asked, values.jobs, who);
   if (values.dryRun) {
     await dryRun(plan, threads, values);
@@ -164,14 +164,16 @@ async function dryRun(plan: Plan, threads: number, { timing, json, jobs }: Optio
 }
 
 /** Every arm as `train` would check it, before anything runs. */
-function checkArms({ arms, definition }: Plan, catalog: Catalog, dryRun: boolean): void {
-  for (const { key, given, row } of arms) {
+function checkArms({ arms, definition }: Plan, laidOver: Given, catalog: Catalog, dryRun: boolean): void {
+  const whole = arms.map(({ key, given, row }) => {
     const all = new Map(given);
     if (row.predictionsOf !== undefined) all.set("method.table", "-");
     if (dryRun && !all.has("data")) all.set("data", "-"); // what it would do can be told without the data
     const describe = (option: string) => ({ ...asFlags(who)(option), who: `${definition.file}, arm ${key}` });
     resolveConfig(withoutIdle(all, catalog), catalog, { describe });
-  }
+    return all;
+  });
+  checkLaidOver(laidOver.keys(), whole, { catalog, describe: asFlags(who) });
 }
 
 function seedsOf(list: string): number[] {

@@ -2,7 +2,7 @@
 import { dirname, join, resolve } from "node:path";
 import { asFlags } from "../../../config/given.js";
 import { resolveConfig } from "../../../config/resolve.js";
-import { withoutIdle } from "../../../config/without-idle.js";
+import { checkLaidOver, withoutIdle } from "../../../config/without-idle.js";
 import { UsageError, unknownName } from "../../../errors.js";
 import {
   definitionNames,
@@ -64,12 +64,14 @@ export const experimentTune = defineCommand({
       );
     }
     const plan = planTuning(profile, { out, overrides });
-    for (const { arm } of plan.points) {
+    const all = plan.points.map(({ arm }) => {
       const describe = (option: string) => ({ ...asFlags(who)(option), who: `profile ${profile.name}, ${arm.key}` });
       // What it would do can be told without the data.
-      const all = values.dryRun && !arm.given.has("data") ? new Map([...arm.given, ["data", "-"]]) : arm.given;
-      resolveConfig(withoutIdle(all, externals.catalog), externals.catalog, { describe });
-    }
+      const point = values.dryRun && !arm.given.has("data") ? new Map([...arm.given, ["data", "-"]]) : arm.given;
+      resolveConfig(withoutIdle(point, externals.catalog), externals.catalog, { describe });
+      return point;
+    });
+    checkLaidOver(given.keys(), all, { catalog: externals.catalog, describe: asFlags(who) });
     if (values.dryRun) {
       if (values.json) print(JSON.stringify({ profile: profile.name, seeds: profile.tune.seeds, grid: gridOf(plan) }));
       else
