@@ -48,7 +48,8 @@ export function surviveClosedPipes(): void {
         if (!told && name === "stdout") printError(`fewlabels: cannot write to stdout: ${error.message}`);
         told = true;
       }
-      if (listeners.size === 0) process.exit(error.code === "EPIPE" ? 0 : 1);
+      // What a command has said of itself (that it was interrupted, that a run failed) counts also where nobody reads it.
+      if (listeners.size === 0) process.exit();
       for (const listener of listeners) listener();
     });
   }

@@ -1,5 +1,6 @@
 /** Signals that ask a command to stop, as people and the programs between send them. */
 import { isatty } from "node:tty";
+import { onReaderGone, printError } from "./output.js";
 
 /** What asks a command to stop and leave things so that it can go on later. */
 export const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -52,6 +53,26 @@ export function onStopSignals(
   return () => {
     for (const signal of stopSignals) process.off(signal, listener);
   };
+}
+
+/**
+ * Runs `body` with a signal that is aborted when it is to stop and leave things so that they can go on: by a first stop signal, of which
+ * `saying` tells, or because nobody reads stdout any more. A second signal ends the process at once.
+ */
+export async function untilStopped<T>(saying: string, body: (stop: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const ignoreSignals = onStopSignals((times) => {
+    if (times > 1) quitAtOnce();
+    printError(saying);
+    controller.abort();
+  });
+  const stopListening = onReaderGone(() => controller.abort());
+  try {
+    return await body(controller.signal);
+  } finally {
+    ignoreSignals();
+    stopListening();
+  }
 }
 
 /**

@@ -92,6 +92,18 @@ describeTraining("fewlabels experiment", () => {
     expect(existsSync(join(folder, "stopped/arms/supervised/all/seed-1/checkpoints"))).toBe(true);
   }, 90_000);
 
+  it("whose reader goes away it ends as interrupted, leaves no lock, and goes on", async () => {
+    const { child, finished, seen } = start(run("piped"));
+    await seen(/4 runs, 0 finished before/);
+    child.stdout?.destroy();
+    const { code, err } = await finished;
+    expect(code, err).toBe(130);
+    expect(err).toContain("the same command goes on where it was");
+    expect(readdirSync(join(folder, "piped"))).not.toContain("lock");
+    expect((await fewlabels(run("piped"))).code).toBe(0);
+    expect(numbersOf("piped")).toEqual(uninterrupted);
+  }, 90_000);
+
   it("with --dry-run it prints every arm's settings, without data and without training", async () => {
     const dry = [
       ..."experiment mean-teacher/table-2 --scale paper --no-timing --dry-run".split(" "),

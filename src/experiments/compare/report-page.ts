@@ -4,12 +4,11 @@ import { writeWhole } from "../../files/write-whole.js";
 import { dotFigure } from "../../report/figures.js";
 import { htmlPage, type Section } from "../../report/page.js";
 import type { Comparison } from "./compare.js";
-import type { CompareOptions } from "./options.js";
 import { sharedBy } from "./recommend.js";
 import { compareRows, leftOutLines, notesOf } from "./report.js";
 
 /** `report.html` and `results.json` in the folder of the comparison; the path of the page. */
-export function writeComparison(options: CompareOptions, comparison: Comparison, command: string | undefined): string {
+export function writeComparison(out: string, comparison: Comparison, command: string | undefined): string {
   const { ranking, leftOut, results } = comparison;
   const dots = ranking.rows.map(({ label, errors }) => ({ row: label, column: "held-out folds", values: errors }));
   const { recommendation } = ranking;
@@ -43,8 +42,8 @@ export function writeComparison(options: CompareOptions, comparison: Comparison,
       ? [{ kind: "heading", text: "Not compared" } as const, { kind: "list", items: leftOutLines(comparison) } as const]
       : []),
   ];
-  writeWhole(join(options.out, "results.json"), `${JSON.stringify(results)}\n`);
-  const report = join(options.out, "report.html");
+  writeWhole(join(out, "results.json"), `${JSON.stringify(results)}\n`);
+  const report = join(out, "report.html");
   writeWhole(report, htmlPage("Which method for these pictures", sections));
   return report;
 }

@@ -8,7 +8,7 @@ import { boolean, integer, text } from "../../../options.js";
 import { argument, defineCommand } from "../../command.js";
 import { count, duration, percent, table, wrap } from "../../format.js";
 import { print, printError } from "../../output.js";
-import { interruptedExitCode, onStopSignals, quitAtOnce } from "../../signals.js";
+import { interruptedExitCode, untilStopped } from "../../signals.js";
 import { threadsOf } from "./run-with-progress.js";
 
 export const compare = defineCommand({
@@ -58,11 +58,10 @@ export const compare = defineCommand({
     "Exit codes: 0 done, 1 a method failed or none finished, 2 wrong usage, 3 bad data, 130 interrupted (the same command goes on).",
   async run({ dir, budget, labels, unlabeled, folds, only, out, seed, json }, { who, given, externals }) {
     const { threads, ...overrides } = Object.fromEntries(given);
-    const controller = new AbortController();
     const say = json ? printError : print;
     const budgetSeconds = secondsOf(budget, who, "--budget");
     const folder = resolve(out ?? join("runs/compare", resolve(dir).split(/[\\/]/).at(-1) || "pictures"));
-    const options: CompareOptions = {
+    const options: Omit<CompareOptions, "signal"> = {
       dir: resolve(dir),
       labelsFile: labels === undefined ? undefined : resolve(labels),
       unlabeledDir: unlabeled === undefined ? undefined : resolve(unlabeled),
@@ -74,24 +73,21 @@ export const compare = defineCommand({
       ...(only !== undefined && { only: only.split(",").map((name) => name.trim()) }),
       overrides,
       catalog: externals.catalog,
-      signal: controller.signal,
       onEvent: (event) => {
         for (const line of told(event, budgetSeconds)) say(line);
       },
     };
-    const ignoreSignals = onStopSignals((times) => {
-      if (times > 1) quitAtOnce();
-      printError("stopping: the run writes a checkpoint; interrupt again to quit at once");
-      controller.abort();
-    });
-    const comparison = await compareMethods(options).finally(ignoreSignals);
+    const comparison = await untilStopped(
+      "stopping: the run writes a checkpoint; interrupt again to quit at once",
+      (signal) => compareMethods({ ...options, signal }),
+    );
     const { ranking, leftOut, failed, interrupted, spentSeconds } = comparison;
     const { recommendation } = ranking;
     const command =
       recommendation &&
       winnerCommand({ ...options, dir, labelsFile: labels, unlabeledDir: unlabeled }, recommendation.method);
     const { writeComparison } = await import("../../../experiments/compare/report-page.js"); // plots: half of the time a command takes to start
-    const report = writeComparison(options, comparison, command);
+    const report = writeComparison(folder, comparison, command);
     if (json) {
       const { labeled, classes, count: parts } = comparison.folds;
       const facts = {
@@ -134,7 +130,7 @@ export const compare = defineCommand({
     }
     if (interrupted) {
       printError("stopped; the same command goes on where it was");
-      process.exitCode = interruptedExitCode;
+      process.exitCode ||= interruptedExitCode; // 1 where stdout could not be written
     } else if (failed || !recommendation) process.exitCode = 1;
   },
 });

@@ -102,7 +102,7 @@ async function experimentCommand(name: string, values: Options, given: Given, ca
   }
   if (interrupted) {
     printError("stopped; the same command goes on where it was");
-    process.exitCode = interruptedExitCode;
+    process.exitCode ||= interruptedExitCode; // 1 where stdout could not be written
   }
 }
 

@@ -13,7 +13,7 @@ import { parseOption } from "../../../options.js";
 import { holdFolder } from "../../../run/hold-folder.js";
 import { duration } from "../../format.js";
 import { print, printError } from "../../output.js";
-import { onStopSignals, quitAtOnce } from "../../signals.js";
+import { untilStopped } from "../../signals.js";
 
 export interface RunningOptions {
   /** Folder of all runs, held meanwhile. */
@@ -26,24 +26,23 @@ export interface RunningOptions {
 
 /** Runs what is left; whether it was interrupted. A failed arm sets the exit code. Throws UsageError where another process is at it. */
 export function runWithProgress(runs: readonly PlannedRun[], options: RunningOptions): Promise<boolean> {
-  return holdFolder(options.out, () => runHeld(runs, options));
+  return holdFolder(options.out, () =>
+    untilStopped("stopping: the runs write a checkpoint; interrupt again to quit at once", (signal) =>
+      runHeld(runs, options, signal),
+    ),
+  );
 }
 
 async function runHeld(
   runs: readonly PlannedRun[],
   { jobs, threads, json, catalog }: RunningOptions,
+  signal: AbortSignal,
 ): Promise<boolean> {
   await findMovedData(runs, catalog);
   const say = json ? printError : print;
   const progress = new ExperimentProgress(runs, jobs);
   const left = runs.filter((run) => stateOf(run) !== "finished").length;
   say(`${runs.length} runs, ${runs.length - left} finished before; ${jobs} at a time with ${threads} threads`);
-  const controller = new AbortController();
-  const ignoreSignals = onStopSignals((times) => {
-    if (times > 1) quitAtOnce();
-    printError("stopping: the runs write a checkpoint; interrupt again to quit at once");
-    controller.abort();
-  });
   let told = 0;
   const onEvent = (event: RunAllEvent) => {
     progress.event(event);
@@ -56,13 +55,9 @@ async function runHeld(
       say(`${all}  ${event.run.key} step ${event.step}`);
     }
   };
-  try {
-    const { failed, interrupted } = await runAll(runs, { jobs, threads, onEvent, signal: controller.signal });
-    if (failed.length > 0) process.exitCode = 1;
-    return interrupted;
-  } finally {
-    ignoreSignals();
-  }
+  const { failed, interrupted } = await runAll(runs, { jobs, threads, onEvent, signal });
+  if (failed.length > 0 && !interrupted) process.exitCode = 1;
+  return interrupted;
 }
 
 /** CPU threads of each of `jobs` runs at a time: what was given, or its share of the cores. Throws UsageError. */

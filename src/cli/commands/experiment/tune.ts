@@ -89,7 +89,7 @@ export const experimentTune = defineCommand({
     });
     if (interrupted) {
       printError("stopped, nothing chosen; the same command goes on where it was");
-      process.exitCode = interruptedExitCode;
+      process.exitCode ||= interruptedExitCode; // 1 where stdout could not be written
       return;
     }
     const tuned = tunedOf(plan, new Date());
