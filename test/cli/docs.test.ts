@@ -5,7 +5,8 @@ import { describe, expect, it } from "vitest";
 import { optionTable, renewed, wantedPages } from "../../scripts/docs-tables.mjs";
 import { usageOf } from "../../src/cli/command.js";
 import { commandRows, commands } from "../../src/cli/commands/index.js";
-import { runOptions } from "../../src/config/run-options.js";
+import { flagOf } from "../../src/config/given.js";
+import { neutralOptions, runOptions } from "../../src/config/run-options.js";
 import { inspectFolder } from "../../src/data/folder/inspect.js";
 import { dataSets } from "../../src/data/index.js";
 import { methods } from "../../src/methods/index.js";
@@ -26,6 +27,14 @@ describe("docs/commands", () => {
     );
     expect(command.examples[0]).toMatch(new RegExp(`^fewlabels ${command.name}\\b`));
   });
+});
+
+it("docs/commands/train.md names what may change where a run is resumed", () => {
+  const [, said = ""] =
+    /Only what the result does not depend on can be\nchanged then: ([^;]+);/.exec(
+      readFileSync(page("train"), "utf8"),
+    ) ?? [];
+  expect(said.split(/,\s+/)).toEqual(neutralOptions.map((key) => `\`${flagOf(key)}\``));
 });
 
 describe("tables that follow from declarations", () => {
