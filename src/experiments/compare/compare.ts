@@ -20,7 +20,7 @@ import { whenOver } from "./deadline.js";
 import { dealFolds, type Folds, foldsAreThere, writeFolds } from "./folds.js";
 import type { CompareOptions } from "./options.js";
 import { type Ranking, rank } from "./recommend.js";
-import { type CompareRecord, readRecord, secondsBefore, writeRecord } from "./record.js";
+import { type CompareRecord, readRecord, secondsBefore, secondsOfRun, shareDone, writeRecord } from "./record.js";
 import { checkOnly, findMethod, planOf, runGiven } from "./short-list.js";
 import { timed, wantedSteps } from "./timing.js";
 
@@ -116,7 +116,7 @@ async function compareOn(folds: Folds, base: Plan, options: CompareOptions): Pro
   const stopWaiting = whenOver(left, () => late.abort());
   const stop = AbortSignal.any([signal, late.signal]);
   const runs = new Map<string, PlannedRun[]>();
-  const secondsOfRun = (run: PlannedRun) => record.runSeconds[run.key] ?? resultOf(run).elapsedSeconds;
+  const secondsOf = (run: PlannedRun) => secondsOfRun(record, run);
   const withSteps = (arm: Arm, steps: number | undefined) =>
     base.runs
       .filter((run) => run.arm === arm)
@@ -131,12 +131,14 @@ async function compareOn(folds: Folds, base: Plan, options: CompareOptions): Pro
     for (const run of own) {
       if (stop.aborted) break;
       if (stateOf(run) === "finished") continue;
-      const done = own.filter((one) => stateOf(one) === "finished").map(secondsOfRun);
-      const likely = done.length > 0 ? Math.max(...done) : expected.get(method);
+      const done = own.filter((one) => stateOf(one) === "finished").map(secondsOf);
+      const whole = done.length > 0 ? Math.max(...done) : expected.get(method);
+      const share = shareDone(run);
+      const likely = whole === undefined ? undefined : whole * (1 - share);
       if (left() <= 0 || (likely !== undefined && likely * RESERVE > left())) {
         leave(
           method,
-          `a run takes about ${Math.ceil(likely ?? 0)} s, and ${Math.max(0, Math.floor(left()))} s of the budget are left`,
+          `${share > 0 ? "the rest of a run" : "a run"} takes about ${Math.ceil(likely ?? 0)} s, and ${Math.max(0, Math.floor(left()))} s of the budget are left`,
         );
         return;
       }
@@ -216,7 +218,7 @@ async function compareOn(folds: Folds, base: Plan, options: CompareOptions): Pro
       runs
         .get(row)!
         .filter((run) => stateOf(run) === "finished")
-        .map(secondsOfRun),
+        .map(secondsOf),
     ),
     steps,
   }));

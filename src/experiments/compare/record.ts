@@ -1,8 +1,11 @@
 /** `compare.json`: what must be the same when a comparison goes on. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { RunConfig } from "../../config/resolve.js";
 import { UsageError } from "../../errors.js";
 import { writeWhole } from "../../files/write-whole.js";
+import type { RunResult } from "../../run/events.js";
+import { RunFolder } from "../../run/index.js";
 import type { PlannedRun } from "../plan.js";
 import { stateOf } from "../run-state.js";
 
@@ -32,6 +35,19 @@ export function readRecord(out: string): CompareRecord | undefined {
 
 export function writeRecord(out: string, record: CompareRecord): void {
   writeWhole(pathOf(out), `${JSON.stringify(record)}\n`);
+}
+
+/** Of a finished run. A part of it that was killed has written nothing here, but the run counts its time from its first step on. */
+export function secondsOfRun({ runSeconds }: CompareRecord, { key, folder }: PlannedRun): number {
+  const { elapsedSeconds } = RunFolder.open(folder).result<RunResult>()!;
+  return Math.max(runSeconds[key] ?? 0, elapsedSeconds);
+}
+
+/** Share of a run that is behind it where it goes on: its steps up to the last checkpoint. */
+export function shareDone(run: PlannedRun): number {
+  if (stateOf(run) !== "started") return 0;
+  const folder = RunFolder.open(run.folder);
+  return (folder.checkpointSteps().at(-1) ?? 0) / folder.config<Pick<RunConfig, "steps">>().steps;
 }
 
 /** What a run that goes on has taken already: nothing where it starts anew, under other options say. */

@@ -11,7 +11,7 @@ import { whenOver } from "../../../src/experiments/compare/deadline.js";
 import { dealFolds, foldFolder, writeFolds } from "../../../src/experiments/compare/folds.js";
 import type { CompareOptions } from "../../../src/experiments/compare/options.js";
 import { type Measured, rank } from "../../../src/experiments/compare/recommend.js";
-import { secondsBefore, writeRecord } from "../../../src/experiments/compare/record.js";
+import { secondsBefore, secondsOfRun, shareDone, writeRecord } from "../../../src/experiments/compare/record.js";
 import { winnerCommand } from "../../../src/experiments/compare/report.js";
 import { definitionText, type PlannedRun } from "../../../src/experiments/plan.js";
 import type { LabeledFile } from "../../../src/inference/folder-pictures.js";
@@ -182,10 +182,17 @@ describe("budget", () => {
     expect(secondsBefore(record, planned)).toBe(0);
     mkdirSync(join(run.folder, "checkpoints/step-2"), { recursive: true });
     writeFileSync(join(run.folder, "checkpoints/step-2/state.json"), "{}");
-    writeFileSync(join(run.folder, "config.json"), "{}");
+    writeFileSync(join(run.folder, "config.json"), '{ "steps": 8 }');
+    expect(shareDone(planned)).toBe(0);
     writeFileSync(`${run.folder}.definition.json`, definitionText(run.given));
     expect(secondsBefore(record, planned)).toBe(50);
-    expect(secondsBefore(record, { ...planned, given: new Map([["steps", 5]]) })).toBe(0);
+    expect(shareDone(planned)).toBe(2 / 8);
+    for (const of of [shareDone, (other: PlannedRun) => secondsBefore(record, other)])
+      expect(of({ ...planned, given: new Map([["steps", 5]]) })).toBe(0);
+    // Of 70 seconds since its first step a part was killed, of which the record knows nothing.
+    writeFileSync(join(run.folder, "result.json"), '{ "elapsedSeconds": 70 }');
+    expect(secondsOfRun(record, planned)).toBe(70);
+    expect(secondsOfRun({ ...record, runSeconds: { [run.key]: 80 } }, planned)).toBe(80);
   });
   it("a budget of months is over when it is over, not at once", () => {
     vi.useFakeTimers();
