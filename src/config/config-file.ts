@@ -1,7 +1,7 @@
 /** Run configurations in YAML (or JSON), with the place of every key for errors; shipped experiments by name. */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
-import { isMap, isScalar, LineCounter, parseDocument, type YAMLMap } from "yaml";
+import { isMap, isScalar, LineCounter, parseDocument, type Scalar, type YAMLMap } from "yaml";
 import { nearest, UsageError } from "../errors.js";
 import { packagePath } from "../package.js";
 import { canonicalKey, type Describe, flatten, type Given } from "./given.js";
@@ -70,6 +70,11 @@ export function parseConfig(path: string, text: string): ConfigFile {
   return { path, given: flatten(rest, describe), description: String(description).trim(), describe };
 }
 
+/** A number that is not written as JavaScript writes it stays text, as a flag has it: a folder `001`, a file `2024.10`. */
+function scalarValue({ value, source }: Scalar): unknown {
+  return typeof value === "number" && source !== undefined && source !== String(value) ? source : value;
+}
+
 function readMap(
   map: YAMLMap,
   prefix: string,
@@ -91,7 +96,7 @@ function readMap(
       }
       record[key.value] = readMap(value as YAMLMap, `${path}.`, places, at);
     } else if (value === null || isScalar(value)) {
-      record[key.value] = value === null ? null : value.value;
+      record[key.value] = value === null ? null : scalarValue(value);
     } else {
       throw new UsageError(`${where}: expected one value for ${path}, found a list or a reference`);
     }

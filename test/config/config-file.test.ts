@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { canonicalArguments } from "../../src/cli/flags.js";
@@ -16,6 +17,17 @@ describe("parseConfig", () => {
     expect(new Map(yaml.given)).toEqual(new Map(json.given));
     expect(yaml.description).toBe("x");
     expect(yaml.describe("model.width").who).toBe("a.yaml:6:3");
+  });
+
+  it("keeps a name that looks like a number as it is written, and a number a number however it is", () => {
+    const config = (text: string) => resolveConfig(parseConfig("a.yaml", `dataset: digits\n${text}`).given);
+    for (const out of ["001", "2024.10", "1e3", "+5", "0x1F", "007"]) expect(config(`out: ${out}`).out).toBe(out);
+    expect(config("out: '001'").out).toBe("001");
+    expect(config("unlabeled: 007").unlabeled).toBe(resolve("007"));
+    expect(config("steps: 1e3\nmodel: { width: 0.50 }")).toMatchObject({ steps: 1000, modelOptions: { width: 0.5 } });
+    expect(config("labels: 400").labels).toBe("400");
+    for (const labels of ["0400", "4000.0"])
+      expect(() => config(`labels: ${labels}`)).toThrow(`for labels, got "${labels}"`);
   });
 
   it("throws nothing but UsageError, whatever the text", () => {
