@@ -66,8 +66,10 @@ function readWords(args: readonly string[], flags: Flags, who: string, verbatim:
     const key = letter?.[0] ?? canonicalKey(name);
     const negated = canonicalKey(name.replace(/^no-/, ""));
     const option = flags.get(key)?.option;
-    if (!option && name.startsWith("no-") && flags.get(negated)?.option.type === "boolean") raw.set(negated, false);
-    else if (!option) throw unknownFlag(who, word.replace(/=.*$/s, ""), key, flags);
+    if (!option && name.startsWith("no-") && flags.get(negated)?.option.type === "boolean") {
+      if (inline !== undefined) throw valueOfNo(who, name, flagOf(negated), inline);
+      raw.set(negated, false);
+    } else if (!option) throw unknownFlag(who, word.replace(/=.*$/s, ""), key, flags);
     else if (inline !== undefined) raw.set(key, inline);
     else if (option.type === "boolean") raw.set(key, next === "true" || next === "false" ? args[++i]! : true);
     else if (next !== undefined && !next.startsWith("--") && !/^-[A-Za-z]/.test(next)) raw.set(key, args[++i]!);
@@ -75,6 +77,12 @@ function readWords(args: readonly string[], flags: Flags, who: string, verbatim:
     else throw nothingFor(who, flagOf(key), option);
   }
   return { raw, positional };
+}
+
+function valueOfNo(who: string, name: string, flag: string, value: string): UsageError {
+  return new UsageError(
+    `${who}: expected nothing after --${name}, got ${JSON.stringify(value)}. Give --${name}, or ${flag} with true or false`,
+  );
 }
 
 function unknownFlag(who: string, word: string, key: string, flags: Flags): UsageError {

@@ -57,6 +57,12 @@ describe("parseArguments", () => {
     expect([...given]).toEqual([["model.inputNoise", "0.1"]]);
   });
 
+  it("--no-json takes no value", () => {
+    expect(complaint("r x --out f --no-json=false")).toBe(
+      'fewlabels look: expected nothing after --no-json, got "false". Give --no-json, or --json with true or false',
+    );
+  });
+
   it("a command in a command keeps its flags, with -- before it and without", () => {
     const words = ["train", "--dataset", "digits", "--json"];
     for (const before of ["-n 2 -- ", "-n 2 "]) {
