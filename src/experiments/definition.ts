@@ -145,7 +145,39 @@ export function readDefinition(name: string, file: string): Definition {
     }),
   };
   checkNames(definition);
+  checkRuns(definition);
   return definition;
+}
+
+/** Of a row or column, as its folder is called. */
+export const fileName = (name: string) => name.replace(/[^\w.+-]+/g, "_");
+
+/** A run that starts from another's predictions has that one, at every scale; no two rows or columns share a folder. */
+function checkRuns({ file, rows, columns, skip }: Definition): void {
+  for (const [kind, names] of Object.entries({ rows, columns }).map(
+    ([of, lines]) => [of, lines.map(({ name }) => name)] as const,
+  )) {
+    for (const [i, name] of names.entries()) {
+      const other = names.slice(0, i).find((before) => fileName(before) === fileName(name));
+      if (other === undefined) continue;
+      throw new UsageError(
+        `${file}: ${kind}: expected names that differ in their folders, got ${JSON.stringify(other)} and ${JSON.stringify(name)}, both ${fileName(name)}. Rename one`,
+      );
+    }
+  }
+  for (const row of rows) {
+    const source = rows.find(({ name }) => name === row.predictionsOf);
+    for (const column of source ? columns : []) {
+      const [own, needed] = [`${row.name}/${column.name}`, `${source!.name}/${column.name}`];
+      if (column.runsOf !== undefined || skip.includes(own)) continue;
+      const elsewhere = source!.onlyAt !== undefined && ![row.onlyAt, column.onlyAt].includes(source!.onlyAt);
+      if (!skip.includes(needed) && !elsewhere) continue;
+      const why = elsewhere ? `exists at scale ${source!.onlyAt} only` : "is skipped";
+      throw new UsageError(
+        `${file}: rows.${row.name}.predictionsOf: ${own} starts from the predictions of ${needed}, which ${why}. Leave ${own} out too, or name another row`,
+      );
+    }
+  }
 }
 
 /** Every name that another part refers to exists. */

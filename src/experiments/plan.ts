@@ -6,7 +6,7 @@ import { type Group, groups, neutralOptions, runOptions } from "../config/run-op
 import { UsageError } from "../errors.js";
 import type { OptionSpec, OptionType } from "../options.js";
 import { type Profile, readProfile } from "./catalog.js";
-import type { Definition, Layer, RowOrColumn, Scale } from "./definition.js";
+import { type Definition, fileName, type Layer, type RowOrColumn, type Scale } from "./definition.js";
 
 export interface Arm {
   /** "row/column". */
@@ -135,8 +135,6 @@ function runOf(arm: Arm, seed: number, out: string, all: readonly Arm[]): Planne
     ...(teacher && { source: runOf(teacher, seed, out, all) }),
   };
 }
-
-const fileName = (name: string) => name.replace(/[^\w.+-]+/g, "_");
 
 function selectArms(definition: Definition, arms: readonly Arm[], only: readonly string[]): Arm[] {
   const chosen = new Set<Arm>();

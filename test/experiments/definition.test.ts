@@ -42,6 +42,25 @@ it.each<[string, (text: string) => string, RegExp]>([
     /expected "12\.31 \+- 0\.28", got "about 12"/,
   ],
   ["a claim about a row that is not there", (text) => text.replace("better: pi-model", "better: pi"), /claims.*"pi"/],
+  [
+    "two rows with one folder",
+    (text) => text.replace("rows:", "rows:\n  a b: { method: vat }\n  a_b: { method: vat }"),
+    /tiny\.yaml: rows: .* got "a b" and "a_b", both a_b\. Rename one/,
+  ],
+  [
+    "predictions of an arm that is skipped",
+    (text) =>
+      `${text.replace("{ method: pi-model }", "{ method: pi-model, predictionsOf: supervised }")}skip: [supervised/all]\n`,
+    /rows\.pi-model\.predictionsOf: pi-model\/all starts from the predictions of supervised\/all, which is skipped/,
+  ],
+  [
+    "predictions of an arm of another scale",
+    (text) =>
+      text
+        .replace("{ method: pi-model }", "{ method: pi-model, predictionsOf: supervised }")
+        .replace("{ method: supervised }", "{ method: supervised, onlyAt: paper }"),
+    /which exists at scale paper only/,
+  ],
   ["YAML that is none", (text) => `${text}rows: [`, /not valid YAML/],
 ])("%s is named with its file", (_, change, message) => {
   expect(() => read(change)).toThrow(message);
