@@ -42,6 +42,12 @@ export function resolveConfig<C extends Listing = BuiltIn>(
   const all: Given = new Map([...flat].filter(([, value]) => value !== undefined)); // a key without a value is not given
   const run = parseRunOptions(all, describe);
   const known: Listing = catalog;
+  if (run.resume !== undefined) {
+    const { who, name } = describe("resume");
+    throw new UsageError(
+      `${who}: ${name} ${run.resume} continues a run, whose settings are its own. Call resume(${JSON.stringify(run.resume)}), or train with it`,
+    );
+  }
   if (run.dataset === undefined) {
     const names = known.dataSets.map((set) => set.name).join(", ");
     throw new UsageError(`${describe("dataset").who}: ${describe("dataset").name} is required: one of ${names}`);

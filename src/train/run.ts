@@ -1,9 +1,12 @@
 /** Runs as a program starts them: from fields that the compiler checks, or from the folder of a run that was interrupted. */
-import { type BuiltIn, catalog as builtIn, type Catalog } from "../config/catalog.js";
+import { resolve } from "node:path";
+import { type BuiltIn, catalog as builtIn, type Catalog, families } from "../config/catalog.js";
 import { flatten } from "../config/given.js";
 import { type RunConfig, resolveConfig } from "../config/resolve.js";
 import { resumeConfig } from "../config/resume.js";
 import type { RunInput } from "../config/run-input.js";
+import type { Group } from "../config/run-options.js";
+import { namesOf, UsageError } from "../errors.js";
 import type { RunResult, TrainEvent } from "../run/events.js";
 import { RunFolder } from "../run/index.js";
 import { trainConfig } from "./train.js";
@@ -23,7 +26,8 @@ export interface RunControl<C extends Catalog = BuiltIn> {
 }
 
 /**
- * Trains what `input` describes, a complete configuration (`resolveConfig`) or a part of one. Throws UsageError at once where it
+ * Trains what `input` describes, a complete configuration (`resolveConfig`) or a part of one; with `resume` as `resume` does, the other
+ * fields being its changes. Throws UsageError at once where it
  * is wrong; the iteration throws DataError where data are, and TrainingError where a loss is not finite.
  */
 export function train<const C extends Catalog = BuiltIn>(
@@ -31,7 +35,12 @@ export function train<const C extends Catalog = BuiltIn>(
   control: RunControl<C> = {},
 ): Run {
   const { catalog = builtIn } = control;
-  return start(isComplete(input) ? input : resolveConfig<Catalog>(input, catalog), control);
+  if (isComplete(input)) return start(input, control);
+  const { resume: folder, ...changes } = input;
+  if (typeof folder !== "string") return start(resolveConfig<Catalog>(input, catalog), control);
+  if (changes.out !== undefined && resolve(changes.out) !== resolve(folder))
+    throw new UsageError(`train: resume ${folder} continues in that folder; leave out ${changes.out} out`);
+  return resume<Catalog>(folder, { ...control, changes: changes as Partial<RunInput> });
 }
 
 /**
@@ -44,9 +53,24 @@ export function resume<const C extends Catalog = BuiltIn>(
   control: RunControl<C> & { readonly changes?: Partial<RunInput> } = {},
 ): Run {
   const { changes = {}, catalog = builtIn } = control;
-  const config = resumeConfig(flatten({ ...changes }), savedConfig(folder), folder, { catalog });
+  const saved = savedConfig(folder);
+  checkModules(saved, folder, catalog);
+  const config = resumeConfig(flatten({ ...changes }), saved, folder, { catalog });
   const result = RunFolder.open(folder).result<RunResult>();
   return result ? Object.assign(finished(result), { folder, config }) : start(config, control);
+}
+
+/** Throws UsageError where the run is of a definition from outside that the catalog lacks: loading it takes an `await`. */
+function checkModules(saved: RunConfig, folder: string, catalog: Catalog): void {
+  for (const [kind, file] of Object.entries(saved.modules ?? {}) as [Group, string][]) {
+    const name = kind === "optimizer" ? String(saved.optimizerOptions.name) : saved[kind];
+    const { list, noun } = families[kind];
+    if (namesOf(catalog[list]).includes(name)) continue;
+    throw new UsageError(
+      `resume: the ${noun} "${name}" of the run in ${folder} is defined in ${file}. Give a catalog that has it: ` +
+        `resume(folder, { catalog: extend(catalog, { ${list}: [await loadPlugin("${kind}", file)] }) })`,
+    );
+  }
 }
 
 /** The configuration of the run in `folder`. Throws UsageError where there is none. */
