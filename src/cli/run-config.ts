@@ -1,5 +1,5 @@
 /** The configuration of a run from flags and a YAML file: what `train` and `data preview` share. */
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { readConfigFile } from "../config/config-file.js";
 import { asFlags, type Describe } from "../config/given.js";
@@ -28,6 +28,11 @@ export function configOf(
   if (resume === true && out === undefined) {
     throw new UsageError(`${who}: --resume needs the run folder: --resume RUN, or --out RUN --resume`);
   }
+  if (resume !== true && isFile(String(resume))) {
+    throw new UsageError(
+      `${who}: expected the run folder for --resume, got the file ${resume}. A configuration stands first: ${who} ${resume} --out RUN --resume`,
+    );
+  }
   if (resume !== true && out !== undefined && String(resume) !== String(out)) {
     throw new UsageError(`${who}: --resume ${resume} continues in that folder; leave --out ${out} out`);
   }
@@ -38,3 +43,5 @@ export function configOf(
   }
   return resumeConfig(given, savedConfig(folder), folder, { describe, catalog });
 }
+
+const isFile = (path: string) => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
