@@ -29,5 +29,10 @@ export const holdOutOptions = (where: string, needs: readonly Need[] = []) => ({
     max: 0.9,
     doc: `share of the labeled pictures of each class held out for testing where there ${where}`,
   }),
-  testSeed: integer(0, { min: 0, needs, doc: "seed of the draw of the pictures held out for testing" }),
+  testSeed: integer(0, {
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+    needs,
+    doc: "seed of the draw of the pictures held out for testing",
+  }),
 });

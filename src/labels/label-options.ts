@@ -21,7 +21,11 @@ export const labelOptions = {
     max: 1000,
     doc: "long-tailed unlabeled stream, by true classes, in the same way (1: off)",
   }),
-  labelSeed: integer(1, { min: 0, doc: "seed of the label draw and of the validation split" }),
+  labelSeed: integer(1, {
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+    doc: "seed of the label draw and of the validation split",
+  }),
   labelNoise: number(0, {
     min: 0,
     max: 100,

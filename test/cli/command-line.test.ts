@@ -154,6 +154,20 @@ describeBinary("fewlabels", () => {
     }
   }, 60_000);
 
+  it("says that --resume took the word after it where that is the configuration", async () => {
+    writeFileSync(join(folder, "given.yaml"), "dataset: digits\n");
+    await wrongUsage(
+      ["train", "--out", "run", "--resume", "given.yaml"],
+      /expected the run folder for --resume, got the file given\.yaml\. .* fewlabels train given\.yaml --out RUN --resume/,
+    );
+  });
+
+  it("refuses seeds that are no whole numbers to a computer", async () => {
+    await wrongUsage(["train", "--dataset", "digits", "--label-seed", "1e300"], /for --label-seed, got "1e300"/);
+    await wrongUsage(["compare", folder, "--seed", "1e300"], /for --seed, got "1e300"/);
+    await wrongUsage(["experiment", "mean-teacher/table-2", "--seeds", "9".repeat(30)], /--seeds/);
+  });
+
   it("ends quietly when the reader goes away", () => {
     const { status, stderr } = spawnSync(
       "bash",

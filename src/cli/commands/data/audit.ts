@@ -33,7 +33,7 @@ export const dataAudit = defineCommand({
       max: 20,
       doc: "parts the pictures are judged in, each by a classifier fitted to the others",
     }),
-    seed: integer(1, { min: 0, doc: "seed of the folds" }),
+    seed: integer(1, { min: 0, max: Number.MAX_SAFE_INTEGER, doc: "seed of the folds" }),
     size: integer(undefined, {
       min: 8,
       max: 2048,

@@ -29,11 +29,11 @@ const options = {
     min: 1,
     doc: "bring every picture of a folder to this height and width, the middle kept",
   }),
-  shuffleSeed: integer(0, { min: 0, doc: "seed of the order of the pictures" }),
+  shuffleSeed: integer(0, { min: 0, max: Number.MAX_SAFE_INTEGER, doc: "seed of the order of the pictures" }),
   dataset: { ...runOptions.dataset, doc: "pack this data set in place of a folder, see `fewlabels list datasets`" },
   data: { ...runOptions.data, doc: "folder with the data set's files" },
   labels: { ...runOptions.labels, doc: "data set: how many labels, or a labels file (default: all)" },
-  labelSeed: integer(undefined, { min: 0, doc: "data set: seed of the label draw" }),
+  labelSeed: integer(undefined, { min: 0, max: Number.MAX_SAFE_INTEGER, doc: "data set: seed of the label draw" }),
   unlabeled: text(undefined, {
     doc: "folder: unlabeled pictures, in place of DIR/unlabeled; data set: `rest` (default) or `all`",
   }),

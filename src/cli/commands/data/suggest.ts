@@ -30,7 +30,7 @@ export const dataSuggest = defineCommand({
     sheet: text(undefined, { value: "file", doc: "HTML file to write: these pictures, in one file" }),
     count: integer(20, { min: 1, doc: "how many pictures" }),
     labels: text(undefined, { value: "file", doc: "labels file, for pictures that are in no class folders" }),
-    seed: integer(1, { min: 0, doc: "seed of the groups" }),
+    seed: integer(1, { min: 0, max: Number.MAX_SAFE_INTEGER, doc: "seed of the groups" }),
     size: integer(undefined, {
       min: 8,
       max: 2048,

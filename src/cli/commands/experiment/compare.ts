@@ -27,7 +27,7 @@ export const compare = defineCommand({
       value: "folder",
       doc: "folder of folds, runs and report (default: runs/compare/NAME of DIR)",
     }),
-    seed: integer(1, { min: 0, doc: "seed of the folds" }),
+    seed: integer(1, { min: 0, max: Number.MAX_SAFE_INTEGER, doc: "seed of the folds" }),
     json: boolean(false, { doc: "print the result as one JSON line at the end; progress goes to stderr" }),
   },
   takes: "run",

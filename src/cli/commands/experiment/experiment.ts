@@ -178,7 +178,7 @@ function checkArms({ arms, definition }: Plan, laidOver: Given, catalog: Catalog
 
 function seedsOf(list: string): number[] {
   const seeds = list.split(",").map((one) => (/^\s*\d+\s*$/.test(one) ? Number(one) : Number.NaN));
-  if (seeds.some(Number.isNaN)) {
+  if (!seeds.every(Number.isSafeInteger)) {
     throw new UsageError(`${who}: expected whole numbers separated by commas for --seeds, got ${JSON.stringify(list)}`);
   }
   return [...new Set(seeds)];

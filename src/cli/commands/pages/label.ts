@@ -52,7 +52,11 @@ export const label = defineCommand({
       max: 100_000,
       doc: "of more pictures than that, so many drawn at random are looked at for choosing, map and guesses",
     }),
-    seed: integer(1, { min: 0, doc: "seed of all draws (settled when the folder is first opened)" }),
+    seed: integer(1, {
+      min: 0,
+      max: Number.MAX_SAFE_INTEGER,
+      doc: "seed of all draws (settled when the folder is first opened)",
+    }),
     threads: threadsOption("half of them", "the background"),
     port: integer(8090, { min: 0, max: 65535, doc: "port to listen on; 0: any free one" }),
     json: boolean(false, { doc: "print where it listens as one JSON line" }),
