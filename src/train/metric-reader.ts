@@ -49,7 +49,11 @@ export class MetricReader {
   keep(step: number, metrics: PackedMetrics, batch?: BatchRows): void {
     const images = batch && scope(() => cat([batch.labeled.index, batch.unlabeled.index])).keep();
     this.#pending.push({ step, ...metrics, images });
-    if (this.#pending.length >= MOST_PENDING) this.read();
+  }
+
+  /** Whether as much waits as may: whoever times the steps reads it then, for the read waits for their work. */
+  get isFull(): boolean {
+    return this.#pending.length >= MOST_PENDING;
   }
 
   /**

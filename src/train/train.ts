@@ -160,6 +160,7 @@ async function* trainHere(
       });
       clock.stop();
       hold?.release();
+      if (metrics.isFull) read();
       const failure = replay?.failure();
       if (failure) yield warning(`the GPU cannot take a step at once, so it is told call by call: ${failure}`, done);
 

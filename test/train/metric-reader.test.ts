@@ -29,6 +29,19 @@ describeEngine("MetricReader", () => {
     expect(liveTensors()).toBe(live);
   });
 
+  test("does not wait for the device within a step; after 500 it is time to read", () => {
+    const reader = new MetricReader(() => 0.1);
+    const reads = vi.spyOn(Tensor.prototype, "toArray");
+    for (let step = 1; step <= 500; step++) {
+      expect(reader.isFull).toBe(false);
+      scope(() => reader.keep(step, packMetrics({ loss: one(step) })));
+    }
+    expect(reader.isFull).toBe(true);
+    expect(reads).not.toHaveBeenCalled();
+    expect(reader.read()).toEqual({ loss: 500 });
+    expect(reader.isFull).toBe(false);
+  });
+
   test("names the first bad step of those that waited, with its terms and its rate", () => {
     const reader = new MetricReader((step) => step / 10);
     for (const [i, value] of [1, 2, Number.NaN, 4, Number.POSITIVE_INFINITY].entries())
