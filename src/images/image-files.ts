@@ -14,8 +14,8 @@ export interface FolderListing {
 
 /**
  * Everything in `folder` and below that is called like a picture or starts like one. Links are followed; hidden files and folders, those
- * of file systems and runs of fewlabels are passed over. `deep` false: only what lies directly in it. Throws DataError where it cannot be
- * read.
+ * of file systems, runs of fewlabels and what its labelling studio exported are passed over. `deep` false: only what lies directly in it.
+ * Throws DataError where it cannot be read.
  */
 export function listImages(folder: string, deep = true): FolderListing {
   const files: string[] = [];
@@ -42,7 +42,7 @@ function* walk(folder: string, deep: boolean): Generator<{ readonly name: string
       const path = join(folder, name);
       const kind = kindOf(path);
       if (kind === "folder") {
-        if (!deep || isRunFolder(path)) continue;
+        if (!deep || isOwn(join(folder, relative), last)) continue;
         const own = identity(path);
         if (!above.includes(own)) yield* visit(name, [...above, own]); // a link to a folder above would never end
       } else {
@@ -75,13 +75,28 @@ export function isFolder(path: string): boolean {
   return kindOf(path) === "folder";
 }
 
-/** Whether `path` is a run folder, or holds nothing but such: what `train` leaves behind. */
-export function holdsRunsOnly(path: string, depth = 3): boolean {
+/** The folders directly in `folder` that may hold somebody's pictures: all but those with nothing in them but what fewlabels wrote. */
+export function listPictureFolders(folder: string): string[] {
+  return listFolders(folder).filter((name) => !isOwn(folder, name) && !holdsOwnOnly(join(folder, name)));
+}
+
+/** Whether `path` is a run folder or one of the labelling studio, or holds nothing but such. */
+function holdsOwnOnly(path: string, depth = 3): boolean {
   if (isRunFolder(path)) return true;
-  const folders = depth > 0 ? listFolders(path) : [];
-  return (
-    folders.length > 0 && !hasImages(path, false) && folders.every((name) => holdsRunsOnly(join(path, name), depth - 1))
-  );
+  if (isStudio(path)) return !hasImages(path);
+  if (depth === 0 || hasImages(path, false)) return false;
+  const folders = listFolders(path);
+  return folders.length > 0 && folders.every((name) => holdsOwnOnly(join(path, name), depth - 1));
+}
+
+/** Whether `name` in `folder` is a run, or what the labelling studio keeps beside its labels: its runs, and what it exported. */
+function isOwn(folder: string, name: string): boolean {
+  return isRunFolder(join(folder, name)) || ((name === "runs" || name === "export") && isStudio(folder));
+}
+
+/** Whether the labelling studio keeps its labels there; the pictures may lie there too. */
+function isStudio(path: string): boolean {
+  return existsSync(fsPath(join(path, "studio.json"))) && existsSync(fsPath(join(path, "answers.jsonl")));
 }
 
 function isRunFolder(path: string): boolean {

@@ -4,7 +4,7 @@ import { pictureFinder } from "../data/folder/finder.js";
 import { type Part, scanFolder } from "../data/folder/layout.js";
 import { DataError } from "../errors.js";
 import { shownName } from "../files/names.js";
-import { listFolders, listImages } from "../images/image-files.js";
+import { listImages, listPictureFolders } from "../images/image-files.js";
 import { classReader } from "../labels/class-names.js";
 
 export interface LabeledFile {
@@ -37,7 +37,7 @@ export function folderPictures(
   dir: string,
   { labelsFile, unlabeledDir, onlyNamed = false }: FolderOptions = {},
 ): FolderPictures {
-  if (labelsFile === undefined && listFolders(dir).length === 0) {
+  if (labelsFile === undefined && listPictureFolders(dir).length === 0) {
     const { files } = listImages(dir);
     const plain = files.map((name) => ({
       name: shownName(name),

@@ -3,8 +3,8 @@ import { join, relative, sep } from "node:path";
 import { testNames } from "../data/folder/splits.js";
 import { DataError } from "../errors.js";
 import { shownName } from "../files/names.js";
-import { listFolders, listImages } from "../images/image-files.js";
-import { folderPictures, type LabeledFile } from "../inference/folder-pictures.js";
+import { listImages, listPictureFolders } from "../images/image-files.js";
+import { type FolderPictures, folderPictures, type LabeledFile } from "../inference/folder-pictures.js";
 
 export interface StudioPicture {
   /** As labels files call it. */
@@ -20,6 +20,8 @@ export interface StudioPictures {
   readonly classes: readonly string[];
   /** The classes are the class folders: training knows no others. */
   readonly fixed: boolean;
+  /** Why they are not. */
+  readonly unfixed: string;
   /** Names that no class may have: training would take those folders for the classes. */
   readonly taken: ReadonlySet<string>;
   readonly remarks: readonly string[];
@@ -39,14 +41,13 @@ export function studioPictures(dir: string, { labelsFile, except }: PicturesOpti
   const remarks: string[] = [];
   const own = relative(dir, except).split(sep).join("/");
   const outside = ({ name }: StudioPicture) => own.startsWith("../") || !name.startsWith(`${own}/`);
-  const layout = labelsFile === undefined ? layoutOf(dir) : folderPictures(dir, { labelsFile, onlyNamed: true });
+  const found = labelsFile === undefined ? layoutOf(dir) : folderPictures(dir, { labelsFile, onlyNamed: true });
+  const layout = typeof found === "string" ? undefined : found;
   const known = layout?.files.filter(outside) ?? plainFiles(dir).filter(outside);
   const tests = known.filter(({ part }) => part === "test").length;
   if (tests > 0) remarks.push(`${tests} pictures in a test folder are left out: they are there to test with`);
-  if (layout === undefined && listFolders(dir).length > 0)
-    remarks.push(
-      "the folders in it are taken for mere folders, since as class folders they would leave nothing to label",
-    );
+  if (typeof found === "string" && listPictureFolders(dir).length > 0)
+    remarks.push("the folders in it are taken for mere folders: as class folders they are none, or leave nothing to label");
   const kept = known.filter(({ part }) => part !== "test");
   if (kept.length === 0) throw new DataError(`${shownName(dir)}: there is no picture in this folder`);
   const classes = layout?.classes ?? [];
@@ -55,26 +56,27 @@ export function studioPictures(dir: string, { labelsFile, except }: PicturesOpti
     given: new Map(kept.flatMap(({ name, label }) => (label >= 0 ? [[name, classes[label]!] as const] : []))),
     classes,
     fixed: layout?.byFolders === true,
-    taken: new Set(layout?.byFolders === true ? [] : listFolders(dir).map(shownName)),
+    unfixed: typeof found === "string" ? found : "the labels file names other classes",
+    taken: new Set(layout?.byFolders === true ? [] : listPictureFolders(dir).map(shownName)),
     remarks,
   };
 }
 
-/** Undefined where the class folders are none, or leave nothing to label. */
-function layoutOf(dir: string) {
-  if (listFolders(dir).length === 0) return undefined;
+/** In words why the class folders are none, or leave nothing to label. */
+function layoutOf(dir: string): FolderPictures | string {
+  if (listPictureFolders(dir).length === 0) return "there is no folder with pictures";
   try {
     const found = folderPictures(dir);
-    return found.files.some(({ label }) => label < 0) ? found : undefined;
+    return found.files.some(({ label }) => label < 0) ? found : "as class folders they leave nothing to label";
   } catch (error) {
-    if (error instanceof DataError) return undefined;
+    if (error instanceof DataError) return error.message;
     throw error;
   }
 }
 
 /** As training with a labels file sees them: what lies in a folder for tests is one of them. */
 function plainFiles(dir: string): LabeledFile[] {
-  const folders = listFolders(dir);
+  const folders = listPictureFolders(dir);
   const test = testNames.flatMap((word) => folders.filter((name) => name.toLowerCase() === word))[0];
   return listImages(dir).files.map((file) => ({
     name: shownName(file),

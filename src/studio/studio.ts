@@ -3,11 +3,11 @@
  * stands in one folder beside nobody's pictures; several processes may have it open at once.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { DataError, UsageError } from "../errors.js";
 import { FolderLock } from "../files/lock/lock.js";
-import { makeFolder, writeWhole } from "../files/write-whole.js";
+import { makeFolder } from "../files/write-whole.js";
 import { Rng } from "../rng.js";
 import { type Answer, createAnswers } from "./answers.js";
 import { classWord } from "./class-word.js";
@@ -15,6 +15,7 @@ import { labelFilesOf, type NamedLabel, writeLabelFile } from "./label-files.js"
 import { type Action, openLog } from "./log.js";
 import { runsIn } from "./models.js";
 import { type StudioPicture, studioPictures } from "./pictures.js";
+import { openRecord } from "./record.js";
 import { drawReserve, type TestSet, testSet } from "./reserve.js";
 
 export interface StudioOptions {
@@ -79,13 +80,6 @@ export interface Studio {
   close(): void;
 }
 
-interface Record {
-  readonly dir: string;
-  readonly seed: number;
-  readonly testShare: number;
-  readonly reserve: readonly string[];
-}
-
 const MOST_PERSON = 60;
 const studioFiles = ["labels.csv", "train.csv", "test.csv", "answers.jsonl", "models.jsonl"];
 
@@ -97,9 +91,15 @@ export function openStudio(options: StudioOptions): Studio {
   const { pictures, given, fixed, taken } = found;
   refuseOthers(options.out);
   makeFolder(out);
-  const record = recordOf(join(out, "studio.json"), options, dir, () =>
-    pictures.flatMap(({ name }) => (given.has(name) ? [] : [name])),
-  );
+  const { seed, testShare } = options;
+  const record = openRecord(join(out, "studio.json"), { dir, out: options.out }, () => {
+    const open = pictures.flatMap(({ name }) => (given.has(name) ? [] : [name]));
+    return { seed, testShare, reserve: drawReserve(open, testShare, Rng.fromSeed(seed)), fixed };
+  });
+  if (record.fixed && !fixed)
+    throw new DataError(
+      `${options.out}: its classes are the class folders of ${options.dir}, which are none any more: ${found.unfixed}. Put them back as they were, or begin anew with another folder for --out`,
+    );
   const log = openLog(join(out, "answers.jsonl"));
   const rowOf = new Map(pictures.map(({ name }, row) => [name, row]));
   const answers = createAnswers(given, found.classes);
@@ -251,21 +251,6 @@ function refuseOthers(out: string): void {
   throw new UsageError(
     `${out}: has ${own.join(", ")} and is no folder of the labelling studio, which would write over ${they}. Give another folder with --out`,
   );
-}
-
-/** What was settled when the folder was first opened: later sessions keep it, so that what tests today never trained yesterday. */
-function recordOf(path: string, options: StudioOptions, dir: string, open: () => string[]): Record {
-  if (existsSync(path)) {
-    const record = JSON.parse(readFileSync(path, "utf8")) as Record;
-    if (record.dir !== dir)
-      throw new UsageError(`${options.out}: holds the labels of ${record.dir}. Give another folder with --out`);
-    if (!Array.isArray(record.reserve)) throw new DataError(`${path}: is damaged: it names no test set`);
-    return record;
-  }
-  const { seed, testShare } = options;
-  const record = { dir, seed, testShare, reserve: drawReserve(open(), testShare, Rng.fromSeed(seed)) };
-  writeWhole(path, `${JSON.stringify(record)}\n`);
-  return record;
 }
 
 /** Does the work unless another process is at it. Throws DiskError where that cannot be told. */

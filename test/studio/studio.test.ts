@@ -1,7 +1,10 @@
 // A folder that is being labelled: its pictures and classes, the test set, two processes, the files that follow.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { scanFolder } from "../../src/data/folder/layout.js";
+import { DataError } from "../../src/errors.js";
+import { folderPictures } from "../../src/inference/folder-pictures.js";
 import { Rng } from "../../src/rng.js";
 import { createQueue } from "../../src/studio/queue.js";
 import { drawReserve, testSet } from "../../src/studio/reserve.js";
@@ -66,6 +69,52 @@ describe("pictures and classes", () => {
     expect(() => studio.addClass("", "bird")).toThrow(/class folders/);
     expect(studio.remarks.join()).toMatch(/1 pictures in a test folder/);
     studio.close();
+  });
+
+  test("class folders stay classes on the next start, whatever the studio has left in the folder", () => {
+    const dir = pictures(["cat/a.png", "dog/b.png", "unlabeled/c.png", "unlabeled/d.png"]);
+    for (const out of [join(dir, "labels", "x"), join(dir, "mine")]) {
+      const first = open(dir, { out });
+      first.label("", "cat", [2]);
+      first.save();
+      first.close();
+      for (const left of ["runs/lock", "export/web/golden/0.png", "runs/0001/log.png"]) {
+        const again = open(dir, { out });
+        expect([again.fixed, again.classes, again.pictures.length]).toEqual([true, ["cat", "dog"], 4]);
+        again.save();
+        again.close();
+        expect(readFileSync(join(out, "labels.csv"), "utf8")).toBe(
+          "file,label\ncat/a.png,cat\ndog/b.png,dog\nunlabeled/c.png,cat\n",
+        );
+        mkdirSync(join(out, left, ".."), { recursive: true });
+        writeFileSync(join(out, left), "");
+      }
+      expect(scanFolder(dir, { labelsFile: join(out, "train.csv") }).classes).toEqual(["cat", "dog"]);
+    }
+    expect(() => open(dir).addClass("", "labels")).toThrow(/class folders/);
+  });
+
+  test("classes of class folders that have gone are refused, and nothing is written over", () => {
+    const dir = pictures(["cat/a.png", "dog/b.png", "unlabeled/c.png"]);
+    const first = open(dir);
+    first.save();
+    first.close();
+    const labels = readFileSync(join(first.out, "labels.csv"), "utf8");
+    rmSync(join(dir, "dog/b.png"));
+    expect(() => open(dir)).toThrow(DataError);
+    expect(() => open(dir)).toThrow(/class folders of .* none any more: .*dog holds no pictures.*--out/);
+    expect(readFileSync(join(first.out, "labels.csv"), "utf8")).toBe(labels);
+  });
+
+  test("the studio's own folder is none of the pictures'", () => {
+    const dir = pictures(["a.png", "b.png"]);
+    for (const _ of [1, 2]) {
+      const studio = open(dir, { out: join(dir, "labels", "x") });
+      studio.addClass("", "labels");
+      expect([studio.remarks, studio.classes]).toEqual([[], ["labels"]]);
+      studio.close();
+    }
+    expect(folderPictures(dir).files).toHaveLength(2);
   });
 
   test("folders that would leave nothing to label are mere folders, and no class may be called like one", () => {

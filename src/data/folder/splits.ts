@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DataError } from "../../errors.js";
 import { fsPath, shownName } from "../../files/names.js";
-import { hasImages, holdsRunsOnly, isFolder, listFolders, listSystemFolders } from "../../images/image-files.js";
+import { hasImages, isFolder, listFolders, listPictureFolders, listSystemFolders } from "../../images/image-files.js";
 import { byNumberOrName } from "../../labels/class-names.js";
 
 const trainNames = ["train", "training"];
@@ -45,12 +45,12 @@ export interface SplitOptions {
 /** Looks at folders, not at pictures. Throws DataError where two folders are to train on. */
 export function findSplits(dir: string, { tests: wanted = testNames, testLabels }: SplitOptions): Splits {
   const remarks: string[] = [];
-  const folders = listFolders(dir);
-  const runs = folders.filter((name) => holdsRunsOnly(join(dir, name)));
-  if (runs.length > 0) remarks.push(`passed over in ${shownName(dir)}: ${list(runs)}, which holds runs of fewlabels`);
+  const rest = listPictureFolders(dir);
+  const own = listFolders(dir).filter((name) => !rest.includes(name));
+  if (own.length > 0)
+    remarks.push(`passed over in ${shownName(dir)}: ${list(own)}, which holds runs of fewlabels or its labels`);
   const system = listSystemFolders(dir);
   if (system.length > 0) remarks.push(`passed over in ${shownName(dir)}: ${list(system)}, made by a file system`);
-  const rest = folders.filter((name) => !runs.includes(name));
 
   const train = trainFolder(dir, rest);
   const root = train === undefined ? dir : join(dir, train);
@@ -98,7 +98,7 @@ export function findSplits(dir: string, { tests: wanted = testNames, testLabels 
   );
   const passed = train === undefined ? [] : rest.filter((name) => name !== train && !reserved.has(name));
   if (passed.length > 0) remarks.push(`folders beside ${train} in ${shownName(dir)} are not read: ${list(passed)}`);
-  return { root, classes, test: test && join(dir, test), unlabeled, passed: runs, remarks, unclear };
+  return { root, classes, test: test && join(dir, test), unlabeled, passed: own, remarks, unclear };
 }
 
 /** A folder called so that has class folders in it; one that has pictures only may be a class. */
@@ -112,7 +112,7 @@ function trainFolder(dir: string, folders: readonly string[]): string | undefine
 
 /** Folders that are classes where this one holds classes: all but those for unlabeled pictures. */
 function classFolders(path: string): string[] {
-  const found = listFolders(path).filter((name) => !is(name, unlabeledNames));
+  const found = listPictureFolders(path).filter((name) => !is(name, unlabeledNames));
   if (found.length === 1 && is(found[0]!, ["images"])) return []; // where Tiny-ImageNet has pictures without a class
   return found.some((name) => hasImages(join(path, name))) ? found : [];
 }
