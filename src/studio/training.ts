@@ -12,7 +12,7 @@ import { labelFilesOf } from "./label-files.js";
 import type { Guesses } from "./mind/judge.js";
 import type { Confusion, RatedModel } from "./model-types.js";
 import { addModel, judged, nextRun, pruneRuns, rated, readModels } from "./models.js";
-import type { Studio } from "./studio.js";
+import { OPEN, type Studio } from "./studio.js";
 
 export interface TrainingOptions {
   /** Run folder, or name or file of weights. */
@@ -65,7 +65,7 @@ export function startTraining(studio: Studio, asking: Asking, options: TrainingO
 
   const argsOf = (out: string) => [
     ...["train", "--dataset", "folder", "--data", studio.dir, "--labels", files.train],
-    ...(studio.testShare > 0 ? ["--dataset.testLabels", files.test] : []),
+    ...(testOf(studio, asking) === "none" ? [] : ["--dataset.testLabels", files.test]),
     ...["--dataset.check", "header", "--dataset.overlap", "drop", "--dataset.maxDamaged", "1"],
     ...["--method", method],
     ...(source === undefined
@@ -139,7 +139,7 @@ export function startTraining(studio: Studio, asking: Asking, options: TrainingO
     }
     // Another process trains for this folder.
     if (!lock || studio.version === trainedOn || performance.now() - ended < 1000 * every) return;
-    const missing = missingOf(studio);
+    const missing = missingOf(studio, asking);
     if (missing !== waiting) {
       waiting = missing;
       onChange();
@@ -170,7 +170,9 @@ export function startTraining(studio: Studio, asking: Asking, options: TrainingO
     get problem() {
       return problem;
     },
-    command: commandLine(argsOf("RUN")),
+    get command() {
+      return commandLine(argsOf("RUN"));
+    },
     tick,
     close() {
       closed = true;
@@ -181,14 +183,23 @@ export function startTraining(studio: Studio, asking: Asking, options: TrainingO
 }
 
 /** In words, what a first training still needs. */
-function missingOf(studio: Studio): string | undefined {
+function missingOf(studio: Studio, asking: Asking): string | undefined {
   const counts = new Map<string, number>();
   for (const [, name] of studio.trainRows()) counts.set(name, (counts.get(name) ?? 0) + 1);
   if (counts.size < 2) return "labels of two classes";
-  if (studio.testShare === 0) return [...counts.values()].some((n) => n < 2) ? "two labels of every class" : undefined;
-  if (!studio.tests().rows.some(({ class: own }) => counts.has(own)))
-    return "a label of the test set; the pages ask for it by themselves";
-  return undefined;
+  const test = testOf(studio, asking);
+  if (test === "none") return [...counts.values()].some((n) => n < 2) ? "two labels of every class" : undefined;
+  return test === "open" ? "a label of the test set; the pages ask for it by themselves" : undefined;
+}
+
+/**
+ * Whether the test set has a label that a training can be tested on, may still get one, or never will: every picture had its label from the
+ * start, or those drawn were skipped. Then a run holds out some of the labels, as where no test set is wanted.
+ */
+function testOf(studio: Studio, { damaged }: Asking): "there" | "open" | "none" {
+  const trained = new Set(studio.trainRows().map(([, own]) => own));
+  if (studio.tests().rows.some(({ class: own }) => trained.has(own))) return "there";
+  return studio.reserve.some((row) => studio.codes[row] === OPEN && !damaged.has(row)) ? "open" : "none";
 }
 
 /** The file that `--model.weights` takes: of a run, the model of its result. */

@@ -28,7 +28,12 @@ test("what a model said keeps its classes when people add and drop some", async 
     if (kind === "doubts") studio.dropClass("", "bird"); // while the doubts are being looked for
     return kind === "guess" ? guesses : [doubt];
   };
-  const asking = { rows: Int32Array.of(0, 1, 2), codes: () => studio.codes, mind: { ask } } as unknown as Asking;
+  const asking = {
+    rows: Int32Array.of(0, 1, 2),
+    codes: () => studio.codes,
+    damaged: new Map(),
+    mind: { ask },
+  } as unknown as Asking;
   let resolve = () => {};
   const seen = new Promise<void>((done) => (resolve = done));
   const training = startTraining(studio, asking, {
@@ -43,6 +48,55 @@ test("what a model said keeps its classes when people add and drop some", async 
   expect(training.doubts).toEqual([{ row: 1, suggested: "dog", margin: 0.5 }]);
   training.close();
   studio.close();
+});
+
+describe("without a test set that could still get a label, a run holds out its own", () => {
+  const names = ["a", "b", "c", "d", "e"].map((name) => `${name}.png`);
+  const start = (place: string, labels?: string) => {
+    const dir = join(folder, place);
+    mkdirSync(dir);
+    for (const name of names) writeWhole(join(dir, name), "");
+    if (labels !== undefined) writeWhole(join(folder, `${place}.csv`), labels);
+    const labelsFile = labels === undefined ? undefined : join(folder, `${place}.csv`);
+    const more = { labelsFile, testShare: 0.2, seed: 1, classes: ["cat", "dog"] };
+    const studio = openStudio({ dir, out: join(folder, `${place}-labels`), ...more });
+    const damaged = new Map<number, string>();
+    const asking = { rows: Int32Array.of(0, 1, 2, 3, 4), codes: () => studio.codes, damaged } as unknown as Asking;
+    const training = startTraining(studio, asking, {
+      ...{ method: "supervised", steps: 1, threads: 1, every: 0 },
+      onChange: () => {},
+    });
+    return { studio, training, damaged };
+  };
+  const starts = ({ training, studio }: ReturnType<typeof start>) => {
+    training.tick();
+    const found = [training.waiting, training.running !== undefined, training.command.includes("testLabels")];
+    training.close();
+    studio.close();
+    return found;
+  };
+
+  test("where every picture had its label from the start", () => {
+    const file = ["file,label", ...names.map((name, i) => `${name},${i < 2 ? "cat" : "dog"}`), ""].join("\n");
+    expect(starts(start("all-given", file))).toEqual([undefined, true, false]);
+  });
+
+  test("where the pictures that were drawn are skipped or damaged; while one is open it is waited for", () => {
+    const [skipped, broken] = [start("skipped"), start("broken")];
+    for (const { studio, training } of [skipped, broken]) {
+      const others = [...names.keys()].filter((row) => !studio.reserve.includes(row));
+      studio.label("", "cat", others.slice(0, 2));
+      studio.label("", "dog", others.slice(2));
+      training.tick();
+      expect([training.waiting, training.command]).toEqual([
+        expect.stringContaining("a label of the test set"),
+        expect.stringContaining("testLabels"),
+      ]);
+    }
+    skipped.studio.act("", "skip", skipped.studio.reserve);
+    for (const row of broken.studio.reserve) broken.damaged.set(row, "is no picture");
+    for (const one of [skipped, broken]) expect(starts(one)).toEqual([undefined, true, false]);
+  });
 });
 
 describe("the list of models", () => {

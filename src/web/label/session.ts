@@ -95,7 +95,7 @@ export function startSession(studio: Studio, { source, threads, pool, training: 
       classes: studio.classes,
       fixed: studio.fixed,
       codes: [...studio.codes],
-      testShare: studio.testShare,
+      testShare: studio.reserve.length > 0 ? studio.testShare : 0,
       background: background(),
     }),
     subscribe(listener) {
