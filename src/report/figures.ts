@@ -128,11 +128,36 @@ export function logTicks(bands: readonly { readonly low: number; readonly high: 
   return ticks.filter((one) => one >= least && one <= most);
 }
 
-/** Mean and one standard deviation at each step that all curves have. */
+/** A band has about so many points. */
+const BAND_POINTS = 60;
+
+/**
+ * Mean and one standard deviation of the curves, one a seed, in equal stretches of steps, the same for all of them: of each curve its mean
+ * there, of the curves those that have a value there. So one that ends earlier, or lacks a step, takes nothing from the others. Each
+ * point stands at the last step of its stretch; up to `BAND_POINTS` different steps each stand for themselves.
+ */
 function bandOf(curves: readonly Curve[]): { step: number; mean: number; low: number; high: number }[] {
-  const common = (curves[0]?.steps ?? []).filter((step) => curves.every(({ steps }) => steps.includes(step)));
-  return common.map((step) => {
-    const { mean, sd } = spreadOf(curves.map(({ steps, values }) => values[steps.indexOf(step)]!));
+  const all = [...new Set(curves.flatMap(({ steps }) => steps))].sort((a, b) => a - b);
+  const stretch = Math.ceil(all.length / BAND_POINTS);
+  const width = (stretch * (all.at(-1)! - all[0]!)) / (all.length - 1);
+  const placeOf = new Map(
+    all.map((step, i) => [step, stretch === 1 ? i : Math.floor((step - all[0]!) / width + 1e-9)] as const),
+  );
+  const stretches = new Map<number, { step: number; readonly values: number[] }>();
+  for (const step of all) {
+    const place = placeOf.get(step)!;
+    stretches.set(place, { step, values: stretches.get(place)?.values ?? [] });
+  }
+  for (const { steps, values } of curves) {
+    const own = new Map<number, number[]>();
+    steps.forEach((step, i) => {
+      const place = placeOf.get(step)!;
+      own.set(place, [...(own.get(place) ?? []), values[i]!]);
+    });
+    for (const [place, some] of own) stretches.get(place)!.values.push(some.reduce((a, b) => a + b, 0) / some.length);
+  }
+  return [...stretches.values()].map(({ step, values }) => {
+    const { mean, sd } = spreadOf(values);
     const half = Number.isNaN(sd) ? 0 : sd;
     return { step, mean, low: mean - half, high: mean + half };
   });

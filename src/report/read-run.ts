@@ -60,22 +60,28 @@ export function readRun(path: string): RunRecord {
     config,
     ...(result && { result }),
     curves: {
-      error: Object.fromEntries(Object.entries(error).map(([role, curve]) => [role, thin(curve)])),
+      error: Object.fromEntries(Object.entries(error).map(([role, curve]) => [role, thin(curve, config.steps)])),
       split,
-      ...(cost.steps.length > 1 && { cost: thin(cost) }),
+      ...(cost.steps.length > 1 && { cost: thin(cost, config.steps) }),
     },
     ...(existsSync(resultFile) && { finished: statSync(resultFile).mtime.toISOString() }),
   };
 }
 
-/** At most `points` points: means of equal stretches, each at its last step; four useful digits. */
-export function thin({ steps, values }: Curve, points = MAX_POINTS): Curve {
-  const stretch = Math.max(1, Math.ceil(steps.length / points));
-  const out: { steps: number[]; values: number[] } = { steps: [], values: [] };
-  for (let at = 0; at < steps.length; at += stretch) {
-    const some = values.slice(at, at + stretch);
-    out.steps.push(steps[Math.min(steps.length, at + stretch) - 1]!);
-    out.values.push(Number((some.reduce((a, b) => a + b, 0) / some.length).toPrecision(4)));
+/**
+ * At most `points` points: of a longer curve the means of equal stretches of the run's `total` steps, each at the end of its stretch, which
+ * is the same for every run of that length, however far it has come and whatever its log lacks; four useful digits.
+ */
+export function thin({ steps, values }: Curve, total: number, points = MAX_POINTS): Curve {
+  const out = new Map<number, { sum: number; n: number }>();
+  const stretchOf = (step: number) => Math.min(points, Math.max(1, Math.ceil((points * step) / total)));
+  for (const [i, step] of steps.entries()) {
+    const place = steps.length <= points ? step : Math.round((stretchOf(step) * total) / points);
+    const { sum, n } = out.get(place) ?? { sum: 0, n: 0 };
+    out.set(place, { sum: sum + values[i]!, n: n + 1 });
   }
-  return out;
+  return {
+    steps: [...out.keys()],
+    values: [...out.values()].map(({ sum, n }) => Number((sum / n).toPrecision(4))),
+  };
 }

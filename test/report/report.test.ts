@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -15,14 +15,22 @@ const folder = mkdtempSync(join(tmpdir(), "fewlabels-report-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** A finished run folder without training. */
-function fakeRun(name: string, method: string, seed: number, error: number, data?: string, dataFingerprint = "x") {
+function fakeRun(
+  name: string,
+  method: string,
+  seed: number,
+  error: number,
+  data?: string,
+  dataFingerprint = "x",
+  steps = 20,
+) {
   const path = join(folder, name);
   const config = {
     dataset: "digits",
     method,
     model: "mlp",
     labels: "10",
-    steps: 20,
+    steps,
     seed,
     labelSeed: seed,
     methodOptions: {},
@@ -133,6 +141,41 @@ describe("reports of runs", () => {
     }
   });
 
+  it("a seed that lacks a step, or has not come as far, takes no point of the others away", () => {
+    const curve = (length: number, without: readonly number[] = [], factor = 1) => {
+      const steps = Array.from({ length }, (_, i) => i + 1).filter((step) => !without.includes(step));
+      return { steps, values: steps.map((step) => factor * step) };
+    };
+    const placesOf = (curves: ReturnType<typeof curve>[]) => {
+      const { svg } = curveFigure("c", "c", [{ series: "s", facet: "", curves }], { label: "cost" });
+      const [, line = ""] =
+        /<path [^>]*stroke-width="1.8"[^>]* d="([^"]*)"|<g [^>]*stroke-width="1.8"[^>]*>\s*<path[^>]* d="([^"]*)"/
+          .exec(svg)!
+          .filter((part, i) => i === 0 || part !== undefined);
+      return line.split(/[ML]/).slice(1);
+    };
+    const alike = placesOf([curve(200), curve(200)]);
+    expect(alike).toHaveLength(50); // four steps each
+    expect(placesOf([curve(200), curve(200, [7])])).toHaveLength(50);
+    expect(placesOf([curve(200), curve(136)])).toEqual(alike);
+    expect(placesOf([curve(60), curve(58)])).toEqual(placesOf([curve(60)]));
+  });
+
+  it("the cost curve of an arm keeps its points where one seed's log lacks a number, or is not at its end", () => {
+    const read = (seed: number, length: number, missing: number) => {
+      const path = fakeRun(`long-${seed}`, "pi-model", seed, 10, undefined, "x", length);
+      const log = Array.from({ length: Math.min(length, 4000) }, (_, i) =>
+        JSON.stringify({ type: "step", step: i + 1, metrics: { classification: i === missing ? null : 1 } }),
+      );
+      writeFileSync(join(path, "metrics.jsonl"), `${log.join("\n")}\n`);
+      return readRun(path).curves.cost!.steps;
+    };
+    const whole = read(1, 4000, -1);
+    expect(whole).toHaveLength(60);
+    expect(read(2, 4000, 3)).toEqual(whole);
+    expect(read(3, 8000, -1)).toEqual(Array.from({ length: 30 }, (_, i) => Math.round(((i + 1) * 8000) / 60)));
+  });
+
   it("more curves than colors stand in a panel for each arm", () => {
     const methods = Array.from({ length: 9 }, (_, i) => `method-${i}`);
     const many = methods.map((method, i) => fakeRun(`many-${i}`, method, 1, 10 + i));
@@ -219,10 +262,11 @@ describe("plots", () => {
   });
 
   it("thinning keeps means of equal stretches at their last steps", () => {
-    expect(thin({ steps: [1, 2, 3, 4, 5], values: [2, 4, 6, 8, 9] }, 3)).toEqual({
-      steps: [2, 4, 5],
+    expect(thin({ steps: [1, 2, 3, 4, 6], values: [2, 4, 6, 8, 9] }, 6, 3)).toEqual({
+      steps: [2, 4, 6],
       values: [3, 7, 9],
     });
+    expect(thin({ steps: [0, 5, 6], values: [2, 4, 6] }, 6, 3)).toEqual({ steps: [0, 5, 6], values: [2, 4, 6] });
   });
 });
 
