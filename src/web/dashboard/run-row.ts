@@ -30,7 +30,9 @@ export function readRow(root: string, id: string): RunRow {
     const log = readTail(join(folder, "metrics.jsonl"));
     const result = readJson<RunResult>(join(folder, "result.json"));
     const state = result ? "done" : isHeld(folder) ? "running" : "stopped";
-    const error = result ? { error: result.error, errorOf: `${result.predictor}, test` } : lastError(log.events);
+    const error = result
+      ? { error: result.error, errorOf: `${result.predictor}, test` }
+      : lastError(log.events, predictorOf(folder));
     const step = result?.steps ?? Math.max(0, ...log.events.map((event) => numberOf(event.step)));
     return {
       id,
@@ -134,11 +136,24 @@ function parsed(line: string): Line | undefined {
   }
 }
 
-/** Of the teacher, where there is one: methods with a teacher are judged by it. */
-function lastError(events: readonly Line[]): Pick<RunRow, "error" | "errorOf"> {
+/** Roles that are the result in all methods that have them, for runs that do not say which is theirs. */
+const predictors = ["studentAverage", "teacher"];
+
+/** The role whose error will be the result, as the run wrote it down when it began; undefined where it did not. */
+function predictorOf(folder: string): string | undefined {
+  try {
+    return readJson<{ readonly predictor?: string }>(join(folder, "inference.json"))?.predictor;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of the role whose error will be the result. */
+function lastError(events: readonly Line[], predictor: string | undefined): Pick<RunRow, "error" | "errorOf"> {
   const last = events.findLast((event) => event.type === "evaluation" && (event.val ?? event.test) !== undefined);
   const split = last?.val ? "val" : "test";
-  const roles = Object.entries(last?.[split] ?? {});
-  const [role, figures] = roles.find(([name]) => name === "teacher") ?? roles[0] ?? [];
+  const roles = last?.[split] ?? {};
+  const role = [predictor, ...predictors, ...Object.keys(roles)].find((name) => name !== undefined && name in roles);
+  const figures = role === undefined ? undefined : roles[role];
   return figures && typeof figures.error === "number" ? { error: figures.error, errorOf: `${role}, ${split}` } : {};
 }

@@ -71,6 +71,22 @@ describe("readRow", () => {
     expect(readRow(folder, "far")).toMatchObject({ step: 2001, error: 7, errorOf: "student, test" });
   });
 
+  test.each([
+    ["studentAverage", ["student", "studentAverage", "teacher"], "studentAverage"],
+    ["student", ["student", "teacher"], "student"],
+    [undefined, ["student", "studentAverage", "teacher"], "studentAverage"],
+    [undefined, ["student", "teacher"], "teacher"],
+    [undefined, ["student"], "student"],
+    ["teacher", ["student"], "student"],
+  ])("a run under way whose result will be that of %s, with %j: the error is that of %s", (predictor, roles, own) => {
+    const dir = join(folder, `under-way-${predictor}-${roles.length}`);
+    fakeRun(dir, {});
+    if (predictor !== undefined) writeFileSync(join(dir, "inference.json"), JSON.stringify({ predictor }));
+    const test = Object.fromEntries(roles.map((role, i) => [role, { error: 10 + i, loss: 1, n: 10 }]));
+    appendFileSync(join(dir, "metrics.jsonl"), `${JSON.stringify({ type: "evaluation", step: 50, test })}\n`);
+    expect(readRow(dir, ".")).toMatchObject({ error: 10 + roles.indexOf(own), errorOf: `${own}, test` });
+  });
+
   test("says what a finished, a stopped and a damaged run are", async () => {
     expect(readRow(root, "a")).toMatchObject({ state: "done", step: 100, error: 12.5, errorOf: "teacher, test" });
     expect(readRow(root, "group/b")).toMatchObject({
