@@ -17,6 +17,8 @@ export interface RunsReport {
   readonly sections: readonly Section[];
   readonly figures: readonly Figure[];
   readonly groups: readonly RunGroup[];
+  /** What makes the numbers less than they look. */
+  readonly remarks: readonly string[];
 }
 
 /** What may differ between runs of one arm, or says nothing about the setting. */
@@ -141,7 +143,22 @@ export function reportOnRuns(records: readonly RunRecord[], title: string): Runs
     { kind: "table", rows: [head, ...rows] },
     ...figures.map((figure): Section => ({ kind: "figure", figure })),
   ];
-  return { title, sections, figures, groups };
+  return { title, sections, figures, groups, remarks: groups.flatMap(twice) };
+}
+
+/** A line for every run of an arm that has the seeds of an earlier one: it is no draw of its own. */
+function twice({ label, runs }: RunGroup): string[] {
+  const first = new Map<string, string>();
+  return runs.flatMap(({ path, config: { seed, labelSeed } }) => {
+    const seeds = JSON.stringify([seed, labelSeed]);
+    const earlier = first.get(seeds);
+    if (earlier === undefined) first.set(seeds, path);
+    return earlier === undefined
+      ? []
+      : [
+          `${earlier} and ${path} are both seed ${seed} of "${label}", and count as two: the deviation is too small. Leave one out`,
+        ];
+  });
 }
 
 type Split = RunRecord["curves"]["split"];

@@ -1,5 +1,5 @@
 /** `fewlabels report RUN...`: one self-contained page on any runs, with plots. */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, realpathSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { UsageError } from "../../errors.js";
 import { writeWhole } from "../../files/write-whole.js";
@@ -7,7 +7,7 @@ import { boolean, text } from "../../options.js";
 import { readRun } from "../../report/read-run.js";
 import { defineCommand, restArguments } from "../command.js";
 import { count, table } from "../format.js";
-import { makePlaces, print } from "../output.js";
+import { makePlaces, print, printError } from "../output.js";
 
 const who = "fewlabels report";
 
@@ -26,7 +26,9 @@ export const report = defineCommand({
   examples: ["fewlabels report runs/digits-* --out digits.html", "fewlabels report runs --title 'All of them'"],
   async run({ runs, out, title, json }) {
     makePlaces(who, { out });
-    const folders = [...new Set(runs.flatMap((path) => runFolders(path)))];
+    const named = runs.flatMap((path) => runFolders(path));
+    // One folder is one run, however often and by whatever path it is given.
+    const folders = [...new Map(named.toReversed().map((path) => [realpathSync(path), path])).values()].toReversed();
     // Plots take half a second to load, which other commands need not wait for.
     const [{ htmlPage }, { reportOnRuns }, { writeFigures }] = await Promise.all([
       import("../../report/page.js"),
@@ -34,6 +36,7 @@ export const report = defineCommand({
       import("../../report/write.js"),
     ]);
     const found = reportOnRuns(folders.map(readRun), title);
+    for (const remark of found.remarks) printError(`${who}: warning: ${remark}`);
     const page = resolve(out);
     const plots = `${page.replace(/\.html?$/i, "")}-plots`;
     writeWhole(page, htmlPage(title, found.sections));
