@@ -1,6 +1,6 @@
 // What the studio's page decides by itself: keys, and what a lasso holds.
 import { expect, test } from "vitest";
-import { chosenOf } from "../../../web/app/label/chosen-of.js";
+import { chosenOf, untold } from "../../../web/app/label/chosen-of.js";
 import { keyOf } from "../../../web/app/label/keys.js";
 import { inside } from "../../../web/app/label/map-canvas.js";
 
@@ -17,6 +17,17 @@ test("chosen pictures that are no longer shown get no answer", () => {
   expect(chosenOf(selected, [1, 3, 4, 5])).toEqual([1, 3, 4]);
   expect(chosenOf(selected, [])).toEqual([]);
   expect(chosenOf(selected)).toEqual([4, 1, 2, 3]);
+});
+
+test("what was answered here and opened again elsewhere is open", () => {
+  const codes = Int32Array.of(-1, -1, -1);
+  const answered = new Set([0, 2]);
+  expect(untold(answered, codes)).toBe(answered);
+  codes[2] = 1;
+  const left = untold(answered, codes);
+  expect([...left]).toEqual([0]);
+  codes[2] = -1;
+  expect(untold(left, codes).has(2)).toBe(false);
 });
 
 test("a lasso holds what lies within it, dents and all", () => {

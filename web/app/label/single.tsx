@@ -1,6 +1,7 @@
 /** One picture after the other, those first whose label helps most; a key a picture. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Actions, nextRows } from "./actions.js";
+import { untold } from "./chosen-of.js";
 import { ClassBar } from "./class-bar.js";
 import { large, useNames } from "./pictures.js";
 import { type Answers, useKeys } from "./use-keys.js";
@@ -56,6 +57,11 @@ export function Single({ studio, counts, actions, only }: ViewProps & { readonly
         setAsked((n) => n + 1);
       });
   }, [open.length, studio.background.by, studio.connected, open.length === 0 ? `${counts.open} ${turn}` : ""]);
+  useEffect(() => {
+    setAnswered((before) => untold(before, studio.codes));
+    // Where somebody opens it again the server hands it out anew: not under the hand of whoever labels here.
+    setQueue((before) => before.filter((row) => row === pinned || studio.codes[row] === -1));
+  }, [studio.codes]);
   // Pictures that another page was asked about come back after a while.
   useEffect(() => {
     if (open.length > 0 || counts.open === 0) return;
