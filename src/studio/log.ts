@@ -1,8 +1,10 @@
 /**
  * What people did in the labelling studio, a JSON line an action, only ever appended to: a label is on the disk before the page hears that it
- * is. Several processes may append to one file and follow it; a line that a kill cut short is passed over.
+ * is. Several processes may append to one file and follow it; a line that a kill cut short is passed over. Where another file has taken its
+ * place (an editor, a synchronized folder) that one is followed, unless it lacks what was there.
  */
-import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, fsyncSync, openSync, readSync, statSync, writeSync } from "node:fs";
+import { DiskError } from "../errors.js";
 import { writing } from "../files/write-whole.js";
 
 interface Signed {
@@ -30,9 +32,12 @@ export type Action =
   | (Signed & { readonly do: "add-class" | "drop-class"; readonly class: string });
 
 export interface ActionLog {
-  /** Writes the action and flushes it to the disk. Throws DiskError where it cannot be written. */
+  /** Writes the action and flushes it to the disk. Throws DiskError where it cannot be written, as `read` does too. */
   append(action: Action): void;
-  /** Actions that have come since the last call, of this process and of others, in the order of the file. */
+  /**
+   * Actions that have come since the last call, of this process and of others, in the order of the file. Throws DiskError where actions that
+   * were read before are in the file no longer.
+   */
   read(): Action[];
   /** Lines that are no action: cut short, or of a later version. */
   readonly damaged: number;
@@ -43,10 +48,29 @@ const NEWLINE = 10;
 
 /** Throws DiskError where the file cannot be opened for writing. */
 export function openLog(path: string): ActionLog {
-  const file = writing(path, () => openSync(path, "a+"));
-  let [offset, damaged] = [0, 0];
+  const open = () => writing(path, () => openSync(path, "a+"));
+  let file = open();
+  let [offset, damaged, lost] = [0, 0, false];
+  const seen = new Set<string>();
+  /** Goes over to the file that is there now, if it has all that was read of the one before. */
+  const follow = () => {
+    lost = true;
+    const gone = statSync(path, { throwIfNoEntry: false }) === undefined;
+    if (gone && seen.size > 0) throw lostOf(path, seen.size);
+    const other = open();
+    const there = new Set(actionsIn(other, 0).actions.map(({ id }) => id));
+    const missing = [...seen].filter((id) => !there.has(id)).length;
+    closeSync(missing > 0 ? other : file);
+    if (missing > 0) throw lostOf(path, missing);
+    [file, offset, damaged, lost] = [other, 0, 0, false];
+  };
+  const check = () => {
+    const [own, now] = [fstatSync(file), statSync(path, { throwIfNoEntry: false })];
+    if (lost || own.ino !== now?.ino || own.dev !== now.dev || own.size < offset) follow();
+  };
   return {
     append(action) {
+      check();
       const line = `${JSON.stringify(action)}\n`;
       writing(path, () => {
         // One write, so that lines of several processes do not mix; behind a line that was cut short, on a line of its own.
@@ -56,26 +80,37 @@ export function openLog(path: string): ActionLog {
       });
     },
     read() {
-      const { size } = fstatSync(file);
-      if (size <= offset) return [];
-      const bytes = Buffer.alloc(size - offset);
-      const length = readSync(file, bytes, 0, bytes.length, offset);
-      const end = bytes.lastIndexOf(NEWLINE, length - 1) + 1;
-      offset += end;
-      const found: Action[] = [];
-      for (const line of bytes.toString("utf8", 0, end).split("\n")) {
-        if (line === "") continue;
-        const action = actionOf(line);
-        if (action) found.push(action);
-        else damaged++;
-      }
-      return found;
+      check();
+      const { actions, end, bad } = actionsIn(file, offset);
+      offset = end;
+      damaged += bad;
+      const fresh = actions.filter(({ id }) => !seen.has(id));
+      for (const { id } of fresh) seen.add(id);
+      return fresh;
     },
     get damaged() {
       return damaged;
     },
     close: () => closeSync(file),
   };
+}
+
+/** Of the whole lines from `offset` on; `end`: where they end, `bad`: how many are no action. */
+function actionsIn(file: number, offset: number): { actions: Action[]; end: number; bad: number } {
+  const { size } = fstatSync(file);
+  const bytes = Buffer.alloc(Math.max(0, size - offset));
+  const length = bytes.length > 0 ? readSync(file, bytes, 0, bytes.length, offset) : 0;
+  const end = length > 0 ? bytes.lastIndexOf(NEWLINE, length - 1) + 1 : 0;
+  const lines = bytes.toString("utf8", 0, end).split("\n");
+  const found = lines.flatMap((line) => (line === "" ? [] : [actionOf(line)]));
+  const actions = found.filter((action) => action !== undefined);
+  return { actions, end: offset + end, bad: found.length - actions.length };
+}
+
+function lostOf(path: string, count: number): DiskError {
+  return new DiskError(
+    `${path}: ${count} actions that were in it are there no longer: it was replaced, cut or taken away while the studio ran, which takes no more answers. Put it back from a copy; or stop the studio, copy labels.csv beside it, and start again with what is there`,
+  );
 }
 
 function endsWhole(file: number): boolean {

@@ -1,8 +1,18 @@
 // The store of the labelling studio: what survives a kill, two processes, undo without end, and the labels files made of it.
 import { spawn } from "node:child_process";
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { DiskError } from "../../src/errors.js";
 import { folderPictures } from "../../src/inference/folder-pictures.js";
 import { readLabelTable } from "../../src/labels/label-rows.js";
 import { createAnswers } from "../../src/studio/answers.js";
@@ -19,6 +29,8 @@ const label = (files: string[], name: string, by = ""): Action => ({ ...signed(b
 const undo = (of: string | undefined, by = ""): Action => ({ ...signed(by), do: "undo", of: of! });
 
 describe("the log", () => {
+  const act = (id: string): Action => ({ ...label([`${id}.png`], "cat"), id });
+
   test("gives back what was appended, also what another process appends meanwhile", () => {
     const path = join(folder, "two.jsonl");
     const [mine, theirs] = [openLog(path), openLog(path)];
@@ -71,6 +83,49 @@ describe("the log", () => {
     const ids = log.read().map(({ id }) => id);
     expect(ids.slice(0, last + 1)).toEqual(Array.from({ length: last + 1 }, (_, i) => `${i}`));
     expect(log.damaged).toBe(0);
+    log.close();
+  });
+
+  test("goes over to a file that takes its place and has all that was there", () => {
+    const path = join(folder, "replaced.jsonl");
+    const log = openLog(path);
+    log.append(act("1"));
+    log.read();
+    copyFileSync(path, `${path}.copy`);
+    renameSync(`${path}.copy`, path);
+    log.append(act("2"));
+    expect(log.read().map(({ id }) => id)).toEqual(["2"]);
+    appendFileSync(`${path}.copy`, `${JSON.stringify(act("0"))}\n${readFileSync(path, "utf8")}`);
+    renameSync(`${path}.copy`, path);
+    expect(log.read().map(({ id }) => id)).toEqual(["0"]);
+    log.close();
+    expect(readFileSync(path, "utf8").trim().split("\n")).toHaveLength(3);
+  });
+
+  test("takes nothing more where what was there is lost, until it is back", () => {
+    const path = join(folder, "lost.jsonl");
+    const log = openLog(path);
+    for (const id of ["1", "2"]) log.append(act(id));
+    log.read();
+    const whole = readFileSync(path, "utf8");
+    const spoil = [
+      () => writeFileSync(path, whole.slice(0, whole.indexOf("\n") + 1)),
+      () => (rmSync(path), writeFileSync(path, "")),
+      () => rmSync(path),
+    ];
+    for (const one of spoil) {
+      one();
+      const size = existsSync(path) ? statSync(path).size : undefined;
+      for (const use of [() => log.read(), () => log.append(act("3"))]) {
+        expect(use).toThrow(DiskError);
+        expect(use).toThrow(/lost\.jsonl: [12] actions .* no longer.*Put it back/);
+      }
+      expect(existsSync(path) ? statSync(path).size : undefined).toBe(size);
+      writeFileSync(path, whole);
+      expect(log.read()).toEqual([]);
+    }
+    log.append(act("3"));
+    expect(log.read().map(({ id }) => id)).toEqual(["3"]);
     log.close();
   });
 

@@ -44,9 +44,9 @@ export function startSession(studio: Studio, { source, threads, pool, training: 
   const training = wanted && startTraining(studio, asking, { ...wanted, source, threads, onChange });
   let trouble: string | undefined;
   const timer = setInterval(() => {
-    studio.poll();
-    asking.tick();
     const said = diskTrouble(() => {
+      studio.poll();
+      asking.tick();
       studio.save();
       training?.tick();
     });
