@@ -14,7 +14,7 @@ import { classWord } from "./class-word.js";
 import { labelFilesOf, type NamedLabel, writeLabelFile } from "./label-files.js";
 import { type Action, openLog } from "./log.js";
 import { runsIn } from "./models.js";
-import { type StudioPicture, studioPictures } from "./pictures.js";
+import { type StudioPicture, type StudioPictures, studioPictures } from "./pictures.js";
 import { openRecord } from "./record.js";
 import { drawReserve, type TestSet, testSet } from "./reserve.js";
 
@@ -87,7 +87,8 @@ const studioFiles = ["labels.csv", "train.csv", "test.csv", "answers.jsonl", "mo
 export function openStudio(options: StudioOptions): Studio {
   const [dir, out] = [resolve(options.dir), resolve(options.out)];
   const wanted = (options.classes ?? []).map(classWord);
-  const found = studioPictures(dir, { labelsFile: options.labelsFile, except: out });
+  const list = () => studioPictures(dir, { labelsFile: options.labelsFile, except: out });
+  const found = list();
   const { pictures, given, fixed, taken } = found;
   refuseOthers(options.out);
   makeFolder(out);
@@ -109,6 +110,9 @@ export function openStudio(options: StudioOptions): Studio {
   const reserved = new Set(record.reserve);
   const damaged = new Set<string>();
   let [version, saved] = [0, -1];
+  /** What the labels files speak of: another process may have started when more pictures were there, and answers of them have come. */
+  let listed: Pick<StudioPictures, "pictures" | "given"> = found;
+  let [opened, outdated] = [false, false];
 
   const codeOf = (answer: Answer | undefined): number => {
     if (answer === undefined) return OPEN;
@@ -121,16 +125,19 @@ export function openStudio(options: StudioOptions): Studio {
   const poll = () => {
     const before = [...answers.classes];
     const touched = new Set<number>();
+    let others = false;
     for (const action of log.read()) {
       for (const name of answers.apply(action)) {
         const row = rowOf.get(name);
         if (row !== undefined) touched.add(row);
+        else others = opened;
       }
     }
+    outdated ||= others;
     const same = before.every((name, k) => name === answers.classes[k]);
     const classes = !same || before.length !== answers.classes.length;
     recode(same ? touched : pictures.keys());
-    if (touched.size > 0 || classes) version++;
+    if (touched.size > 0 || classes || others) version++;
     if (touched.size > 0 || classes) for (const tell of listeners) tell({ rows: [...touched], classes });
     return [...touched];
   };
@@ -162,11 +169,24 @@ export function openStudio(options: StudioOptions): Studio {
       );
     return name;
   };
-  const labeled = (): NamedLabel[] =>
-    pictures.flatMap(({ name }, row) => {
-      const k = codes[row]!;
-      return k >= 0 ? [[name, answers.classes[k]!] as const] : [];
+  const relist = () => {
+    outdated = false;
+    try {
+      const now = list();
+      if (now.fixed === fixed) listed = now;
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error; // a folder that has gone: the list stays as it was
+    }
+  };
+  const labeled = (): NamedLabel[] => {
+    if (outdated) relist();
+    return listed.pictures.flatMap(({ name }) => {
+      const row = rowOf.get(name);
+      const code = row === undefined ? codeOf(answers.of(name)) : codes[row]!;
+      const own = row === undefined && code === OPEN ? listed.given.get(name) : answers.classes[code];
+      return own === undefined ? [] : [[name, own] as const];
     });
+  };
   const studio: Studio = {
     dir,
     out,
@@ -236,6 +256,7 @@ export function openStudio(options: StudioOptions): Studio {
     close: () => log.close(),
   };
   poll();
+  opened = true;
   recode(pictures.keys());
   for (const name of wanted) if (!answers.classes.includes(name)) studio.addClass("", name);
   return studio;

@@ -180,6 +180,29 @@ describe("pictures and classes", () => {
 });
 
 describe("two at once", () => {
+  test("one that started before a picture came writes the label that the other gave it", () => {
+    const dir = pictures(twenty);
+    const early = open(dir, { testShare: 0 });
+    writeFileSync(join(dir, "late.png"), "");
+    const late = open(dir, { testShare: 0 });
+    late.label("", "cat", [late.pictures.findIndex(({ name }) => name === "late.png")]);
+    late.save();
+    early.poll();
+    early.label("", "dog", [2]);
+    const before = early.version;
+    expect([early.save(), early.codes.length]).toEqual([true, 20]);
+    const labels = () => readFileSync(join(early.out, "labels.csv"), "utf8");
+    expect(labels()).toBe("file,label\nlate.png,cat\np02.png,dog\n");
+    expect(early.trainRows()).toHaveLength(2);
+    late.undo("");
+    early.poll();
+    expect(early.version).toBeGreaterThan(before);
+    early.save();
+    expect(labels()).toBe("file,label\np02.png,dog\n");
+    early.close();
+    late.close();
+  });
+
   test("each sees what the other did, and the labels files hold both", () => {
     const dir = pictures(twenty);
     const [mine, theirs] = [open(dir, { testShare: 0 }), open(dir, { testShare: 0 })];
