@@ -1,5 +1,6 @@
 /** What was settled when a folder was first opened in the studio: later sessions keep it, so that what tests today never trained yesterday. */
 import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { DataError, UsageError } from "../errors.js";
 import { writeWhole } from "../files/write-whole.js";
 
@@ -21,13 +22,39 @@ export function openRecord(
   make: () => Omit<StudioRecord, "dir">,
 ): StudioRecord {
   if (existsSync(path)) {
-    const record = JSON.parse(readFileSync(path, "utf8")) as StudioRecord;
-    if (record.dir !== dir)
+    const record = objectOf(readFileSync(path, "utf8"));
+    if (typeof record.dir === "string" && record.dir !== dir)
       throw new UsageError(`${out}: holds the labels of ${record.dir}. Give another folder with --out`);
-    if (!Array.isArray(record.reserve)) throw new DataError(`${path}: is damaged: it names no test set`);
+    if (!isWhole(record))
+      throw new DataError(
+        `${path}: is damaged: expected dir, seed, testShare and reserve, as the studio wrote them. The answers are safe in answers.jsonl beside it: put the file back from a copy, or begin anew with another folder for --out and --labels ${join(dirname(path), "labels.csv")}`,
+      );
     return record;
   }
   const record = { dir, ...make() };
   writeWhole(path, `${JSON.stringify(record)}\n`);
   return record;
+}
+
+/** What the text holds; nothing where it is no JSON object. */
+function objectOf(text: string): Partial<StudioRecord> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? value : {};
+  } catch {
+    return {};
+  }
+}
+
+function isWhole(record: Partial<StudioRecord>): record is StudioRecord {
+  const { dir, seed, testShare, reserve, fixed = false } = record;
+  const isNumber = (one: unknown, most: number) => typeof one === "number" && one >= 0 && one <= most;
+  return (
+    typeof dir === "string" &&
+    isNumber(seed, Number.MAX_SAFE_INTEGER) &&
+    isNumber(testShare, 1) &&
+    Array.isArray(reserve) &&
+    reserve.every((name) => typeof name === "string") &&
+    typeof fixed === "boolean"
+  );
 }

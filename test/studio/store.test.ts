@@ -110,7 +110,10 @@ describe("the log", () => {
     const whole = readFileSync(path, "utf8");
     const spoil = [
       () => writeFileSync(path, whole.slice(0, whole.indexOf("\n") + 1)),
-      () => (rmSync(path), writeFileSync(path, "")),
+      () => {
+        rmSync(path);
+        writeFileSync(path, "");
+      },
       () => rmSync(path),
     ];
     for (const one of spoil) {

@@ -151,6 +151,24 @@ describe("pictures and classes", () => {
     }
   });
 
+  test("a damaged studio.json is said to be, and that the answers are safe", () => {
+    const dir = pictures(twenty);
+    const studio = open(dir);
+    studio.label("", "cat", [0]);
+    studio.close();
+    const path = join(studio.out, "studio.json");
+    const record = JSON.parse(readFileSync(path, "utf8"));
+    const spoilt = [{ seed: "1" }, { testShare: 2 }, { reserve: [1] }, { reserve: "" }, { dir: 3 }, { fixed: 1 }];
+    const texts = ["", readFileSync(path, "utf8").slice(0, 20), "null", "[]"];
+    for (const text of [...texts, ...spoilt.map((one) => JSON.stringify({ ...record, ...one }))]) {
+      writeFileSync(path, text);
+      expect(() => open(dir)).toThrow(DataError);
+      expect(() => open(dir)).toThrow(/studio\.json: is damaged.*safe in answers\.jsonl/);
+    }
+    writeFileSync(path, JSON.stringify(record));
+    expect(open(dir).codes[0]).toBe(0);
+  });
+
   test("classes of a labels file can be given whatever they are called", () => {
     const dir = pictures(twenty);
     const labelsFile = join(folder, "signs.csv");
