@@ -34,8 +34,10 @@ export const [OPEN, SKIPPED, NO_CLASS] = [-1, -2, -3] as const;
 export interface Changes {
   /** Rows whose answer changed. */
   readonly rows: readonly number[];
-  /** The classes are others: codes of all pictures may have changed. */
+  /** The classes are others. */
   readonly classes: boolean;
+  /** Classes that were there have other places: codes of all pictures may have changed. */
+  readonly moved: boolean;
 }
 
 export interface Studio {
@@ -138,7 +140,7 @@ export function openStudio(options: StudioOptions): Studio {
     const classes = !same || before.length !== answers.classes.length;
     recode(same ? touched : pictures.keys());
     if (touched.size > 0 || classes || others) version++;
-    if (touched.size > 0 || classes) for (const tell of listeners) tell({ rows: [...touched], classes });
+    if (touched.size > 0 || classes) for (const tell of listeners) tell({ rows: [...touched], classes, moved: !same });
     return [...touched];
   };
   const sign = (by: string) => {

@@ -8,7 +8,7 @@ import { folderPictures } from "../../src/inference/folder-pictures.js";
 import { Rng } from "../../src/rng.js";
 import { createQueue } from "../../src/studio/queue.js";
 import { drawReserve, testSet } from "../../src/studio/reserve.js";
-import { NO_CLASS, OPEN, openStudio, SKIPPED } from "../../src/studio/studio.js";
+import { type Changes, NO_CLASS, OPEN, openStudio, SKIPPED } from "../../src/studio/studio.js";
 import { folderOfThisFile } from "../support/train-run.js";
 
 const folder = folderOfThisFile();
@@ -198,6 +198,29 @@ describe("pictures and classes", () => {
 });
 
 describe("two at once", () => {
+  test("a class that went while others came has moved the places, however many there are then", () => {
+    const dir = pictures(twenty);
+    const options = { testShare: 0, classes: ["a", "b"] };
+    const [mine, theirs] = [open(dir, options), open(dir, options)];
+    const seen: Changes[] = [];
+    theirs.subscribe((changes) => seen.push(changes));
+    mine.label("", "b", [0]);
+    theirs.poll();
+    mine.dropClass("", "a");
+    for (const name of ["c", "d"]) mine.addClass("", name);
+    theirs.poll();
+    mine.addClass("", "e");
+    theirs.poll();
+    expect(seen.map(({ classes, moved }) => [classes, moved])).toEqual([
+      [false, false],
+      [true, true],
+      [true, false],
+    ]);
+    expect([theirs.classes, theirs.codes[0]]).toEqual([["b", "c", "d", "e"], 0]);
+    mine.close();
+    theirs.close();
+  });
+
   test("one that started before a picture came writes the label that the other gave it", () => {
     const dir = pictures(twenty);
     const early = open(dir, { testShare: 0 });

@@ -43,16 +43,12 @@ export function labelRoutes(session: Session, { cache }: RouteOptions = {}): Rea
       status: 200,
       events: ({ send, gone }) => {
         send("state", session.state());
-        const count = () => studio.classes.length;
-        let classes = count();
         const leave = studio.subscribe((changes) => {
-          // A class that has gone moves the places of the others.
-          if (changes.classes && count() <= classes) send("state", session.state());
+          if (changes.moved) send("state", session.state());
           else {
             const codes = changes.rows.map((row) => studio.codes[row]!);
             send("answers", { classes: studio.classes, rows: changes.rows, codes, tests: session.tests() });
           }
-          classes = count();
         });
         const leaveBackground = session.subscribe(() => send("background", session.background()));
         gone.addEventListener("abort", () => {
