@@ -75,6 +75,18 @@ describe("aligned", () => {
   });
 });
 
+test("zoomed in among many points of another curve, what lies beyond the edges stays there", () => {
+  const many = curve(new Array(3000).fill(1));
+  const few = curve([5, 50, 500], [1000, 2000, 3000]);
+  const { steps, values } = aligned([many, few], 900, 1500, 100);
+  const shown = steps.flatMap((step, i) => (values[1]![i] === null ? [] : [[step, values[1]![i]]]));
+  expect(shown).toHaveLength(3);
+  expect(shown.slice(0, 2).every(([step, value]) => value === 5 && Math.abs(step! - 1000) < 6)).toBe(true);
+  expect(shown[2]).toEqual([2000, 50]);
+  expect([steps[0], values[0]![0], values[1]![0]]).toEqual([899, 1, null]);
+  expect(steps.every((step, i) => i === 0 || step > steps[i - 1]!)).toBe(true);
+});
+
 test("extended keeps what was there up to a point and adds the rest", () => {
   const { steps, values } = extended(curve([1, 2, 3]), 2, Float64Array.of(9), Float64Array.of(8));
   expect([[...steps], [...values]]).toEqual([

@@ -49,6 +49,12 @@ export function lowerBound(steps: Float64Array, step: number): number {
   return low;
 }
 
+/** First index with steps[i] > step. */
+function upperBound(steps: Float64Array, step: number): number {
+  const at = lowerBound(steps, step);
+  return steps[at] === step ? at + 1 : at;
+}
+
 /** A common axis and, for each curve, its values on it: null where it has no point there. */
 export interface Aligned {
   readonly steps: number[];
@@ -58,7 +64,8 @@ export interface Aligned {
 /**
  * The curves between `from` and `to` on one axis. As they are, where that takes at most `buckets` different steps for each curve; otherwise
  * each of `buckets` stretches has two places, for the least and the greatest value in it, in the order they come: no spike is lost. Stretches are
- * as long as each other on the axis: with `log` (`from` above 0) each is by the same factor further on.
+ * as long as each other on the axis: with `log` (`from` above 0) each is by the same factor further on. The nearest point beyond each edge
+ * keeps its own step.
  */
 export function aligned(
   curves: readonly Curve[],
@@ -77,8 +84,21 @@ export function aligned(
   const width = (place(to) - place(from)) / buckets || 1;
   const steps = Array.from({ length: 2 * buckets }, (_, i) => step(place(from) + ((i + 0.5) / 2) * width));
   const stretchOf = (at: number) => Math.min(buckets - 1, Math.floor((place(at) - place(from)) / width));
-  const values = curves.map((curve, k) => thinned(curve, ranges[k]!, stretchOf, buckets));
-  return { steps, values };
+  const within = curves.map((curve) => [lowerBound(curve.steps, from), upperBound(curve.steps, to)] as const);
+  const beyond = (indexOf: (k: number) => number) => {
+    const own = curves.map((curve, k) => curve.steps[indexOf(k)] ?? Number.NaN);
+    const places = [...new Set(own)].filter((at) => (log ? at > 0 : !Number.isNaN(at))).sort((a, b) => a - b);
+    const ownValue = (k: number) => curves[k]!.values[indexOf(k)] ?? Number.NaN;
+    const shown = (k: number, at: number) => (own[k] === at && !Number.isNaN(ownValue(k)) ? ownValue(k) : null);
+    return { places, of: (k: number) => places.map((at) => shown(k, at)) };
+  };
+  const [left, right] = [beyond((k) => within[k]![0] - 1), beyond((k) => within[k]![1])];
+  const values = curves.map((curve, k) => [
+    ...left.of(k),
+    ...thinned(curve, within[k]!, stretchOf, buckets),
+    ...right.of(k),
+  ]);
+  return { steps: [...left.places, ...steps, ...right.places], values };
 }
 
 function thinned(
