@@ -26,12 +26,13 @@ const PEEK = 64 * 1024;
 
 type Columns = Map<string, { readonly steps: number[]; readonly values: number[] }>;
 
-export function followLog(path: string): LogFollower {
+/** `first`: the generation it begins with, another one for each follower that a reader may take for the same. */
+export function followLog(path: string, first = 1): LogFollower {
   const wanted = new Set<string>();
   let columns: Columns = new Map();
   let reader: PatternReader = patternReader(wanted);
   const known = new Set<string>();
-  let [offset, inode, generation] = [0, 0n, 1];
+  let [offset, inode, generation] = [0, 0n, first];
   let mark = Buffer.alloc(0);
   let queue: Promise<void> = Promise.resolve();
 

@@ -1,4 +1,5 @@
 /** Curves over the wire: what a page does not have yet, as numbers of eight bytes. */
+import { randomInt } from "node:crypto";
 import { join } from "node:path";
 import type { SeriesHeader } from "./api.js";
 import { followLog, type LogFollower } from "./follow-log.js";
@@ -9,7 +10,8 @@ const KEPT = 64;
 export function logFollowers(): (folder: string) => LogFollower {
   const followers = new Map<string, LogFollower>();
   return (folder) => {
-    const follower = followers.get(folder) ?? followLog(join(folder, "metrics.jsonl"));
+    // A page may still have what another server told, or a follower that has been let go since.
+    const follower = followers.get(folder) ?? followLog(join(folder, "metrics.jsonl"), randomInt(1, 2 ** 40));
     followers.delete(folder);
     followers.set(folder, follower);
     for (const oldest of followers.keys()) if (followers.size > KEPT) followers.delete(oldest);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { SeriesHeader } from "../../../src/web/dashboard/api.js";
 import { followLog } from "../../../src/web/dashboard/follow-log.js";
-import { packSeries } from "../../../src/web/dashboard/series.js";
+import { logFollowers, packSeries } from "../../../src/web/dashboard/series.js";
 import { patternReader } from "../../../src/web/dashboard/step-pattern.js";
 import { evaluationLine, stepLine } from "../../support/fake-run.js";
 import { folderOfThisFile } from "../../support/train-run.js";
@@ -177,6 +177,15 @@ describe("patternReader", () => {
       expect(patternReader(wanted).read(`${text}\n`)).toBeUndefined();
     },
   );
+});
+
+test("a follower that was let go, or of another server, has a generation of its own", () => {
+  const [first, second] = [logFollowers(), logFollowers()];
+  const generation = first("a").generation;
+  expect(first("a").generation).toBe(generation);
+  expect(second("a").generation).not.toBe(generation);
+  for (let i = 0; i < 64; i++) first(`other-${i}`);
+  expect(first("a").generation).not.toBe(generation);
 });
 
 test("packSeries sends what the page does not have, aligned, and everything of another generation", async () => {
