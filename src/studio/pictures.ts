@@ -5,6 +5,7 @@ import { DataError } from "../errors.js";
 import { shownName } from "../files/names.js";
 import { listImages, listPictureFolders } from "../images/image-files.js";
 import { type FolderPictures, folderPictures, type LabeledFile } from "../inference/folder-pictures.js";
+import { composed } from "../labels/class-names.js";
 
 export interface StudioPicture {
   /** As labels files call it. */
@@ -22,7 +23,7 @@ export interface StudioPictures {
   readonly fixed: boolean;
   /** Why they are not. */
   readonly unfixed: string;
-  /** Names that no class may have: training would take those folders for the classes. */
+  /** Names that no class may have, as `classWord` writes them: training would take those folders for the classes. */
   readonly taken: ReadonlySet<string>;
   readonly remarks: readonly string[];
 }
@@ -47,7 +48,9 @@ export function studioPictures(dir: string, { labelsFile, except }: PicturesOpti
   const tests = known.filter(({ part }) => part === "test").length;
   if (tests > 0) remarks.push(`${tests} pictures in a test folder are left out: they are there to test with`);
   if (typeof found === "string" && listPictureFolders(dir).length > 0)
-    remarks.push("the folders in it are taken for mere folders: as class folders they are none, or leave nothing to label");
+    remarks.push(
+      "the folders in it are taken for mere folders: as class folders they are none, or leave nothing to label",
+    );
   const kept = known.filter(({ part }) => part !== "test");
   if (kept.length === 0) throw new DataError(`${shownName(dir)}: there is no picture in this folder`);
   const classes = layout?.classes ?? [];
@@ -57,7 +60,9 @@ export function studioPictures(dir: string, { labelsFile, except }: PicturesOpti
     classes,
     fixed: layout?.byFolders === true,
     unfixed: typeof found === "string" ? found : "the labels file names other classes",
-    taken: new Set(layout?.byFolders === true ? [] : listPictureFolders(dir).map(shownName)),
+    taken: new Set(
+      layout?.byFolders === true ? [] : listPictureFolders(dir).map((name) => composed(shownName(name)).trim()),
+    ),
     remarks,
   };
 }

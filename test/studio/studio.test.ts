@@ -124,6 +124,14 @@ describe("pictures and classes", () => {
     studio.close();
   });
 
+  test("a folder's name is no class however its accents are composed", () => {
+    for (const name of ["cafe\u0301", "caf\u00e9"]) {
+      const studio = open(pictures([`${name}/a.png`, "other/b.png"]));
+      for (const word of ["cafe\u0301", "caf\u00e9"]) expect(() => studio.addClass("", word)).toThrow(/another name/);
+      studio.close();
+    }
+  });
+
   test("what the studio writes into the very folder is no picture of it", () => {
     const dir = pictures(twenty);
     mkdirSync(join(dir, "labels", "x"), { recursive: true });
