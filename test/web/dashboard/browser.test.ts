@@ -63,6 +63,11 @@ describe.skipIf(!appBuilt || !enginePresent || !chromiumPath)("the dashboard in 
     for (const box of await tab.getByRole("checkbox").all()) await box.check();
     await tab.getByRole("heading", { name: "What differs" }).waitFor();
     expect(await tab.locator("section table").innerText()).toMatch(/steps\s+1000\s+100|steps\s+100\s+1000/);
+    // A run that is no longer there keeps nobody from comparing the others.
+    await tab.goto(`${tab.url()}&run=deleted`);
+    await tab.reload();
+    await tab.getByRole("heading", { name: "What differs" }).waitFor();
+    await expect.poll(() => tab.locator("section table").innerText()).toMatch(/steps\s+100/);
   });
 
   test("a curve follows a log that grows, that is cut, and that a resumed run writes on", async () => {

@@ -9,17 +9,17 @@ export function ConfigDifference({ runs }: { readonly runs: readonly string[] })
   const [problem, setProblem] = useState("");
   useEffect(() => {
     const stop = new AbortController();
-    Promise.all(
-      runs.map(async (run) => [run, await getJson<FlatConfig>(address("/api/config", { run }), stop.signal)] as const),
-    ).then(
-      (entries) => {
-        setConfigs(new Map(entries));
-        setProblem("");
-      },
-      (error: Error) => {
-        if (!stop.signal.aborted) setProblem(error.message);
-      },
-    );
+    const configOf = (run: string) => getJson<FlatConfig>(address("/api/config", { run }), stop.signal);
+    // One that cannot be read keeps nobody from comparing the others.
+    void Promise.allSettled(runs.map(async (run) => [run, await configOf(run)] as const)).then((all) => {
+      if (stop.signal.aborted) return;
+      setConfigs(new Map(all.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []))));
+      setProblem(
+        all
+          .flatMap((one, i) => (one.status === "rejected" ? [`${runs[i]}: ${(one.reason as Error).message}`] : []))
+          .join("; "),
+      );
+    });
     return () => stop.abort();
   }, [runs.join("\n")]);
   const shown = runs.filter((run) => configs.has(run));

@@ -52,6 +52,8 @@ export function matches(row: RunRow, filter: string): boolean {
 export function RunTable({ runs, chosen }: { readonly runs: Runs; readonly chosen: readonly string[] }) {
   const [filter, setFilter] = useState("");
   const [order, setOrder] = useState<{ readonly column: number; readonly down: boolean }>({ column: 9, down: false });
+  // Of the runs that the address names some may have been deleted.
+  const there = chosen.filter((id) => runs.rows.some((row) => row.id === id));
   const shown = useMemo(() => {
     const { key } = columns[order.column]!;
     const kept = runs.rows.filter((row) => matches(row, filter));
@@ -137,7 +139,7 @@ export function RunTable({ runs, chosen }: { readonly runs: Runs; readonly chose
           </tbody>
         </table>
       </div>
-      {chosen.length > 0 && <ConfigDifference runs={chosen} />}
+      {there.length > 0 && <ConfigDifference runs={there} />}
     </>
   );
 }
