@@ -143,10 +143,16 @@ export function openStudio(options: StudioOptions): Studio {
     if (touched.size > 0 || classes) for (const tell of listeners) tell({ rows: [...touched], classes, moved: !same });
     return [...touched];
   };
-  const sign = (by: string) => {
+  /** The name as the log has it. */
+  const personOf = (by: string) => {
     if (by.length > MOST_PERSON) throw new UsageError(`a name has ${MOST_PERSON} characters at the most`);
-    return { id: randomBytes(9).toString("base64url"), at: new Date().toISOString(), by: by.replace(/\p{Cc}/gu, "") };
+    return by.replace(/\p{Cc}/gu, "");
   };
+  const sign = (by: string) => ({
+    id: randomBytes(9).toString("base64url"),
+    at: new Date().toISOString(),
+    by: personOf(by),
+  });
   const write = (action: Action) => {
     log.append(action);
     return poll();
@@ -217,11 +223,11 @@ export function openStudio(options: StudioOptions): Studio {
     act: (by, kind, rows) => void write({ ...sign(by), do: kind, files: namesOf(rows) }),
     label: (by, name, rows) => void write({ ...sign(by), do: "label", files: namesOf(rows), class: checked(name) }),
     undo(by) {
-      const of = answers.undoable(by);
+      const of = answers.undoable(personOf(by));
       return of === undefined ? [] : write({ ...sign(by), do: "undo", of });
     },
     redo(by) {
-      const of = answers.redoable(by);
+      const of = answers.redoable(personOf(by));
       return of === undefined ? [] : write({ ...sign(by), do: "undo", of });
     },
     addClass: (by, name) => void write({ ...sign(by), do: "add-class", class: checked(name) }),

@@ -58,6 +58,14 @@ describe("pictures and classes", () => {
     studio.close();
   });
 
+  test("a name with characters that cannot be seen takes back and does again its own answers", () => {
+    const studio = open(pictures(twenty), { classes: ["cat"] });
+    studio.label("Ann\t", "cat", [0]);
+    expect(studio.undo("Ann\t")).toEqual([0]);
+    expect(studio.redo("Ann")).toEqual([0]);
+    studio.close();
+  });
+
   test("class folders give labels where something is left to label, and are the only classes then", () => {
     const dir = pictures(["cat/a.png", "dog/b.png", "unlabeled/c.png", "test/cat/d.png"]);
     const studio = open(dir);
