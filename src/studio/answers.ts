@@ -82,6 +82,8 @@ export function createAnswers(given: ReadonlyMap<string, string>, classes: reado
         case "undo": {
           const target = kept.get(action.of);
           const earlier = undos.get(action.of);
+          // Two processes may take back, or do again, the same at once.
+          if (target ? !holds(target) : earlier?.undo.undone) return [];
           if (target) {
             const undo = { id: action.id, turn: undos.size, undone: false };
             target.undos.push(undo);

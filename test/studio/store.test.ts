@@ -172,6 +172,18 @@ describe("answers", () => {
     expect(kinds(answers, "x")).toEqual(["D"]);
   });
 
+  test("what two processes take back at once is taken back once, and done again by one redo", () => {
+    const answers = createAnswers(new Map(), []);
+    answers.apply(label(["x"], "A"));
+    const of = answers.undoable("");
+    for (const _ of [1, 2]) answers.apply(undo(of));
+    expect(kinds(answers, "x")).toEqual([undefined]);
+    const again = answers.redoable("");
+    for (const _ of [1, 2]) answers.apply(undo(again));
+    expect(kinds(answers, "x")).toEqual(["A"]);
+    expect(answers.redoable("")).toBeUndefined();
+  });
+
   test("each person undoes their own", () => {
     const answers = createAnswers(new Map(), []);
     answers.apply(label(["x"], "cat", "Ann"));
