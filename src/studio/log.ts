@@ -71,13 +71,7 @@ export function openLog(path: string): ActionLog {
   return {
     append(action) {
       check();
-      const line = `${JSON.stringify(action)}\n`;
-      writing(path, () => {
-        // One write, so that lines of several processes do not mix; behind a line that was cut short, on a line of its own.
-        const bytes = Buffer.from(endsWhole(file) ? line : `\n${line}`);
-        for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
-        fsyncSync(file);
-      });
+      writing(path, () => appendLine(file, JSON.stringify(action)));
     },
     read() {
       check();
@@ -111,6 +105,14 @@ function lostOf(path: string, count: number): DiskError {
   return new DiskError(
     `${path}: ${count} actions that were in it are there no longer: it was replaced, cut or taken away while the studio ran, which takes no more answers. Put it back from a copy; or stop the studio, copy labels.csv beside it, and start again with what is there`,
   );
+}
+
+/** To a file that is open for reading and appending. */
+export function appendLine(file: number, text: string): void {
+  // One write, so that lines of several processes do not mix; behind a line that was cut short, on a line of its own.
+  const bytes = Buffer.from(`${endsWhole(file) ? "" : "\n"}${text}\n`);
+  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+  fsyncSync(file);
 }
 
 function endsWhole(file: number): boolean {

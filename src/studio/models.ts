@@ -1,9 +1,10 @@
 /** The models that were trained while people labelled: an ordinary run folder each, and a line about each of how good it was. */
-import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { writing } from "../files/write-whole.js";
 import { emptyConfusion } from "../metrics/index.js";
 import { wilson } from "../statistics.js";
+import { appendLine } from "./log.js";
 import type { Confusion, ModelRow, RatedModel } from "./model-types.js";
 import type { TestSet } from "./reserve.js";
 
@@ -32,7 +33,14 @@ export function readModels(folder: string): ModelRow[] {
 /** Throws DiskError. */
 export function addModel(folder: string, row: ModelRow): void {
   const path = join(folder, "models.jsonl");
-  writing(path, () => appendFileSync(path, `${JSON.stringify(row)}\n`));
+  writing(path, () => {
+    const file = openSync(path, "a+");
+    try {
+      appendLine(file, JSON.stringify(row));
+    } finally {
+      closeSync(file);
+    }
+  });
 }
 
 /** "runs/0001", "runs/0002", ...: one that is not there yet. */

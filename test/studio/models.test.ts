@@ -104,7 +104,7 @@ describe("the list of models", () => {
     expect(readModels(folder)).toEqual([]);
     addModel(folder, row("runs/0001"));
     appendFileSync(join(folder, "models.jsonl"), '{"run":"runs/00');
-    appendFileSync(join(folder, "models.jsonl"), "\n[]\nnull\n");
+    appendFileSync(join(folder, "models.jsonl"), "\n[]\nnull\n{"); // a full disk
     addModel(folder, row("runs/0002"));
     expect(readModels(folder)).toEqual([row("runs/0001"), row("runs/0002")]);
     const { error } = rated(row("runs/0001"));
