@@ -88,7 +88,9 @@ function NewClass({
         >
           <option value="">remove ...</option>
           {unused.map((one) => (
-            <option key={one}>{one}</option>
+            <option key={one} value={one}>
+              {one}
+            </option>
           ))}
         </select>
       )}
