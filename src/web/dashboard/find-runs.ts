@@ -45,7 +45,9 @@ function entriesOf(folder: string): Dirent[] {
 
 /** True where `id` is one of those paths, written as `findRuns` writes them, and leads to a run below `root`; nothing else is opened. */
 export function isRunId(root: string, id: string): boolean {
-  if (id !== "." && id.split("/").some((part) => part === "" || /^\.|[\\\0]/.test(part))) return false;
+  // A backslash is a letter like others where it does not stand between folders.
+  const isBad = (part: string) => part === "" || /^\.|\0/.test(part) || (sep !== "/" && part.includes(sep));
+  if (id !== "." && id.split("/").some(isBad)) return false;
   if (!existsSync(join(root, id, "config.json"))) return false;
   const [top, real] = [realpathSync(root), realpathSync(join(root, id))];
   return real === top || real.startsWith(top + sep);

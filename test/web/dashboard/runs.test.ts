@@ -56,6 +56,8 @@ describe("findRuns", () => {
   test("what it found is one", () => {
     expect(["a", "group/b", "<b>&\"'\n,=1+1"].map((id) => isRunId(root, id))).toEqual([true, true, true]);
     expect(isRunId(join(root, "a"), ".")).toBe(true);
+    fakeRun(join(folder, "odd/a\\b"), {});
+    expect(findRuns(join(folder, "odd")).ids.map((id) => isRunId(join(folder, "odd"), id))).toEqual([true]);
   });
 });
 
