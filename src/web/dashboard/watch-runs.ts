@@ -23,6 +23,7 @@ export function watchRuns(folder: string, interval = INTERVAL): RunWatch {
   let [leftOut, looks] = [0, 0];
   let looking: Promise<RunChanges> | undefined;
   let timer: NodeJS.Timeout | undefined;
+  let ticking = false;
 
   const read = async (search: boolean): Promise<RunChanges> => {
     const found = search ? findRuns(root) : undefined;
@@ -58,7 +59,9 @@ export function watchRuns(folder: string, interval = INTERVAL): RunWatch {
     return looking;
   };
   const tick = async () => {
+    ticking = true;
     await look(looks++ % SEARCH_EVERY === 0).catch(() => undefined); // a folder that vanished under the reader: next time
+    ticking = false;
     timer = listeners.size > 0 ? setTimeout(() => void tick(), interval) : undefined;
   };
   return {
@@ -68,7 +71,7 @@ export function watchRuns(folder: string, interval = INTERVAL): RunWatch {
     },
     subscribe(listener) {
       listeners.add(listener);
-      timer ??= setTimeout(() => void tick(), interval);
+      if (!ticking) timer ??= setTimeout(() => void tick(), interval); // else it goes on by itself
       return () => {
         listeners.delete(listener);
         if (listeners.size > 0) return;
