@@ -128,10 +128,21 @@ export function startTraining(studio: Studio, asking: Asking, options: TrainingO
         if (!closed) onChange();
       });
   };
+  /** Also while it trains: who looks from another machine knows nothing else of this process. */
+  const keepLock = () => {
+    try {
+      lock?.touch();
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      problem = error.message;
+      lock = undefined; // another process's now
+      running?.run.stop();
+    }
+  };
   const tick = () => {
+    keepLock();
     if (busy || closed || !asking.rows) return;
     lock ??= takeLock(studio.out);
-    lock?.touch();
     models = readModels(studio.out).map(rated);
     const last = models.at(-1)?.run;
     if (last !== undefined && lookedAt !== last && existsSync(join(studio.out, last, "result.json"))) {

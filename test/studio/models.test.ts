@@ -1,7 +1,7 @@
 // The models of a sitting: what is kept of them, how they are rated, and the commands that make them.
-import { appendFileSync, mkdirSync, readdirSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readdirSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { writeWhole } from "../../src/files/write-whole.js";
 import type { Asking } from "../../src/studio/asking.js";
 import { commandLine, runCommand } from "../../src/studio/command.js";
@@ -97,6 +97,40 @@ describe("without a test set that could still get a label, a run holds out its o
     for (const row of broken.studio.reserve) broken.damaged.set(row, "is no picture");
     for (const one of [skipped, broken]) expect(starts(one)).toEqual([undefined, true, false]);
   });
+});
+
+test("the lock is kept alive while a training runs, and given up to whoever has taken it over", () => {
+  const [dir, out] = [join(folder, "locked"), join(folder, "locked-labels")];
+  mkdirSync(dir);
+  for (const name of ["a", "b", "c", "d"]) writeWhole(join(dir, `${name}.png`), "");
+  const studio = openStudio({ dir, out, testShare: 0, seed: 1, classes: ["cat", "dog"] });
+  studio.label("", "cat", [0, 1]);
+  studio.label("", "dog", [2, 3]);
+  const asking = {
+    rows: Int32Array.of(0, 1, 2, 3),
+    codes: () => studio.codes,
+    damaged: new Map(),
+  } as unknown as Asking;
+  const training = startTraining(studio, asking, {
+    ...{ method: "supervised", steps: 1, threads: 1, every: 0 },
+    onChange: () => {},
+  });
+  training.tick();
+  expect(training.running).toBeDefined();
+  const path = join(out, "runs/lock");
+  utimesSync(path, 1, 1);
+  const now = vi.spyOn(Date, "now").mockReturnValue(Date.now() + 60_000);
+  training.tick();
+  expect(statSync(path).mtimeMs).toBeGreaterThan(1000);
+  const other = { pid: 1, thread: 0, host: "elsewhere", started: "", since: "2026-11-28T08:00:00.000Z" };
+  writeWhole(path, JSON.stringify(other));
+  now.mockReturnValue(Date.now() + 120_000);
+  expect(training.tick).not.toThrow();
+  expect(training.problem).toMatch(/process 1 on elsewhere has taken/);
+  now.mockRestore();
+  training.close();
+  studio.close();
+  expect(existsSync(path)).toBe(true);
 });
 
 describe("the list of models", () => {
