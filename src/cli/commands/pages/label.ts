@@ -100,6 +100,7 @@ export const label = defineCommand({
         page: "label",
         routes: labelRoutes(session),
         port,
+        maxBody: 2 ** 20 + 12 * studio.pictures.length, // a selection of all of them
         onFault: tellFault(who),
       });
       const stopped = stopSignal(); // whoever reads where it listens may stop it at once
