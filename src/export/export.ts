@@ -5,6 +5,7 @@ import { UsageError } from "../errors.js";
 import { writeWhole, writeWholeFolder } from "../files/write-whole.js";
 import { encodeImage } from "../images/encode.js";
 import type { ImageSet } from "../images/image-set.js";
+import { noPictures } from "../session/inference-record.js";
 import { threads as engineThreads } from "../torch/index.js";
 import {
   checkGolden,
@@ -90,10 +91,9 @@ function refuseResizing({ run, record: { evaluation } }: Source): void {
 }
 
 function requirePictures({ run, record, decoding, normalizing }: Source, format: Format): void {
-  if (decoding && normalizing.unit !== 1) return;
-  const { channels, height, width } = record.input;
+  if (decoding) return;
   throw new UsageError(
-    `${run}: the run was trained on ${channels}x${height}x${width}${decoding ? " images of real numbers" : " images"}; picture files cannot be made into such, so --format ${format} makes no sense. Use onnx`,
+    `${run}: the run was trained on ${noPictures(record.input, normalizing.unit === 1)}, so --format ${format} makes no sense. Use onnx`,
   );
 }
 

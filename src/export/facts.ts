@@ -59,6 +59,14 @@ export function factsOf({ config, record, result, role, step, picture, decoding 
   };
 }
 
+/** What the metadata say of inputs that are no bytes. */
+const AS_THEY_ARE = "as the data set has them";
+
+/** Whether a file's network takes real numbers, by its metadata. */
+export function takesReals({ input }: Readonly<Record<string, string>>): boolean {
+  return input?.includes(AS_THEY_ARE) ?? false;
+}
+
 /** Key of the metadata of an ONNX file that holds the facts as JSON; the classes are there alone as well, for other readers. */
 export const FACTS_KEY = "fewlabels";
 
@@ -67,7 +75,7 @@ export function metadataOf(facts: ExportFacts, dtype: string, unit = 255): Recor
   return {
     [FACTS_KEY]: JSON.stringify(facts),
     classes: JSON.stringify(classes),
-    input: `pixel_values [batch, ${input.channels}, ${input.height}, ${input.width}] float32, ${unit === 255 ? "0..255" : "as the data set has them"}; normalization is in the graph`,
+    input: `pixel_values [batch, ${input.channels}, ${input.height}, ${input.width}] float32, ${unit === 255 ? "0..255" : AS_THEY_ARE}; normalization is in the graph`,
     ...(picture
       ? {
           preprocessing: `${picture.channels === 1 ? "gray" : "sRGB"}, ${picture.fit} to ${picture.size} x ${picture.size}, Lanczos`,

@@ -52,6 +52,7 @@ export interface Source {
   readonly model: Model;
   /** Shape of the pictures that an exported network takes. */
   readonly picture: { readonly channels: number; readonly height: number; readonly width: number };
+  /** How a picture file becomes such a picture; undefined where none does. */
   readonly decoding: Decoding | undefined;
   readonly normalizing: Normalizing;
   /** `[N, K]` logits of images as they are decoded, by our engine in float32. */
@@ -98,7 +99,7 @@ export async function openSource(run: string, options: SourceOptions = {}): Prom
     network,
     model,
     picture,
-    decoding,
+    decoding: unit === 1 ? undefined : decoding,
     normalizing: {
       normalize: record.normalize,
       ...(unit === undefined ? {} : { unit }),

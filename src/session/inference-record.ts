@@ -18,7 +18,7 @@ export interface InferenceRecord {
   readonly classes: readonly string[];
   /** What the model takes: `[N, channels, height, width]` float32. */
   readonly input: { readonly channels: number; readonly height: number; readonly width: number };
-  /** How a picture file becomes bytes of that shape; undefined where the images are no square gray or color pictures. */
+  /** How a picture file becomes bytes of that shape; undefined where the images are no square gray or color pictures of bytes. */
   readonly decoding?: Decoding;
   /** The part of such a picture that is brought to the shape of the input; undefined: all of it. */
   readonly evaluation?: CropView;
@@ -43,8 +43,9 @@ export function inferenceRecord(
   const { scaling, evaluation } = train;
   const whitened = normalize === "zca" || normalize === "gcn-zca";
   const constant = scaling.per === "channel" && !whitened;
+  const real = train.pixels instanceof Float32Array;
   const stored = train.images.size(2);
-  const usual = stored === train.images.size(3) && (channels === 1 || channels === 3);
+  const usual = stored === train.images.size(3) && (channels === 1 || channels === 3) && !(real && !whitened);
   const made: Decoding | undefined =
     decoding ?? (usual ? { size: stored, channels, fit: "crop", maxMegapixels: defaultMaxMegapixels } : undefined);
   return {
@@ -72,17 +73,19 @@ export function writeInferenceRecord(run: string, record: InferenceRecord): void
 /** Throws UsageError where the run has none or its images are no pictures, DataError where it cannot be read. */
 export function readInferenceRecord(run: string): InferenceRecord & { readonly decoding: Decoding } {
   const content = readAnyRecord(run);
-  const { decoding, input, normalize, scale } = content;
-  if (!decoding) {
-    const shape = `${input.channels}x${input.height}x${input.width}`;
-    throw new UsageError(`${run}: the run was trained on ${shape} images; picture files cannot be made into such`);
-  }
+  const { decoding, input, normalize, scale, unit } = content;
+  if (!decoding || unit === 1) throw new UsageError(`${run}: the run was trained on ${noPictures(input, unit === 1)}`);
   if (normalize !== "image" && !scale) {
     throw new UsageError(
       `${run}: the run whitens its images (${normalize}), and run folders do not hold the whitening matrix. Train with --normalize channel or image`,
     );
   }
   return { ...content, decoding };
+}
+
+/** Why a network takes no picture files, after "trained on". */
+export function noPictures({ channels, height, width }: InferenceRecord["input"], real: boolean): string {
+  return `${channels}x${height}x${width} images${real ? " of real numbers" : ""}; picture files cannot be made into such`;
 }
 
 /** As `readInferenceRecord`, of runs on any images and with any normalization. */

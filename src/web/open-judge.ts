@@ -2,11 +2,12 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DataError, UsageError } from "../errors.js";
-import { type ExportFacts, FACTS_KEY } from "../export/facts.js";
+import { type ExportFacts, FACTS_KEY, takesReals } from "../export/facts.js";
 import { readOnnx } from "../export/onnx/file.js";
 import { loadGraph } from "../export/onnx/run-graph.js";
 import type { ImageSet } from "../images/image-set.js";
 import { openPredictor } from "../inference/predict.js";
+import { noPictures } from "../session/inference-record.js";
 import { setThreads } from "../torch/index.js";
 import type { Judge } from "./classifier.js";
 
@@ -59,9 +60,9 @@ const limited = <T extends { readonly maxMegapixels: number }>(decoding: T, most
 function ofFile(file: string, { threads, maxMegapixels }: JudgeOptions): OpenedJudge {
   const model = readOnnx(file);
   const facts = factsIn(model.metadata[FACTS_KEY], file);
-  const { classes, picture } = facts;
-  if (!picture)
-    throw new UsageError(`${file}: the network takes no pictures but ${facts.input.channels} numbers a point`);
+  const { classes, picture, input } = facts;
+  const real = takesReals(model.metadata);
+  if (!picture || real) throw new UsageError(`${file}: the network was trained on ${noPictures(input, real)}`);
   if (threads !== undefined) setThreads(threads);
   const graph = loadGraph(model, file);
   const colors = model.input.shape[1] === 3 ? 3 : 1;

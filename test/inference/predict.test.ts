@@ -174,6 +174,6 @@ describeEngine("openPredictor", () => {
       "model.width": undefined,
       steps: 2,
     });
-    await expect(openPredictor(moons)).rejects.toThrow(/2x1x1 images; picture files cannot/);
+    await expect(openPredictor(moons)).rejects.toThrow(/2x1x1 images of real numbers; picture files cannot/);
   }, 60_000);
 });

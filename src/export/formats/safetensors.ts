@@ -52,11 +52,11 @@ export function meanAndStd(
 }
 
 function timmConfig(
-  { record, config, modelOptions, ownHead, normalizing, decoding }: Source,
+  { record, config, modelOptions, ownHead, normalizing, picture }: Source,
   facts: ExportFacts,
 ): object {
   const { input, evaluation } = record;
-  const side = decoding?.size ?? input.height;
+  const side = picture.height;
   const [x0, , x1] = evaluation?.box ?? [0, 0, side];
   return {
     architecture: timmArchitecture(config.model, modelOptions, ownHead) ?? config.model,
