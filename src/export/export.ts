@@ -73,12 +73,21 @@ export async function exportRun(run: string, options: ExportOptions): Promise<Ex
     throw new UsageError("export: safetensors files are float32; leave --dtype out");
   const source = await openSource(run, options);
   const facts = factsOf(source);
+  if (format !== "safetensors") refuseUnknownSize(source);
   if (format !== "safetensors") refuseResizing(source);
   if (format === "transformers" || format === "web") requirePictures(source, format);
   const remarks: string[] = [];
   const job = { source, facts, dtype, options, remarks };
   const written = format === "safetensors" ? weightsOnly(job) : await withNetwork(job, format);
   return { format, out, dtype, ...written, seconds: (performance.now() - started) / 1000, remarks };
+}
+
+/** The graph begins with the whole image, of which evaluation takes a part. */
+function refuseUnknownSize({ run, record: { evaluation, decoding, stored } }: Source): void {
+  if (!evaluation || decoding || stored) return;
+  throw new UsageError(
+    `${run}: evaluation cuts a part out of its images, and how large they are was not kept: the run was started by an older version. Train again; --format safetensors has the weights alone`,
+  );
 }
 
 /** What evaluation cuts out may be part of a graph; resizing it is not. */

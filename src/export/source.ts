@@ -72,8 +72,7 @@ export async function openSource(run: string, options: SourceOptions = {}): Prom
   if (!record.models.includes(role)) throw new UsageError(unknownName(run, "model", role, record.models));
   setThreads(options.threads ?? config.threads);
   const { classes, input, evaluation, decoding } = record;
-  const side = decoding?.size;
-  const picture = side === undefined ? input : { channels: input.channels, height: side, width: side };
+  const picture = { ...input, ...(decoding ? { height: decoding.size, width: decoding.size } : record.stored) };
   const known = await withModules(options.catalog ?? builtIn, config.modules);
   const fitted = await whiteningOf(run, config, record, known, options.data);
   const whitening = fitted?.whitening;

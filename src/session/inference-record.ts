@@ -20,6 +20,8 @@ export interface InferenceRecord {
   readonly input: { readonly channels: number; readonly height: number; readonly width: number };
   /** How a picture file becomes bytes of that shape; undefined where the images are no square gray or color pictures of bytes. */
   readonly decoding?: Decoding;
+  /** Size of the images as the data set has them, where there is no `decoding`. */
+  readonly stored?: { readonly height: number; readonly width: number };
   /** The part of such a picture that is brought to the shape of the input; undefined: all of it. */
   readonly evaluation?: CropView;
   readonly normalize: Normalization;
@@ -44,16 +46,17 @@ export function inferenceRecord(
   const whitened = normalize === "zca" || normalize === "gcn-zca";
   const constant = scaling.per === "channel" && !whitened;
   const real = train.pixels instanceof Float32Array;
-  const stored = train.images.size(2);
-  const usual = stored === train.images.size(3) && (channels === 1 || channels === 3) && !(real && !whitened);
+  const stored = { height: train.images.size(2), width: train.images.size(3) };
+  const usual = stored.height === stored.width && (channels === 1 || channels === 3) && !(real && !whitened);
   const made: Decoding | undefined =
-    decoding ?? (usual ? { size: stored, channels, fit: "crop", maxMegapixels: defaultMaxMegapixels } : undefined);
+    decoding ??
+    (usual ? { size: stored.height, channels, fit: "crop", maxMegapixels: defaultMaxMegapixels } : undefined);
   return {
     models: Object.keys(models),
     predictor,
     classes,
     input: { channels, height, width },
-    ...(made ? { decoding: made } : {}),
+    ...(made ? { decoding: made } : { stored }),
     ...(evaluation ? { evaluation } : {}),
     normalize,
     ...(train.pixels instanceof Float32Array && !whitened ? { unit: 1 } : {}),

@@ -5,6 +5,7 @@ import { beforeAll, expect, test } from "vitest";
 import type { Catalog } from "../../src/config/catalog.js";
 import { UsageError } from "../../src/errors.js";
 import { exportRun } from "../../src/export/export.js";
+import { readOnnx } from "../../src/export/onnx/file.js";
 import { openPredictor } from "../../src/inference/predict.js";
 import { openJudge } from "../../src/web/open-judge.js";
 import { describeEngine } from "../support/engine.js";
@@ -44,5 +45,34 @@ describeEngine("a run on real numbers", () => {
     await exportRun(other, { format: "onnx", out, catalog: known });
     await expect(openJudge(out, { maxMegapixels: 10 })).rejects.toThrow(none);
     await expect(openPredictor(other, { catalog: known })).rejects.toThrow(/real numbers|whitens/);
+  });
+});
+
+describeEngine("pictures that are not square", () => {
+  const shape = { width: 24, height: 16 };
+  test.each([
+    ["whole", {}],
+    ["cut by evaluation", { weak: "photo" }],
+  ])("%s: the file takes them as the data set has them", async (name, given) => {
+    const run = join(folder, name);
+    const catalog = await ownRun(run, shape, given);
+    for (const testPictures of [0, 20]) {
+      const out = join(folder, `${name} ${testPictures}.onnx`);
+      const { difference, test } = await exportRun(run, { format: "onnx", out, testPictures, catalog });
+      expect(difference).toBeLessThan(1e-4);
+      expect(test?.changed ?? 0).toBe(0);
+      expect(readOnnx(out).input.shape).toEqual(["batch", 1, 16, 24]);
+    }
+  });
+
+  test("a run of an older version, which did not keep their size, is not exported but for its weights", async () => {
+    const run = join(folder, "old");
+    const catalog = await ownRun(run, shape, { weak: "photo" });
+    const { stored, ...known } = record(run);
+    expect(stored).toEqual({ height: 16, width: 24 });
+    writeFileSync(join(run, "inference.json"), JSON.stringify(known));
+    const asked = exportRun(run, { format: "onnx", out: join(folder, "old.onnx"), catalog });
+    await expect(asked).rejects.toThrow(/older version.*Train again/);
+    await exportRun(run, { format: "safetensors", out: join(folder, "old weights"), catalog });
   });
 });

@@ -56,7 +56,7 @@ function timmConfig(
   facts: ExportFacts,
 ): object {
   const { input, evaluation } = record;
-  const side = picture.height;
+  const side = Math.min(picture.height, picture.width);
   const [x0, , x1] = evaluation?.box ?? [0, 0, side];
   return {
     architecture: timmArchitecture(config.model, modelOptions, ownHead) ?? config.model,
