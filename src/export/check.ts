@@ -64,7 +64,7 @@ export interface TestComparison {
   /** Pictures whose class changed. */
   readonly changed: number;
   /** Of the exported file, by picture: the probability of its class, and whether that is right. */
-  readonly confidence: Float32Array;
+  readonly confidence: Float64Array;
   readonly right: Uint8Array;
 }
 
@@ -98,7 +98,7 @@ export async function compareOnTest(
     error: share(wrong),
     exportedError: share(exportedWrong),
     changed,
-    confidence: Float32Array.from(confidence),
+    confidence: Float64Array.from(confidence),
     right: Uint8Array.from(right),
   };
 }
@@ -114,6 +114,9 @@ function best(logits: Float32Array): Best {
   return { label, probability: 1 / sum };
 }
 
+/** A threshold that no confidence reaches, not even 1; a number, for readers of JSON that compare with it. */
+export const NEVER = 2;
+
 /** From which confidence on the answers can be trusted. */
 export interface Threshold {
   readonly threshold: number;
@@ -125,8 +128,8 @@ export interface Threshold {
 }
 
 /**
- * The least confidence at which at least `wanted` of the test pictures that are as confident are right. 1 where no confidence reaches
- * that; 0.5 without a test set.
+ * The least confidence at which at least `wanted` of the test pictures that are as confident are right. `NEVER` where no confidence
+ * will do; 0.5 without a test set.
  */
 export function sureThreshold(
   test: Pick<TestComparison, "confidence" | "right"> | undefined,
@@ -134,7 +137,7 @@ export function sureThreshold(
 ): Threshold {
   if (!test || test.right.length === 0) return { threshold: 0.5, wanted };
   const order = Uint32Array.from(test.right, (_, i) => i).sort((a, b) => test.confidence[b]! - test.confidence[a]!);
-  let found: Threshold = { threshold: 1, sure: 0, rightWhenSure: 0, wanted };
+  let found: Threshold = { threshold: NEVER, sure: 0, rightWhenSure: 0, wanted };
   let right = 0;
   order.forEach((i, rank) => {
     right += test.right[i]!;

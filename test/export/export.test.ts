@@ -6,7 +6,7 @@ import { pathToFileURL } from "node:url";
 import { beforeAll, expect, test } from "vitest";
 import { flatten } from "../../src/config/given.js";
 import { resolveConfig } from "../../src/config/resolve.js";
-import { sureThreshold } from "../../src/export/check.js";
+import { NEVER, sureThreshold } from "../../src/export/check.js";
 import { exportRun } from "../../src/export/export.js";
 import type { Golden } from "../../src/export/formats/transformers.js";
 import { networkToOnnx } from "../../src/export/network-to-onnx.js";
@@ -381,12 +381,25 @@ test("half precision rounds to nearest even, and keeps what is small and large",
 });
 
 test("the page's threshold is the least confidence that keeps the promise", () => {
-  const confidence = Float32Array.of(0.9, 0.8, 0.7, 0.6, 0.5);
+  const confidence = Float64Array.of(0.9, 0.8, 0.7, 0.6, 0.5);
   const of = (right: number[], wanted: number) => sureThreshold({ confidence, right: Uint8Array.from(right) }, wanted);
-  expect(of([1, 1, 1, 0, 0], 0.95)).toMatchObject({ threshold: Math.fround(0.7), sure: 0.6, rightWhenSure: 1 });
+  expect(of([1, 1, 1, 0, 0], 0.95)).toMatchObject({ threshold: 0.7, sure: 0.6, rightWhenSure: 1 });
   expect(of([1, 1, 0, 1, 1], 0.8)).toMatchObject({ threshold: 0.5, sure: 1 });
-  expect(of([0, 0, 0, 0, 0], 0.95)).toMatchObject({ threshold: 1, sure: 0 });
+  expect(of([0, 0, 0, 0, 0], 0.95)).toMatchObject({ threshold: NEVER, sure: 0 });
   expect(sureThreshold(undefined)).toEqual({ threshold: 0.5, wanted: 0.95 });
+});
+
+test("the page is sure of just the test pictures that its threshold was found on, also where float32 knows no difference from 1", () => {
+  // As the page computes it, of logits 20, 0, 0 and 8, 0, 0.
+  const [high, low] = [1 / (1 + 2 * Math.exp(-20)), 1 / (1 + 2 * Math.exp(-8))];
+  const confidence = Float64Array.of(high, high, high, low);
+  const found = sureThreshold({ confidence, right: Uint8Array.of(1, 1, 1, 0) });
+  expect(confidence.filter((p) => p >= found.threshold)).toHaveLength(3);
+  expect(found.sure).toBe(0.75);
+  // Where it is never to be sure, not even certainty reaches the threshold.
+  const never = sureThreshold({ confidence: Float64Array.of(1, 1), right: Uint8Array.of(1, 0) });
+  expect(never.sure).toBe(0);
+  expect(1 >= never.threshold).toBe(false);
 });
 
 describeRuntimes("transformers.js in Node", () => {

@@ -36,11 +36,15 @@ function describe(/** @type {any} */ { classes, run, threshold, test }) {
     classes.length > 12 ? `${classes.slice(0, 12).join(", ")} and ${classes.length - 12} more` : classes.join(", ");
   $("classes").textContent = `It knows: ${names}.`;
   const error = test ? ` It was wrong on ${test.exportedError.toFixed(1)} % of ${test.images} test pictures.` : "";
-  const sure =
-    threshold.sure === undefined
-      ? ""
-      : ` Below ${percent(threshold.threshold)} it says that it is not sure; above, ${percent(threshold.rightWhenSure)} of its answers were right.`;
-  $("about").textContent = `${run.model}, trained by ${run.method} on ${run.labels} labels.${error}${sure}`;
+  $("about").textContent =
+    `${run.model}, trained by ${run.method} on ${run.labels} labels.${error}${promise(threshold)}`;
+}
+
+/** What its being sure is worth. */
+function promise(/** @type {any} */ { threshold, sure, rightWhenSure, wanted }) {
+  if (sure === undefined) return "";
+  if (sure === 0) return ` It is never sure: at no confidence were ${percent(wanted)} of its answers right.`;
+  return ` Below ${percent(threshold)} it says that it is not sure; above, ${percent(rightWhenSure)} of its answers were right.`;
 }
 
 const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(1)} %`;
