@@ -35,6 +35,15 @@ describeBinary("fewlabels", () => {
     await wrongUsage(["predict", folder, "a.png", "--threads", "99999"], /whole number in 1\.\.1024 for --threads/);
   });
 
+  it("ends with 1 where it waits for what cannot come", async () => {
+    const never = join(folder, "never.mjs");
+    const facts = 'name: "never", summary: "s", source: "s", needsDir: false, options: {}';
+    writeFileSync(never, `export const dataSet = { ${facts}, load: () => new Promise(() => {}) };\n`);
+    const { code, err } = await fewlabels(["data", "pack", "--dataset", never, "--out", "shards"], { cwd: folder });
+    expect(err).toMatch(/ended before its work was done/);
+    expect(code).toBe(1);
+  });
+
   it("shows its commands", async () => {
     const { code, out } = await fewlabels(["--help"]);
     expect(code).toBe(0);
