@@ -11,6 +11,26 @@ export function namesIn(folder: string): string[] {
   return readdirSync(fsPath(folder), { encoding: "buffer" }).map(nameOf);
 }
 
+/** Names that come one a line (`find`, `ls`), every byte of them kept; blank lines are passed over. */
+export async function* nameLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  let rest: Buffer = Buffer.alloc(0);
+  const names = function* (lines: Buffer) {
+    for (let at = 0; at < lines.length; ) {
+      const end = lines.indexOf(10, at);
+      const to = end < 0 ? lines.length : end;
+      const line = nameOf(lines.subarray(at, to)).replace(/\r$/, "");
+      if (line.trim() !== "") yield line;
+      at = to + 1;
+    }
+  };
+  for await (const chunk of chunks) {
+    const whole = chunk.lastIndexOf(10) + 1;
+    if (whole > 0) yield* names(Buffer.concat([rest, chunk.subarray(0, whole)]));
+    rest = whole > 0 ? chunk.subarray(whole) : Buffer.concat([rest, chunk]);
+  }
+  yield* names(rest);
+}
+
 function nameOf(bytes: Buffer): string {
   const text = bytes.toString("utf8");
   if (!text.includes("\uFFFD") || Buffer.from(text, "utf8").equals(bytes)) return text;

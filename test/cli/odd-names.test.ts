@@ -5,7 +5,7 @@ import { beforeAll, expect, test } from "vitest";
 import { fsPath } from "../../src/files/names.js";
 import { flat } from "../support/pictures.js";
 import { configure, folderOfThisFile, trainToEnd } from "../support/train-run.js";
-import { describeTraining, fewlabels } from "./run-cli.js";
+import { describeTraining, fewlabels, start } from "./run-cli.js";
 
 const folder = folderOfThisFile();
 const [run, photos] = [join(folder, "run"), join(folder, "photos")];
@@ -34,6 +34,19 @@ describeTraining(
         "",
       ]);
       expect(err).toMatch(/^photos\/broken\u00e9\.png: this is text/);
+    });
+
+    test("predict takes a list of them on stdin, which a second - does not read again", async () => {
+      const { child, finished } = start(["predict", "run", "-", "photos/plain.png", "-"], { env, cwd: folder });
+      child.stdin!.end(Buffer.from("photos/caf\xe9.png\r\n\nphotos/plain.png", "latin1"));
+      const { out, err, code } = await finished;
+      expect(code, err).toBe(0);
+      expect(out.split("\n").map((line) => line.split("\t")[0])).toEqual([
+        "photos/caf\u00e9.png",
+        "photos/plain.png",
+        "photos/plain.png",
+        "",
+      ]);
     });
 
     test("pseudo-label writes the names that labels files take", async () => {

@@ -1,8 +1,7 @@
 /** `fewlabels predict RUN FILES...`: class and probabilities of pictures. */
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { DataError } from "../../errors.js";
-import { lineName } from "../../files/names.js";
+import { lineName, nameLines } from "../../files/names.js";
 import { isFolder, listImages } from "../../images/image-files.js";
 import { openPredictor, type Prediction } from "../../inference/predict.js";
 import { boolean, integer } from "../../options.js";
@@ -86,11 +85,12 @@ function short(probability: number): number {
   return Number(probability.toPrecision(7));
 }
 
-/** Files as they are named, the pictures of folders, and the lines of stdin for "-". */
+/** Files as they are named, the pictures of folders, and the lines of stdin for the first "-": a second one finds it at its end. */
 export async function* allFiles(named: readonly string[]): AsyncGenerator<string> {
-  for (const name of named) {
+  const first = named.indexOf("-");
+  for (const [i, name] of named.entries()) {
     if (name === "-") {
-      for await (const line of createInterface({ input: process.stdin })) if (line.trim() !== "") yield line;
+      if (i === first) yield* nameLines(process.stdin);
     } else if (isFolder(name)) {
       for (const file of listImages(name).files) yield join(name, file);
     } else yield name;
