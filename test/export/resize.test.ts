@@ -26,6 +26,14 @@ const sizes = [
   [640, 480, 224],
   [33, 40, 32],
   [517, 90, 28],
+  // Stretched, one side grows and the other does not.
+  [31, 33, 32],
+  [33, 31, 32],
+  [32, 20, 32],
+  [20, 32, 32],
+  [200, 3, 32],
+  [1000, 10, 32],
+  [33, 32, 33],
 ] as const;
 
 async function picture(width: number, height: number, format: "png" | "jpeg"): Promise<Buffer> {

@@ -39,10 +39,13 @@ export function toNetwork(picture, size, fit, jpeg) {
   const x = axis(now.width, width, fx);
   const y = axis(now.height, height, fy);
   const small = boxed(now, x.block, y.block, Math.ceil);
-  return centered(columns(rows(small, y), x), size);
+  const sized = columns(rows(small, y), x);
+  // Where one axis is enlarged libvips begins at the edge on the other one too.
+  if (x.larger === y.larger) return centered(sized, size);
+  return centered(x.larger ? rows(sized, moved(height)) : columns(sized, moved(width)), size);
 }
 
-/** @typedef {{ to: number, block: number, factor: number, extra: number }} Axis */
+/** @typedef {{ to: number, block: number, factor: number, extra: number, larger: boolean }} Axis */
 
 /**
  * How one axis is reduced: averages of `block`, then a filter by `factor`; `extra` positions are invented at the ends.
@@ -50,7 +53,12 @@ export function toNetwork(picture, size, fit, jpeg) {
  */
 function axis(from, to, factor) {
   const block = Math.max(1, Math.floor(from / to / 2));
-  return { to, block, factor: factor / block, extra: (to * factor - from) / block };
+  return { to, block, factor: factor / block, extra: (to * factor - from) / block, larger: factor < 1 };
+}
+
+/** An axis that keeps its size and is read as enlarged ones are. @param {number} to @returns {Axis} */
+function moved(to) {
+  return { to, block: 1, factor: 1, extra: 0, larger: true };
 }
 
 /** By how much sharp lets libjpeg average. @param {number} shrink */
@@ -96,9 +104,8 @@ function cubic(x) {
 }
 
 /** For each output position the first input position and the weights, which sum to 1. @param {Axis} axis */
-function filters({ to, factor, extra }) {
+function filters({ to, factor, extra, larger }) {
   const stretch = Math.max(1, factor);
-  const larger = factor < 1;
   const [kernel, lobes] = larger ? [cubic, 2] : [lanczos, 3];
   const reach = Math.ceil(lobes * stretch);
   // Reduced pictures are centered; enlarged ones begin at the edge, as in libvips.
@@ -115,7 +122,7 @@ function filters({ to, factor, extra }) {
 /** @param {Rgb} p @param {Axis} axis @returns {Rgb} */
 function rows({ data, width, height }, axis) {
   const { to } = axis;
-  if (axis.factor === 1 && to === height) return { data, width, height };
+  if (axis.factor === 1 && to === height && !axis.larger) return { data, width, height };
   const out = new Uint8ClampedArray(width * to * 3);
   filters(axis).forEach(({ first, weights }, y) => {
     for (let i = 0; i < width * 3; i++) {
@@ -132,7 +139,7 @@ function rows({ data, width, height }, axis) {
 /** @param {Rgb} p @param {Axis} axis @returns {Rgb} */
 function columns({ data, width, height }, axis) {
   const { to } = axis;
-  if (axis.factor === 1 && to === width) return { data, width, height };
+  if (axis.factor === 1 && to === width && !axis.larger) return { data, width, height };
   const out = new Uint8ClampedArray(to * height * 3);
   filters(axis).forEach(({ first, weights }, x) => {
     for (let y = 0; y < height; y++) {
