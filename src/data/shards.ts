@@ -146,7 +146,7 @@ function labeledByFile(
   train: readonly Row[],
   locate: ReturnType<typeof locator>,
 ): Row[] {
-  const table = readLabelTable(labelsFile);
+  const table = readLabelTable(labelsFile, classes);
   if (table.pseudo) return [];
   const { index } = parseLabelFile(table, { classes, train: { count: train.length }, locate }, labelsFile);
   return Array.from(index, (at) => train[at]!);

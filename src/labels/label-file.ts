@@ -33,7 +33,7 @@ export interface LabelTarget {
  * labels. Labels in the file count, whatever the data set itself says; but a model's guesses never overrule a label.
  */
 export function parseLabelFile(text: string | LabelTable, data: LabelTarget, file: string): GivenLabels {
-  const { rows, pseudo, remarks } = typeof text === "string" ? parseRows(text, file) : text;
+  const { rows, pseudo, remarks } = typeof text === "string" ? parseRows(text, file, data.classes) : text;
   const find = imageFinder(data);
   const classOf = classReader(data.classes);
   const given = new Map<number, { y: number; line: number }>();

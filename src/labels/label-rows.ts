@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { DataError } from "../errors.js";
 import { bytes } from "../files/packed.js";
-import { isNoLabel, shown } from "./class-names.js";
+import { classByName, isNoLabel, shown } from "./class-names.js";
 
 /** A text of more does not fit into one string; ten million rows do. */
 const maxFileBytes = 500_000_000;
@@ -24,9 +24,9 @@ export interface LabelTable {
 }
 
 /** Throws DataError where the file is missing, no file, unreadable, far too large to be one, or not what `parseRows` takes. */
-export function readLabelTable(file: string): LabelTable {
+export function readLabelTable(file: string, classes: readonly string[] = []): LabelTable {
   const { text, remarks } = readLabelText(file);
-  const table = parseRows(text, file);
+  const table = parseRows(text, file, classes);
   return { ...table, remarks: [...remarks, ...table.remarks] };
 }
 
@@ -70,8 +70,11 @@ function isUtf8(content: Buffer): boolean {
 
 const separators = [",", "\t", ";"] as const;
 
-/** The rows of a text. Throws DataError with `file:line`; there is at least one row with a label. */
-export function parseRows(text: string, file: string): LabelTable {
+/**
+ * The rows of a text. `classes`: those that are known; where one is called `nan`, `null` or -1, that is a label. Throws DataError with
+ * `file:line`; there is at least one row with a label.
+ */
+export function parseRows(text: string, file: string, classes: readonly string[] = []): LabelTable {
   const content = text.replace(/^\uFEFF/, "");
   const firstLine = content.split(/\r\n|\r|\n/).find((line) => line.trim() !== "") ?? "";
   const separator =
@@ -80,8 +83,10 @@ export function parseRows(text: string, file: string): LabelTable {
   const table = separator === undefined ? readLines(content, file) : readTable(content, file, separator);
   if (table.rows.length === 0)
     throw new DataError(`${file}: holds no labels. Expected a header "file,label" or lines "name label"`);
-  const rows = table.rows.filter(({ label }) => !isNoLabel(label));
-  const without = table.rows.find(({ label }) => isNoLabel(label));
+  const byName = classByName(classes);
+  const hasNone = ({ label }: LabelRow) => isNoLabel(label) && byName(label) === undefined;
+  const rows = table.rows.filter((row) => !hasNone(row));
+  const without = table.rows.find(hasNone);
   if (rows.length === 0) throw new DataError(`${file}: not one of its ${table.rows.length} rows has a label`);
   const remarks =
     without === undefined

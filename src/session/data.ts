@@ -153,5 +153,5 @@ function labelsOf(labels: string, data: DataSet) {
   if (!isLabelsFile(labels)) return Number(labels);
   if (!existsSync(labels))
     throw new DataError(`${labels}: there is no such labels file (--labels takes a number, a file or "all")`);
-  return parseLabelFile(readLabelTable(labels), data, labels);
+  return parseLabelFile(readLabelTable(labels, data.classes), data, labels);
 }

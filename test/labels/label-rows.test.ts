@@ -39,6 +39,14 @@ describe("parseRows", () => {
     expect(() => rowsOf("file,label\na,\nb,nan\n")).toThrow(/not one of its 2 rows has a label/);
   });
 
+  it("takes a text that says there is no label for one where a class is called so", () => {
+    const read = (classes: string[]) =>
+      parseRows("file,label\na,null\nb,cat\nc,-1\nd,\n", "l.csv", classes).rows.map(({ label }) => label);
+    expect(read(["cat", "null"])).toEqual(["null", "cat"]);
+    expect(read(["cat", "-1"])).toEqual(["cat", "-1"]);
+    expect(read(["cat", "dog"])).toEqual(["cat"]);
+  });
+
   it("keeps outer blanks where they are in quotes, and only there", () => {
     expect(rowsOf('file,label\n"x.png ","cat "\n y.png , dog \n"z" ,"cat" \n')).toEqual([
       ["x.png ", "cat "],

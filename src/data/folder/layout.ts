@@ -50,10 +50,11 @@ export function scanFolder(dir: string, options: LayoutOptions = {}): FolderLayo
   if (!isFolder(dir)) throw new DataError(`folder: there is no folder ${dir}. Check --data`);
   if (unlabeledDir !== undefined && !isFolder(unlabeledDir))
     throw new DataError(`folder: there is no folder ${unlabeledDir}. Check --unlabeled (all, rest or a folder)`);
-  const table = labelsFile === undefined ? undefined : readLabelTable(labelsFile);
   const splits = findSplits(dir, options);
+  const folders = splits.classes.map(shownName);
+  const table = labelsFile === undefined ? undefined : readLabelTable(labelsFile, folders);
   // A labels file that speaks of none of the folders brings classes of its own.
-  const known = new Set(splits.classes.map((name) => composed(shownName(name)).trim()));
+  const known = new Set(folders.map((name) => composed(name).trim()));
   const flat = table && !table.rows.some(({ label }) => known.has(composed(label).trim()));
   return flat ? flatLayout(dir, unlabeledDir, table) : classLayout(dir, splits, table, options);
 }
@@ -157,7 +158,7 @@ function testPictures(
   });
   if (testLabels === undefined || !existsSync(testLabels)) return inFolders;
   const sorted = new Set(inFolders.map(({ path }) => basename(path)));
-  const { rows } = readLabelTable(testLabels);
+  const { rows } = readLabelTable(testLabels, classes);
   const loose = rows.filter(({ name }) => !sorted.has(basename(name)) || existsSync(join(test, name)));
   if (loose.length < rows.length)
     remarks.push(

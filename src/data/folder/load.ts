@@ -57,7 +57,7 @@ export async function loadFolder(
   const tested =
     options.testLabels === ""
       ? undefined
-      : labelsOfFile(layout, readLabelTable(options.testLabels).rows, options.testLabels);
+      : labelsOfFile(layout, readLabelTable(options.testLabels, layout.classes).rows, options.testLabels);
   const known = seen.map((one): Slot => {
     const label = tested?.get(one.slot);
     return label === undefined ? one : { ...one, label, part: "test" };

@@ -250,6 +250,18 @@ describe("labels files and folders", () => {
     await expect(load(dir, { labelsFile: guesses })).rejects.toThrow(/model's guesses .*--unlabeled/);
   });
 
+  it("a class folder called null keeps its labels through a labels file", async () => {
+    const dir = await make({ ...some("cat"), ...some("null") });
+    const labels = join(dir, "l.csv");
+    writeFileSync(labels, csv(["cat", "null"].flatMap((name) => [0, 1, 2].map((i) => `${name}/${i}.png,${name}`))));
+    const { classes, table } = scanFolder(dir, { labelsFile: labels });
+    expect(classes).toEqual(["cat", "null"]);
+    expect(table!.rows).toHaveLength(6);
+    const data = await load(dir, { labelsFile: labels });
+    const { y } = parseLabelFile(readLabelTable(labels, data.classes), data, labels);
+    expect(new Set(y)).toEqual(new Set([0, 1]));
+  });
+
   it("a name that leads to two pictures is refused, with a way to write it", async () => {
     const [dir, pool] = [await make({ ...some("cat"), ...some("dog") }), await make({ ...some("cat") })];
     const labels = join(dir, "l.csv");
