@@ -1,11 +1,10 @@
 /** The pictures of a folder with the labels that are known, by class folders or a labels file. Nothing is opened. */
 import { join } from "node:path";
 import { pictureFinder } from "../data/folder/finder.js";
-import { type Part, scanFolder } from "../data/folder/layout.js";
-import { DataError } from "../errors.js";
+import { type FolderLayout, type Part, scanFolder } from "../data/folder/layout.js";
 import { shownName } from "../files/names.js";
 import { listImages, listPictureFolders } from "../images/image-files.js";
-import { classReader } from "../labels/class-names.js";
+import { type Found, parseLabelFile } from "../labels/label-file.js";
 
 export interface LabeledFile {
   /** As labels files call it. */
@@ -22,6 +21,8 @@ export interface FolderPictures {
   readonly classes: readonly string[];
   /** The classes are those of class folders. */
   readonly byFolders: boolean;
+  /** What the user should know about how the labels file was read. */
+  readonly remarks: readonly string[];
 }
 
 export interface FolderOptions {
@@ -32,7 +33,10 @@ export interface FolderOptions {
   readonly onlyNamed?: boolean;
 }
 
-/** Throws DataError where the folder is none to train on, or a row of the labels file names no picture or no class. */
+/**
+ * Rows of a labels file count as in training: they overrule class folders, but a model's guesses no label. Throws DataError where the
+ * folder is none to train on, a row names no picture or no class, or two rows contradict each other.
+ */
 export function folderPictures(
   dir: string,
   { labelsFile, unlabeledDir, onlyNamed = false }: FolderOptions = {},
@@ -45,20 +49,35 @@ export function folderPictures(
       part: "unlabeled" as const,
       label: -1,
     }));
-    return { files: plain, classes: [], byFolders: false };
+    return { files: plain, classes: [], byFolders: false, remarks: [] };
   }
-  const { kind, files, classes, roots, table } = scanFolder(dir, { labelsFile, unlabeledDir });
-  const [find, classOf] = [pictureFinder(files, roots), classReader(classes)];
-  const named = new Map<number, number>();
-  for (const { line, name, label } of table?.rows ?? []) {
-    const at = find(name);
-    if (at === undefined) throw new DataError(`${labelsFile}:${line}: there is no picture "${name}" in ${dir}`);
-    named.set(at, classOf(label, `${labelsFile}:${line}`));
-  }
+  const layout = scanFolder(dir, { labelsFile, unlabeledDir });
+  const { kind, files, classes, table } = layout;
+  const target = { classes, train: { count: files.length }, nameOf: (at: number) => files[at]!.name };
+  // A row without a label takes none away from a class folder, unless what is not named has none.
+  const rows = table && { ...table, remarks: onlyNamed || kind === "flat" ? table.remarks : [] };
+  const given = rows && parseLabelFile(rows, { ...target, locate: locator(layout) }, labelsFile!);
+  const named = new Map(Array.from(given?.index ?? [], (at, i) => [at, given!.y[i]!]));
   const ofFolder = ({ part, label }: (typeof files)[number]) => (table && onlyNamed && part !== "test" ? -1 : label);
   return {
     files: files.map((file, at) => ({ ...file, label: named.get(at) ?? ofFolder(file) })),
     classes,
     byFolders: kind === "classes",
+    remarks: given?.remarks ?? [],
+  };
+}
+
+/** A model's guess is for a picture without a label, if there is one that is called so. */
+function locator({ files, roots }: FolderLayout): (name: string, pseudo?: boolean) => Found {
+  const find = pictureFinder(files, roots);
+  const open = files.flatMap(({ label }, at) => (label < 0 ? [at] : []));
+  const findOpen = pictureFinder(
+    open.map((at) => files[at]!),
+    roots,
+  );
+  return (name, pseudo = false) => {
+    const guessed = pseudo ? findOpen(name) : undefined;
+    const at = guessed === undefined ? find(name) : open[guessed];
+    return pseudo && at !== undefined && files[at]!.label >= 0 ? "labeled" : at;
   };
 }

@@ -44,6 +44,7 @@ export function studioPictures(dir: string, { labelsFile, except }: PicturesOpti
   const outside = ({ name }: StudioPicture) => own.startsWith("../") || !name.startsWith(`${own}/`);
   const found = labelsFile === undefined ? layoutOf(dir) : folderPictures(dir, { labelsFile, onlyNamed: true });
   const layout = typeof found === "string" ? undefined : found;
+  remarks.push(...(layout?.remarks ?? []));
   const known = layout?.files.filter(outside) ?? plainFiles(dir).filter(outside);
   const tests = known.filter(({ part }) => part === "test").length;
   if (tests > 0) remarks.push(`${tests} pictures in a test folder are left out: they are there to test with`);

@@ -29,3 +29,28 @@ test("a labels file over class folders: what it does not name keeps its label, o
   expect(labels({ unlabeledDir: join(dir, "more") })).toEqual({ ...folders, "more/x.png": -1 });
   remove();
 });
+
+test("a model's guesses are for pictures without a label, and rows that contradict each other are refused, as in training", async () => {
+  const picture = flat([1, 2, 3]);
+  const { dir, remove } = await pictureFolder({
+    "a/0.png": picture,
+    "b/0.png": picture,
+    "unlabeled/x.png": picture,
+    "pseudo.csv": "file,label,confidence\na/0.png,b,0.9\nx.png,b,0.9\n",
+    "only.csv": "file,label,confidence\na/0.png,b,0.9\n",
+    "twice.csv": "file,label\nx.png,a\nunlabeled/x.png,b\n",
+  });
+  const read = (name: string) => folderPictures(dir, { labelsFile: join(dir, name) });
+  const { files, remarks } = read("pseudo.csv");
+  expect(files.map(({ name, label }) => [name, label])).toEqual([
+    ["a/0.png", 0],
+    ["b/0.png", 1],
+    ["unlabeled/x.png", 1],
+  ]);
+  expect(remarks).toEqual([expect.stringMatching(/1 rows of .*pseudo\.csv are a model's guesses.*their labels stay/)]);
+  expect(() => read("only.csv")).toThrow(/model's guesses .* about pictures that have a label/);
+  expect(() => read("twice.csv")).toThrow(
+    /twice\.csv:3: image "unlabeled\/x\.png" is labeled "b" here and "a" on line 2/,
+  );
+  remove();
+});

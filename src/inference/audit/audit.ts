@@ -65,7 +65,7 @@ export async function auditFolder(dir: string, options: AuditOptions = {}): Prom
   const { labelsFile, folds = 5, seed = 1, source, threads } = options;
   if (threads !== undefined) setThreads(threads);
   const rng = Rng.fromSeed(seed);
-  const { files, classes } = folderPictures(dir, { labelsFile });
+  const { files, classes, remarks: told } = folderPictures(dir, { labelsFile });
   const read = await readForAudit(dir, files, options, rng);
   const { pictures, features, size } = read;
   const named = (row: number): Named => {
@@ -74,7 +74,7 @@ export async function auditFolder(dir: string, options: AuditOptions = {}): Prom
     return { file: name, path, part: part === "unlabeled" && label >= 0 ? "train" : part, label: classes[label] ?? "" };
   };
   const { copies, groups } = findCopies(read);
-  const remarks: string[] = [];
+  const remarks = [...told];
   const judged = judgeLabels(read, classes, groups, folds, rng, remarks);
   const lonely = loneliness(features, size);
   const found: Finding[] = [
