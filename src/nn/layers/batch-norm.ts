@@ -1,4 +1,5 @@
-import { batchNorm, batchNormLeakyRelu, type Tensor } from "../../torch/index.js";
+import { UsageError } from "../../errors.js";
+import { batchNorm, batchNormLeakyRelu, type Tensor, whole } from "../../torch/index.js";
 import type { Module, Pass } from "../module.js";
 import { buffer, parameter } from "../parameter.js";
 
@@ -14,7 +15,10 @@ export interface BatchNormSpec {
   readonly gain?: number;
 }
 
-/** Batch normalization over N, H, W (or N), with gain and offset; running variance is the unbiased one, as in PyTorch. */
+/**
+ * Batch normalization over N, H, W (or N), with gain and offset; running variance is the unbiased one, as in PyTorch. Throws UsageError where batch
+ * statistics would be of one value a channel.
+ */
 export function batchNorm2d(
   channels: number,
   { keep = 0.9, eps = 1e-5, leakySlope, ownsInput = false, gain = 1 }: BatchNormSpec = {},
@@ -37,8 +41,15 @@ export function batchNorm2d(
       runningVar.fill_(1);
     },
     forward(x: Tensor, pass: Pass) {
-      const { mode, updateStatistics = mode === "train", keepStatistics = keep, syncStatistics = false } = pass;
+      const {
+        mode,
+        updateStatistics = mode === "train",
+        keepStatistics = keep,
+        syncStatistics = false,
+        spread = whole,
+      } = pass;
       const training = mode !== "eval";
+      if (training && x.numel * (syncStatistics ? spread.size : 1) <= channels) throw new UsageError(tooFew(x));
       const running =
         !training || updateStatistics ? { runningMean, runningVar } : { runningMean: undefined, runningVar: undefined };
       const settings = { weight, bias, ...running, training, momentum: 1 - keepStatistics, eps, overwrite: ownsInput };
@@ -46,4 +57,12 @@ export function batchNorm2d(
       return leakySlope === undefined ? batchNorm(x, settings) : batchNormLeakyRelu(x, settings, leakySlope);
     },
   };
+}
+
+/** One value has no variance: its unbiased one would be NaN for good in the running statistics. */
+function tooFew(x: Tensor): string {
+  return (
+    `batch norm: expected more than one value a channel to take statistics of, got [${x.shape.join(", ")}]. ` +
+    "Take a larger --batch, a smaller --accumulate or larger pictures"
+  );
 }
