@@ -17,7 +17,7 @@ import { decayApart, decays, type GradientOptions, gatherGradients, prepareGradi
 import type { Optimizer, StepInfo, StepProgress } from "./optimizer.js";
 import { defineOptimizer, type OptimizerPlan } from "./optimizer-definition.js";
 import { gradientOptions, rateOptions } from "./options.js";
-import { forEachRate, type RateOptions, rateFactors } from "./rates.js";
+import { forEachRate, type RateFactor, type RateOptions, rateFactors } from "./rates.js";
 import { warmingUp } from "./schedules.js";
 import { nameSlots, restoreNumber, restoreTensors, zeroSlots } from "./state.js";
 
@@ -46,6 +46,7 @@ export interface AdamOptions extends GradientOptions, RateOptions {
  */
 export class Adam implements Optimizer {
   readonly learningRate: Schedule;
+  readonly rateFactor: RateFactor | undefined;
   readonly #parameters: readonly NamedTensor[];
   readonly #options: AdamOptions;
   readonly #decayed: readonly boolean[];
@@ -57,6 +58,7 @@ export class Adam implements Optimizer {
 
   constructor(parameters: readonly NamedTensor[], options: AdamOptions) {
     this.learningRate = options.learningRate;
+    this.rateFactor = options.rateFactor;
     this.#parameters = parameters;
     this.#options = options;
     this.#decayed = decays(parameters, options.decayScope);

@@ -4,6 +4,7 @@ import { UsageError } from "../errors.js";
 import type { Schedule } from "../schedules/index.js";
 import type { Stateful } from "../stateful.js";
 import type { Tensor } from "../torch/index.js";
+import type { RateFactor } from "./rates.js";
 
 /** The part of the loop's `Progress` that schedules read; `step` counts from 0. */
 export interface StepProgress {
@@ -27,6 +28,8 @@ export interface Optimizer extends Stateful {
   zeroGrad(): void;
   /** Learning rate at a step. */
   readonly learningRate: Schedule;
+  /** Factor on it for one parameter. Default 1 for every parameter. */
+  readonly rateFactor?: RateFactor | undefined;
 }
 
 /** One descent on `loss` (a scalar): forget old gradients, backward, clip, step. */

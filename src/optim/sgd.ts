@@ -7,7 +7,7 @@ import { decayApart, decays, type GradientOptions, gatherGradients, prepareGradi
 import type { Optimizer, StepInfo, StepProgress } from "./optimizer.js";
 import { defineOptimizer } from "./optimizer-definition.js";
 import { gradientOptions, rateOptions } from "./options.js";
-import { forEachRate, type RateOptions, rateFactors } from "./rates.js";
+import { forEachRate, type RateFactor, type RateOptions, rateFactors } from "./rates.js";
 import { nameSlots, restoreTensors, zeroSlots } from "./state.js";
 
 export interface SgdOptions extends GradientOptions, RateOptions {
@@ -28,6 +28,7 @@ export interface SgdOptions extends GradientOptions, RateOptions {
  */
 export class Sgd implements Optimizer {
   readonly learningRate: Schedule;
+  readonly rateFactor: RateFactor | undefined;
   readonly #parameters: readonly NamedTensor[];
   readonly #options: SgdOptions;
   readonly #decayed: readonly boolean[];
@@ -36,6 +37,7 @@ export class Sgd implements Optimizer {
 
   constructor(parameters: readonly NamedTensor[], options: SgdOptions) {
     this.learningRate = options.learningRate;
+    this.rateFactor = options.rateFactor;
     this.#parameters = parameters;
     this.#options = options;
     this.#decayed = decays(parameters, options.decayScope);

@@ -1,5 +1,6 @@
 /** One optimizer after another, for methods that train in stages. */
 import { DataError } from "../errors.js";
+import type { NamedTensor } from "../nn/model.js";
 import type { State } from "../stateful.js";
 import type { Optimizer, StepInfo, StepProgress } from "./optimizer.js";
 
@@ -28,6 +29,8 @@ export class StagedOptimizer implements Optimizer {
   }
 
   readonly learningRate = (step: number): number => this.#current.learningRate(step);
+
+  readonly rateFactor = (parameter: NamedTensor): number => this.#current.rateFactor?.(parameter) ?? 1;
 
   step(now: StepProgress): StepInfo {
     return this.#current.step(now);

@@ -12,6 +12,8 @@
  *   the public codes do: other statistics and other noise, a bias that is usually larger than the signal;
  * - `dot`: eta <gL, gS>, this batch's own gradient alone; `cosine`: <gL, gS> / (|gL| |gS| + 1e-12); L_l as in `paired`.
  *
+ * Where parameters have rates of their own (f of eta: a backbone that learns slower), <a, b> is the sum of f a b.
+ *
  * A soft label has a gradient of its own, and needs no REINFORCE: soft-feedback.ts.
  */
 import { crossEntropy } from "../../losses/index.js";
@@ -112,9 +114,10 @@ export function learnWithFeedback(
       return before.sub(noGrad(() => labeledLoss({ mode: "train", updateStatistics: false })));
     }
     const { gS, gL } = descendTwice(student, optimizer, { loss, labeledLoss }, now);
-    const product = inner(gL, gS);
+    const [sL, sS] = [scaled(gL, student, optimizer), scaled(gS, student, optimizer)];
+    const product = inner(sL, gS);
     if (feedback === "dot") return product.mul(optimizer.learningRate(now.step));
-    return product.div(inner(gL, gL).mul(inner(gS, gS)).sqrt().add(1e-12));
+    return product.div(inner(sL, gL).mul(inner(sS, gS)).sqrt().add(1e-12));
   };
   const h = helped();
   return feedbackSign === "oldMinusNew" ? h : h.neg();
@@ -154,6 +157,18 @@ function gradientsOf({ parameters }: Model): (Tensor | undefined)[] {
   const copies = noGrad(() => parameters.map(({ tensor }) => tensor.grad?.clone()));
   world().sum(copies.filter((copy) => copy !== undefined));
   return copies;
+}
+
+/** Gradients times the factor that the optimizer sets on the learning rate of each parameter. */
+export function scaled(
+  gradients: readonly (Tensor | undefined)[],
+  { parameters }: Model,
+  { rateFactor }: Optimizer,
+): readonly (Tensor | undefined)[] {
+  return gradients.map((g, i) => {
+    const factor = rateFactor?.(parameters[i]!) ?? 1;
+    return factor === 1 ? g : g?.mul(factor);
+  });
 }
 
 /** <a, b> over all parameters, a scalar. */

@@ -4,12 +4,20 @@
  *
  *   thS' = thS + (eta / Bu) sum_u sum_k yhat_uk grad log S_k(u)    ->    dL_l(thS') / d yhat_uk = (eta / Bu) <gL, grad log S_k(u)>
  *
- * with gL = grad L_l(thS'), S_k(u) the student's probability of class k at thS. Plain SGD, as in `dot`.
+ * with gL = grad L_l(thS'), S_k(u) the student's probability of class k at thS. Plain SGD, as in `dot`. Where
+ * parameters have rates of their own, f of eta, gL is f gL here.
  */
 import type { Model } from "../../nn/index.js";
 import type { Optimizer, StepProgress } from "../../optim/index.js";
 import { noGrad, type Tensor } from "../../torch/index.js";
-import { descendTwice, type FeedbackOptions, inner, type ReinforcementOptions, type StudentStep } from "./feedback.js";
+import {
+  descendTwice,
+  type FeedbackOptions,
+  inner,
+  type ReinforcementOptions,
+  type StudentStep,
+  scaled,
+} from "./feedback.js";
 
 /** How far `softSlopes` goes along gL to either side: long enough for float32, short enough for the curvature. */
 const REACH = 0.001;
@@ -42,15 +50,19 @@ export function softSlopes(
   const { gS, gL } = descendTwice(student, optimizer, step, now);
   return noGrad(() => {
     const moved = weights.map((w) => w.clone());
-    const r = inner(gL, gL).sqrt().add(1e-12).pow(-1).mul(reach);
+    const direction = scaled(gL, student, optimizer);
+    const r = inner(direction, direction).sqrt().add(1e-12).pow(-1).mul(reach);
     const logProbsAt = (side: Tensor) => {
-      for (const [i, w] of weights.entries()) w.copy_(gL[i] ? old[i]!.add(gL[i].mul(side)) : old[i]!);
+      for (const [i, w] of weights.entries()) {
+        const way = direction[i];
+        w.copy_(way ? old[i]!.add(way.mul(side)) : old[i]!);
+      }
       return step.logits().logSoftmax(1);
     };
     const along = logProbsAt(r).sub(logProbsAt(r.neg())).div(r.mul(2));
     for (const [i, w] of weights.entries()) w.copy_(moved[i]!);
     const eta = optimizer.learningRate(now.step) * (feedbackSign === "oldMinusNew" ? 1 : -1);
-    return { slopes: along.mul((eta * (1 - step.smoothing)) / along.size(0)), h: inner(gL, gS).mul(eta) };
+    return { slopes: along.mul((eta * (1 - step.smoothing)) / along.size(0)), h: inner(direction, gS).mul(eta) };
   });
 }
 

@@ -139,6 +139,60 @@ describeEngine("feedback on a linear student with a quadratic labeled loss", () 
   });
 });
 
+describeEngine("feedback where a parameter has a rate of its own", () => {
+  const [eta, factor] = [0.3, 0.25];
+  /** The student's weight is the sum of two, of which the first moves at `factor` times the rate: it moves at 1 + `factor` times. */
+  function twoParts(): { student: Model; optimizer: Sgd } {
+    const half = w0.map((row) => row.map((v) => v / 2));
+    const parts = ["backbone", "head"].map((part) => ({
+      name: part,
+      part: part as "backbone" | "head",
+      tensor: rowsTensor(half).keep().requiresGrad_(),
+    }));
+    const forward = (x: Tensor) => x.matmul(parts[0]!.tensor).add(x.matmul(parts[1]!.tensor));
+    const student = { parameters: parts, buffers: [], forward } as unknown as Model;
+    const rateFactor = ({ part }: { part?: "backbone" | "head" }) => (part === "backbone" ? factor : 1);
+    return { student, optimizer: plainSgd(student, eta, { rateFactor }) };
+  }
+  function onePart() {
+    const student = linearModel(w0);
+    return { student, optimizer: plainSgd(student, eta * (1 + factor)) };
+  }
+  const lossesOf = (student: Model) => {
+    const labeledLoss = () => student.forward(rowsTensor(xl), "probe").sub(rowsTensor(targets)).pow(2).sum();
+    return { labeledLoss, jointLoss: labeledLoss };
+  };
+  const release = ({ parameters }: Model) => parameters.forEach(({ tensor: t }) => void t.release());
+
+  test.each(FEEDBACKS)("%s is that of the update that is made", (feedback) => {
+    const measure = ({ student, optimizer }: ReturnType<typeof onePart>) =>
+      scope(() => {
+        const loss = crossEntropy(student.forward(rowsTensor(xu), "train"), labelsTensor(hard));
+        const options = { feedback, feedbackSign: "oldMinusNew" } as const;
+        const h = learnWithFeedback(student, optimizer, { loss, ...lossesOf(student) }, options, NOW).item();
+        release(student);
+        return h;
+      });
+    expect(measure(twoParts())).toBeCloseTo(measure(onePart()), 10);
+  });
+
+  test("the slopes of soft labels too", () => {
+    const measure = ({ student, optimizer }: ReturnType<typeof onePart>) =>
+      scope(() => {
+        const logits = () => student.forward(rowsTensor(xu), "train");
+        const yhat = rowsTensor(randomRows(9, 7, 2, 1).map((row) => softmaxRow(row)));
+        const step = { loss: crossEntropy(logits(), yhat), ...lossesOf(student), logits, smoothing: 0 };
+        const { slopes, h } = softSlopes(student, optimizer, step, { feedbackSign: "oldMinusNew" }, NOW, 1e-4);
+        const found = [...slopes.toNumbers(), h.item()];
+        release(student);
+        return found;
+      });
+    const [two, one] = [measure(twoParts()), measure(onePart())];
+    expect(Math.max(...one.map(Math.abs))).toBeGreaterThan(1e-3);
+    for (const [i, expected] of one.entries()) expect(two[i]).toBeCloseTo(expected, 7);
+  });
+});
+
 describeEngine("feedback and the momentum of earlier batches", () => {
   /** h of a step whose own labels say nothing (gradient 0), after a step that left a velocity. */
   function feedbackOfAnEmptyStep(feedback: Feedback): number {
