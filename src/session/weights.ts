@@ -138,7 +138,7 @@ function freshHeads(own: readonly NamedTensor[], file: ReadonlyMap<string, RawTe
     if (known.length > 0 && found.every((shape) => shape === undefined)) fresh.set(layer, "is not in the file");
     const [there, here] = [found[0]?.[0], list[0]!.tensor.shape[0]];
     const onlyClassesDiffer = list.every(({ tensor: { shape } }, i) => {
-      return found[i] && sameShape([there!, ...shape.slice(1)], found[i]);
+      return found[i] && (sameShape(shape, found[i]) || sameShape([there!, ...shape.slice(1)], found[i]));
     });
     if (onlyClassesDiffer && there !== here) fresh.set(layer, `has ${there} classes there and ${here} here`);
   }

@@ -35,6 +35,7 @@ let files = 0;
 const tinyOptions: Readonly<Record<string, Record<string, unknown>>> = {
   efficientnet: { width: 0.25, depth: 0.34 },
   "convnet-tiny": { width: 0.25 },
+  "cnn-13": { width: 0.06, norm: "weight" },
 };
 
 interface Wanted {
@@ -42,14 +43,15 @@ interface Wanted {
   readonly seed?: number;
   readonly channels?: number;
   readonly heads?: number;
+  readonly more?: Readonly<Record<string, unknown>>;
 }
 
 function build(
   numClasses: number,
-  { network = "efficientnet", seed = 1, channels = 3, heads = 1 }: Wanted = {},
+  { network = "efficientnet", seed = 1, channels = 3, heads = 1, more = {} }: Wanted = {},
 ): Model {
   const { definition } = findModel(network);
-  const options = parseOptions(definition.options, { ...tinyOptions[network], heads }, network);
+  const options = parseOptions(definition.options, { ...tinyOptions[network], heads, ...more }, network);
   const net = definition.create({ channels, height: 16, width: 16, numClasses }, options);
   return createModel(net, { rng: Rng.fromSeed(seed), precision: "fp32", device: "cpu" });
 }
@@ -134,6 +136,18 @@ describeEngine("loadWeights", () => {
     for (const [name, values] of loaded) {
       expect(values, name).toEqual(name.startsWith("classifier.") ? fresh.get(name) : wanted.get(name));
     }
+  });
+
+  test.each(["corrected", "zero"])("a head with weight norm (normStart %s) too", (normStart) => {
+    const network = "cnn-13";
+    const more = { normStart };
+    const [from, to] = [build(7, { network, seed: 7, more }), build(10, { network, more })];
+    expect(loadWeights(to, write(entriesOf(from)))).toEqual([
+      expect.stringMatching(/fc has 7 classes there and 10 here/),
+    ]);
+    expect(valuesOf(to).get("features.conv1a.conv.weight_v")).toEqual(
+      valuesOf(from).get("features.conv1a.conv.weight_v"),
+    );
   });
 
   test("a second head that the file lacks stays fresh, with a remark", () => {
