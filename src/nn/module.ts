@@ -26,6 +26,8 @@ export interface Pass {
   readonly updateStatistics?: boolean;
   /** Share of the old running statistics kept at this update, in place of each layer's own. It is one update, whatever groups training goes in. */
   readonly keepStatistics?: number;
+  /** In mode `init`: only the heads set themselves, what lies before them runs as in `train`. Default false. */
+  readonly headsAlone?: boolean;
   /** What the heads are given is wanted, too: see `Heads.features`. Default false. */
   readonly withFeatures?: boolean;
   /**

@@ -137,9 +137,13 @@ export function createModel(net: Network, settings: ModelSettings): Model {
   const frozen = freeze === "backbone";
   if (frozen) for (const { part, tensor } of parameters) tensor.requiresGrad_(part === "head");
   const asFrozen = (pass: Pass): Pass => ({ ...pass, mode: "eval", updateStatistics: false, recompute: false });
+  const beforeHeads = (pass: Pass): Pass => {
+    if (frozen) return asFrozen(pass);
+    return pass.mode === "init" && pass.headsAlone ? { ...pass, mode: "train", updateStatistics: false } : pass;
+  };
   const forwardHeads = (x: Tensor, request: PassRequest): Heads => {
     const pass = complete(request);
-    const run = (rows: Tensor, now: Pass) => net.forwardHeads(rows, now, frozen ? asFrozen(now) : now);
+    const run = (rows: Tensor, now: Pass) => net.forwardHeads(rows, now, beforeHeads(now));
     const trains = pass.mode === "train" || pass.mode === "probe";
     const grouped = accumulate > 1 && trains && pass.keepStatistics === undefined;
     if (grouped || pass.recompute) checkWaits();
@@ -154,7 +158,7 @@ export function createModel(net: Network, settings: ModelSettings): Model {
     features: (x, request = "eval") => {
       const pass = complete(request);
       if (pass.recompute) checkWaits();
-      return around(() => scope(() => net.features(x, frozen ? asFrozen(pass) : pass).float()));
+      return around(() => scope(() => net.features(x, beforeHeads(pass)).float()));
     },
     stateDict: () => ({ tensors: byName([...parameters, ...buffers]), values: { generator: { ...passRng.state() } } }),
     loadStateDict(state) {

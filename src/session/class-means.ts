@@ -50,8 +50,13 @@ export function headOfMeans(
   return prototypes(examples, temperature);
 }
 
-/** Puts it into these heads of the model, by the names of their layers; a head that is no single linear layer stays as it is. */
-export function startHeads(model: Model, layers: ReadonlySet<string>, { weight, bias }: LinearHead): void {
+/** Puts it into these heads of the model, by the names of their layers, and returns those: a head that is no single linear layer stays as it is. */
+export function startHeads(
+  model: Model,
+  layers: ReadonlySet<string>,
+  { weight, bias }: LinearHead,
+): ReadonlySet<string> {
+  const filled = new Set<string>();
   for (const layer of layers) {
     const find = (name: string) => model.parameters.find((p) => p.name === `${layer}.${name}`)?.tensor;
     const [w, b] = [find("weight"), find("bias")];
@@ -62,5 +67,7 @@ export function startHeads(model: Model, layers: ReadonlySet<string>, { weight, 
         b.copy_(tensor(bias, b.shape));
       }),
     );
+    filled.add(layer);
   }
+  return filled;
 }

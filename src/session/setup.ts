@@ -18,7 +18,7 @@ import type { PreparedData } from "./data.js";
 import type { Hardware } from "./device.js";
 import { INIT_ROWS, initialDraws, initializationRows, shownRows, statisticsRows, trainedRows } from "./shown.js";
 import { slowStatistics } from "./statistics.js";
-import { loadWeights } from "./weights.js";
+import { layerOf, loadWeights } from "./weights.js";
 
 export interface BuiltSetup {
   readonly setup: Setup;
@@ -56,20 +56,27 @@ export function createSetup(
   const built: Model[] = [];
   let opening = true;
   let means: LinearHead | undefined;
-  const load = (model: Model, file: string): string[] => {
-    const layers = new Set<string>();
-    const onFresh = (layer: string) => layers.add(layer);
-    if (headStart !== "means") return loadWeights(model, file);
-    const remarks = loadWeights(model, file, { start: "from the mean features of the classes", onFresh });
-    if (layers.size === 0) return remarks;
+  const meansOf = (model: Model): LinearHead => {
     const rows = meanRows(data.split, data.train);
     const y = rows.map((row) => data.split.y[row]!);
     // All roles have the same features here.
     const images = (from: number, to: number) => plainImages(data.train, rows.slice(from, to), device);
     means ??= headOfMeans(model, y, input.numClasses, images, headTemperature);
-    startHeads(model, layers, means);
-    return remarks;
+    return means;
   };
+  const load = (model: Model, file: string): string[] =>
+    loadWeights(model, file, (layers) => {
+      if (model.initializesFromData) {
+        const init = () => initializeFromData(model, data, initializationRows(shown, rng), device, rng, true);
+        keepingHeads(model, layers, init);
+      }
+      if (headStart !== "means") return () => "with fresh weights";
+      const filled = startHeads(model, layers, meansOf(model));
+      return (layer) =>
+        filled.has(layer)
+          ? "from the mean features of the classes"
+          : "with fresh weights, as class means need a head of one linear layer";
+    });
   const buildModel = (role: string): Model => {
     const network = definition.create(input, config.modelOptions);
     if (definition.module) checkNetwork(network, definition.module);
@@ -157,8 +164,27 @@ export function meanRows({ labeled, y }: PreparedData["split"], { cache }: Prepa
   return firstOfClasses(labeled, y, cache ? INIT_ROWS : labeled.length);
 }
 
-/** One pass in mode `init` over an augmented minibatch, the same for every role: weight norm sets its gains from it. */
-function initializeFromData(model: Model, data: PreparedData, rows: Int32Array, device: string, rng: Rng): void {
+/** Runs `body`, which may change heads, and puts those back that are not among `layers`. */
+function keepingHeads({ parameters }: Model, layers: ReadonlySet<string>, body: () => void): void {
+  const kept = parameters.filter(({ name, part }) => part === "head" && !layers.has(layerOf(name)));
+  noGrad(() =>
+    scope(() => {
+      const copies = kept.map(({ tensor }) => tensor.clone());
+      body();
+      for (const [i, { tensor }] of kept.entries()) tensor.copy_(copies[i]!);
+    }),
+  );
+}
+
+/** One pass in mode `init` over an augmented minibatch, the same for every role: weight norm sets its gains from it, or its heads do alone. */
+function initializeFromData(
+  model: Model,
+  data: PreparedData,
+  rows: Int32Array,
+  device: string,
+  rng: Rng,
+  headsAlone = false,
+): void {
   const views = { labeled: {}, unlabeled: { init: { augment: "weak" } } } as const;
   const loader = createLoader(data.train, data.split.y, {
     views,
@@ -170,7 +196,7 @@ function initializeFromData(model: Model, data: PreparedData, rows: Int32Array, 
   noGrad(() =>
     scope(() => {
       const { unlabeled } = loader.batch({ labeled: new Int32Array(0), unlabeled: rows }, 0);
-      model.forward(unlabeled.x.init, { mode: "init", everywhere: true });
+      model.forward(unlabeled.x.init, { mode: "init", everywhere: true, headsAlone });
     }),
   );
 }

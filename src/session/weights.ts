@@ -12,12 +12,8 @@ import { fromRaw } from "./checkpoint.js";
 /** How many names of one kind an error lists. */
 const LISTED = 20;
 
-export interface FreshHeads {
-  /** How such a head starts, for the remark. Default: with fresh weights. */
-  readonly start?: string;
-  /** Called with the layer of each. */
-  readonly onFresh?: (layer: string) => void;
-}
+/** Gives the heads that stay fresh their start, by layer, once all else is loaded; how each starts, for the remark. */
+export type StartHeads = (layers: ReadonlySet<string>) => (layer: string) => string;
 
 /**
  * Copies the file's tensors into `model`, converted to its types; `num_batches_tracked` is ignored. A head that has
@@ -27,7 +23,7 @@ export interface FreshHeads {
 export function loadWeights(
   model: Model,
   nameOrFile: string,
-  { start = "with fresh weights", onFresh = () => {} }: FreshHeads = {},
+  start: StartHeads = () => () => "with fresh weights",
 ): string[] {
   const path = locateWeights(nameOrFile);
   const { tensors, taken } = readWeightsFile(path);
@@ -65,14 +61,14 @@ export function loadWeights(
           : "Is it the same network, with the same options and the same number of input channels?"),
     );
   }
-  for (const layer of fresh.keys()) onFresh(layer);
   noGrad(() => {
     for (const { name, tensor } of kept) scope(() => tensor.copy_(fitted(name, file.get(name)!, tensor.shape)));
   });
+  const startOf = fresh.size > 0 ? start(new Set(fresh.keys())) : String;
   const averaged = taken.filter((key) => key.includes("ema"));
   return [
     ...averaged.map((key) => `${path}: the averaged weights in it ("${key}") are taken`),
-    ...[...fresh].map(([layer, why]) => `${path}: ${layer} ${why}, so this head starts ${start}`),
+    ...[...fresh].map(([layer, why]) => `${path}: ${layer} ${why}, so this head starts ${startOf(layer)}`),
   ];
 }
 
@@ -146,7 +142,7 @@ function freshHeads(own: readonly NamedTensor[], file: ReadonlyMap<string, RawTe
 }
 
 /** "classifier.1.weight" -> "classifier.1" */
-function layerOf(name: string): string {
+export function layerOf(name: string): string {
   return name.slice(0, name.lastIndexOf("."));
 }
 

@@ -17,19 +17,20 @@ afterAll(() => removeFolder(folder));
 const weights = join(folder, "backbone.safetensors");
 
 /** Weights with a head of seven classes, which digits have not. */
-function writeBackbone(): void {
-  const { definition } = findModel("convnet-tiny");
-  const options = parseOptions(definition.options, { width: 0.25 }, "convnet-tiny");
+function writeBackbone(path: string, name: string, given: Readonly<Record<string, unknown>>): Model {
+  const { definition } = findModel(name);
+  const options = parseOptions(definition.options, given, name);
   const net = definition.create({ channels: 3, height: 16, width: 16, numClasses: 7 }, options);
-  const { parameters, buffers } = createModel(net, { rng: Rng.fromSeed(5), precision: "fp32", device: "cpu" });
-  const tensors = [...parameters, ...buffers].map(({ name, tensor }) => {
+  const model = createModel(net, { rng: Rng.fromSeed(5), precision: "fp32", device: "cpu" });
+  const tensors = [...model.parameters, ...model.buffers].map(({ name, tensor }) => {
     const bytes = () => {
       const { buffer, byteOffset, byteLength } = tensor.float().toArray();
       return new Uint8Array(buffer, byteOffset, byteLength);
     };
     return [name, { dtype: "F32", shape: tensor.shape, bytes }] as const;
   });
-  writeSafetensors(weights, Object.fromEntries(tensors));
+  writeSafetensors(path, Object.fromEntries(tensors));
+  return model;
 }
 
 const given = (method: string, temperature: number) => ({
@@ -41,7 +42,7 @@ const given = (method: string, temperature: number) => ({
 });
 
 describeEngine("a head from class means", () => {
-  writeBackbone();
+  writeBackbone(weights, "convnet-tiny", { width: 0.25 });
 
   /** Logits of each role for the labeled images, before the first step. */
   const start = async (method: string, temperature: number) => {
@@ -89,5 +90,50 @@ describeEngine("a head from class means", () => {
     expect(() => configure(join(folder, "y"), { method: "fixmatch", "model.headTemperature": 0.2 })).toThrow(
       /has no effect.*model.weights/,
     );
+  });
+});
+
+describeEngine("a fresh head with weight norm on loaded weights", () => {
+  const path = join(folder, "weight-norm.safetensors");
+  // Gains of 1, of a network that no pass has initialized.
+  const source = writeBackbone(path, "cnn-13", { width: 0.125, norm: "weight" });
+  const options = {
+    method: "supervised",
+    steps: 1,
+    batch: 20,
+    labeledBatch: 20,
+    model: "cnn-13",
+    "model.width": 0.125,
+    "model.norm": "weight",
+    "model.weights": path,
+  };
+
+  test.each(["none", "backbone"])(
+    "freeze %s: its logits are of the size that its initialization gives",
+    async (freeze) => {
+      const config = configure(join(folder, "unused"), { ...options, "model.freeze": freeze });
+      const { data, method, batches } = await openSession(config);
+      const student = method.models.student!;
+      const logits = noGrad(() =>
+        scope(() => student.forward(Object.values(batches.batch(0).labeled.x)[0]!, "probe").toNumbers()),
+      );
+      const size = Math.sqrt(logits.reduce((sum, z) => sum + z * z, 0) / logits.length);
+      expect(size).toBeGreaterThan(0.5);
+      expect(size).toBeLessThan(2);
+      for (const [i, { name, tensor, part }] of student.parameters.entries()) {
+        if (part === "backbone") expect(tensor.toNumbers(), name).toEqual(source.parameters[i]!.tensor.toNumbers());
+      }
+      data.release();
+    },
+  );
+
+  test("class means are no start for it, and the remark says so", async () => {
+    const { events } = await trainToEnd(
+      configure(join(folder, "no-means"), { ...options, "model.headStart": "means" }),
+    );
+    const remarks = events.flatMap((e) => (e.type === "warning" && e.message.includes("fc") ? [e.message] : []));
+    expect(remarks).toEqual([
+      expect.stringMatching(/fc has 7 .* with fresh weights, as class means need a head of one/),
+    ]);
   });
 });
