@@ -10,7 +10,7 @@
  */
 import { chooseNeighbors, K_PATH } from "../features/neighbors.js";
 import { unitRows } from "../features/propagate.js";
-import { keepNeighbors, neighbors, withHead } from "../nn/index.js";
+import { keepNeighbors, NEIGHBORS, neighbors, withHead } from "../nn/index.js";
 import { integer, needThat, number } from "../options.js";
 import { noGrad, scope, tensor } from "../torch/index.js";
 import { defineMethod } from "./method.js";
@@ -47,7 +47,7 @@ export const knn = defineMethod({
     const count = labeled.rows.length;
     const most = Math.min(given ?? K_PATH.at(-1)!, count);
     const head = neighbors({ count, size, numClasses, most });
-    const student = withHead(network, "neighbors", head);
+    const student = withHead(network, NEIGHBORS, head);
     const read = featuresBy(network, setup, size);
     return onlyOnce(student, read, () => {
       const features = read.labeled();

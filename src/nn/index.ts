@@ -5,7 +5,7 @@ export { type ConvSpec, conv2d } from "./layers/conv2d.js";
 export { dropConnect } from "./layers/drop-connect.js";
 export { layerNorm, layerScale } from "./layers/layer-norm.js";
 export { linear } from "./layers/linear.js";
-export { type Kept, keepNeighbors, type NeighborsShape, neighbors } from "./layers/neighbors.js";
+export { type Kept, keepNeighbors, NEIGHBORS, type NeighborsShape, neighbors } from "./layers/neighbors.js";
 export { padSame, samePadding } from "./layers/same-padding.js";
 export { selfAttention } from "./layers/self-attention.js";
 export { sequential } from "./layers/sequential.js";

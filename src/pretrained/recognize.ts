@@ -1,7 +1,7 @@
 /** Which of our networks a set of tensors belongs to. */
 import type { RawTensor } from "../files/safetensors.js";
 import { CIFAR_INPUT, findModel } from "../models/index.js";
-import { namedBuffers, namedParameters, withoutValues } from "../nn/index.js";
+import { NEIGHBORS, namedBuffers, namedParameters, withoutValues } from "../nn/index.js";
 import { parseOptions } from "../options.js";
 
 /** Networks that people bring weights of, those with many presets last: without presets by their defaults. */
@@ -52,7 +52,7 @@ interface Named {
 }
 
 function fits(own: readonly Named[], heads: readonly string[], tensors: ReadonlyMap<string, RawTensor>) {
-  const isHead = (name: string) => heads.some((head) => name.startsWith(`${head}.`));
+  const isHead = (name: string) => [...heads, NEIGHBORS].some((head) => name.startsWith(`${head}.`));
   const body = own.filter(({ name }) => !isHead(name));
   const theirs = [...tensors.keys()].filter((name) => !isHead(name));
   if (theirs.length !== body.length) return undefined;

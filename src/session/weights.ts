@@ -1,7 +1,7 @@
 /** Weights from elsewhere: a file of torch.save or safetensors with PyTorch's names, or a model of one of our own checkpoints. */
 import { DataError } from "../errors.js";
 import { readWeightsFile } from "../files/torch-file.js";
-import type { Model, NamedTensor } from "../nn/index.js";
+import { type Model, type NamedTensor, NEIGHBORS } from "../nn/index.js";
 import { locateWeights } from "../pretrained/cache.js";
 import { inOurNames } from "../pretrained/names.js";
 import { recognize } from "../pretrained/recognize.js";
@@ -27,8 +27,8 @@ export function loadWeights(
 ): string[] {
   const path = locateWeights(nameOrFile);
   const { tensors, taken } = readWeightsFile(path);
-  const file = inOurNames(tensors);
   const own = [...model.parameters, ...model.buffers];
+  const file = withoutNeighbors(inOurNames(tensors), own);
   const fresh = freshHeads(own, file);
   const kept = own.filter(({ name }) => !fresh.has(layerOf(name)));
   const names = new Set(own.map(({ name }) => name));
@@ -118,6 +118,13 @@ function fitted(name: string, raw: RawTensor, shape: readonly number[]): Tensor 
   const resized = resizeBicubic(maps, to, to, (to + 0.1) / from);
   const rows = resized.permute([0, 2, 3, 1]).reshape([1, to * to, size]);
   return cat([table.float().narrow(1, 0, 1), rows], 1);
+}
+
+/** What `knn` leaves in place of a head is none for a network that has its own. */
+function withoutNeighbors(file: ReadonlyMap<string, RawTensor>, own: readonly NamedTensor[]): Map<string, RawTensor> {
+  const isTheirs = (name: string) => name.startsWith(`${NEIGHBORS}.`);
+  const wanted = own.some(({ name }) => isTheirs(name));
+  return new Map([...file].filter(([name]) => wanted || !isTheirs(name)));
 }
 
 /** Heads that stay as they are, by layer, with the reason. */

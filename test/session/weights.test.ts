@@ -4,7 +4,7 @@ import { afterAll, expect, test } from "vitest";
 import { DataError, UsageError } from "../../src/errors.js";
 import { evaluateRun } from "../../src/inference/evaluate.js";
 import { findModel } from "../../src/models/index.js";
-import { createModel, type Model } from "../../src/nn/index.js";
+import { createModel, type Model, neighbors, withHead } from "../../src/nn/index.js";
 import { parseOptions } from "../../src/options.js";
 import { Rng } from "../../src/rng.js";
 import type { RunResult, TrainEvent } from "../../src/run/events.js";
@@ -156,6 +156,16 @@ describeEngine("loadWeights", () => {
       expect.stringMatching(/classifier2\.1 is not in the file/),
     ]);
     expect(valuesOf(to).get("classifier.1.weight")).toEqual(valuesOf(from).get("classifier.1.weight"));
+  });
+
+  test("what a knn run leaves is a backbone's: its neighbors are no head of a network that has its own", () => {
+    const network = "convnet-tiny";
+    const [from, to] = [build(10, { network, seed: 7 }), build(10, { network })];
+    const size = from.parameters.find(({ name }) => name === "fc.weight")!.tensor.size(1);
+    const kept = withHead(from, "neighbors", neighbors({ count: 5, size, numClasses: 10, most: 3 }));
+    const path = write(entriesOf(kept));
+    expect([...readSafetensors(path).keys()]).toContain("neighbors.features");
+    expect(loadWeights(to, path)).toEqual([expect.stringMatching(/fc is not in the file, so this head starts/)]);
   });
 
   test("missing, unexpected and mis-shaped names are a DataError that lists them, and nothing is loaded", () => {

@@ -11,6 +11,9 @@ export interface NeighborsShape {
   readonly most: number;
 }
 
+/** What such a head is called in a model that has it in place of its own. */
+export const NEIGHBORS = "neighbors";
+
 /** Added to the votes of each class, so that a class without any has a finite logit: a millionth of the nearest neighbor's. */
 const LEAST = 1e-6;
 
