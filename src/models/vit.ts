@@ -57,7 +57,8 @@ export const vit = defineModel({
       );
     }
     if (size % heads !== 0) throw new UsageError(`vit: expected attentionHeads that divide size ${size}, got ${heads}`);
-    const tokens = (height / patch) * (width / patch) + 1;
+    const grid = [height / patch, width / patch] as const;
+    const tokens = grid[0] * grid[1] + 1;
     const patches = conv2d(channels, size, { kernel: patch, stride: patch, padding: 0, bias: true });
     const blocks = Array.from({ length: layers }, (_, i): [string, Module] => [
       `encoder_layer_${i}`,
@@ -65,7 +66,7 @@ export const vit = defineModel({
         block(size, heads, { ...options, dropConnect: layers > 1 ? (options.dropConnect * i) / (layers - 1) : 0 }),
       ),
     ]);
-    const encoder = positioned(tokens, size, dropout(options.dropout), sequential(Object.fromEntries(blocks)));
+    const encoder = positioned(grid, size, dropout(options.dropout), sequential(Object.fromEntries(blocks)));
     const classToken = parameter([1, 1, size]);
     const features: Module = {
       products: () => 0, // the class token is no kernel
@@ -75,12 +76,12 @@ export const vit = defineModel({
       reset: () => void classToken.zero_(),
       forward(x: Tensor, pass: Pass) {
         const rows = x.size(0);
-        const grid = patches
+        const later = patches
           .forward(x, pass)
           .reshape([rows, size, tokens - 1])
           .permute([0, 2, 1]);
-        const first = expand(classToken, [rows, 1, size]).to(grid.dtype);
-        return encoder.forward(cat([first, grid], 1), pass).select(1, 0);
+        const first = expand(classToken, [rows, 1, size]).to(later.dtype);
+        return encoder.forward(cat([first, later], 1), pass).select(1, 0);
       },
     };
     const head = sequential({ head: linear(size, numClasses, { zeroBias: true }) });
@@ -89,13 +90,15 @@ export const vit = defineModel({
 });
 
 /** Adds the table of positions, runs the blocks, normalizes: `[N, T, D]` -> the same. */
-function positioned(tokens: number, size: number, drop: Module, blocks: Module): Module {
+function positioned(grid: readonly [number, number], size: number, drop: Module, blocks: Module): Module {
+  const tokens = grid[0] * grid[1] + 1;
   const table = parameter([1, tokens, size]);
   const last = layerNorm(size);
   return {
     products: () => 0,
     children: { layers: blocks, ln: last },
     parameters: { pos_embedding: table },
+    grids: { pos_embedding: grid },
     buffers: {},
     reset: (rng: Rng) => void table.copy_(normal([1, tokens, size], 0, 0.02, rng)),
     forward: (x, pass) => last.forward(blocks.forward(drop.forward(x.add(table), pass), pass), pass),

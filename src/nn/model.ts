@@ -22,6 +22,8 @@ export interface NamedTensor {
   readonly tensor: Tensor;
   /** Whether it belongs to a head or to what lies before; models say it of their parameters. */
   readonly part?: "backbone" | "head";
+  /** Height and width of the grid of positions that it is a table of: see `Module.grids`. */
+  readonly grid?: readonly [number, number];
 }
 
 export interface Model extends Stateful {

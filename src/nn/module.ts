@@ -54,6 +54,8 @@ export interface Module {
   readonly children: Readonly<Record<string, Module>>;
   /** This module's own trainable tensors (not the children's). Allocated at creation, values set by `reset`. */
   readonly parameters: Readonly<Record<string, Tensor>>;
+  /** Height and width of the grid that parameters are tables of, by name: `[1, 1 + height width, D]`, the first row of no position. */
+  readonly grids?: Readonly<Record<string, readonly [number, number]>>;
   /** This module's own running statistics. */
   readonly buffers: Readonly<Record<string, Tensor>>;
   /** Share of its running statistics that an update keeps, where what they start from is no estimate. */

@@ -113,11 +113,7 @@ export function createModel(net: Network, settings: ModelSettings): Model {
   } = settings;
   initialize(net, rng);
   const isHead = (name: string) => net.heads.some((head) => name.startsWith(`${head}.`));
-  const inPart = ({ name, tensor }: NamedTensor): NamedTensor => ({
-    name,
-    tensor,
-    part: isHead(name) ? "head" : "backbone",
-  });
+  const inPart = (own: NamedTensor): NamedTensor => ({ ...own, part: isHead(own.name) ? "head" : "backbone" });
   const parameters = namedParameters(net).map(inPart);
   const buffers = namedBuffers(net).map(inPart);
   noGrad(() =>

@@ -26,7 +26,10 @@ export function anyModule(module: Module, holds: (module: Module) => boolean): b
 }
 
 function collect(module: Module, own: (m: Module) => Readonly<Record<string, Tensor>>, prefix = ""): NamedTensor[] {
-  const mine = Object.entries(own(module)).map(([name, tensor]) => ({ name: join(prefix, name), tensor }));
+  const mine = Object.entries(own(module)).map(([name, tensor]) => {
+    const grid = module.grids?.[name];
+    return { name: join(prefix, name), tensor, ...(grid && { grid }) };
+  });
   const theirs = Object.entries(module.children).flatMap(([name, child]) => collect(child, own, join(prefix, name)));
   return [...mine, ...theirs];
 }

@@ -35,12 +35,12 @@ export function loadWeights(
 
   const missing = kept.filter(({ name }) => !file.has(name)).map(({ name }) => name);
   const unexpected = [...file.keys()].filter((name) => !names.has(name));
-  const misshaped = kept.flatMap(({ name, tensor }) => {
-    const found = file.get(name);
-    return found && !sameShape(found.shape, tensor.shape) && !gridsOf(name, found.shape, tensor.shape)
-      ? [`${name} (${shown(found.shape)} there, ${shown(tensor.shape)} here)`]
-      : [];
+  const misshaped = kept.flatMap((own) => {
+    const found = file.get(own.name)?.shape;
+    const fits = !found || sameShape(found, own.tensor.shape) || squareOf(own, found) !== undefined;
+    return fits ? [] : [`${own.name} (${shown(found)} there, ${shown(own.tensor.shape)} here)`];
   });
+  const unclear = kept.flatMap((own) => unclearGrid(own, file.get(own.name)?.shape));
   const broken = kept.filter(({ name }) => file.has(name) && !allFinite(file.get(name)!)).map(({ name }) => name);
   if (broken.length > 0) {
     throw new DataError(
@@ -51,6 +51,7 @@ export function loadWeights(
     ...listed("missing in the file", missing),
     ...listed("not part of the model", unexpected),
     ...listed("of another shape", misshaped),
+    ...listed("with positions on a grid that the file does not tell", unclear),
   ];
   if (problems.length > 0) {
     const known = recognize(file);
@@ -62,7 +63,7 @@ export function loadWeights(
     );
   }
   noGrad(() => {
-    for (const { name, tensor } of kept) scope(() => tensor.copy_(fitted(name, file.get(name)!, tensor.shape)));
+    for (const own of kept) scope(() => own.tensor.copy_(fitted(own, file.get(own.name)!)));
   });
   const startOf = fresh.size > 0 ? start(new Set(fresh.keys())) : String;
   const averaged = taken.filter((key) => key.includes("ema"));
@@ -91,32 +92,42 @@ const exponents: Readonly<Partial<Record<RawTensor["dtype"], { size: number; mas
   BF16: { size: 2, mask: 0x7f80 },
 };
 
-/** Sides of the square grids of two tables of positions `[1, 1 + side^2, D]`, where that is what differs. */
-function gridsOf(name: string, there: readonly number[], here: readonly number[]) {
-  if (name !== "encoder.pos_embedding" || there.length !== 3 || there[2] !== here[2]) return undefined;
-  const [from, to] = [Math.sqrt(there[1]! - 1), Math.sqrt(here[1]! - 1)];
-  return Number.isInteger(from) && Number.isInteger(to) ? { from, to } : undefined;
+/** Side of the grid of a table of positions in a file, `[1, 1 + side^2, D]`: that of published ones is square, and no file tells. */
+function squareOf({ tensor, grid }: NamedTensor, there: readonly number[]): number | undefined {
+  if (!grid || there.length !== 3 || there[2] !== tensor.shape[2]) return undefined;
+  const side = Math.sqrt(there[1]! - 1);
+  return Number.isInteger(side) && side > 0 ? side : undefined;
+}
+
+/** As many positions as here may be a square of them, to be resampled, or the same rectangle, to be taken as they are. */
+function unclearGrid(own: NamedTensor, there: readonly number[] | undefined): string[] {
+  const side = there && sameShape(there, own.tensor.shape) ? squareOf(own, there) : undefined;
+  if (side === undefined || own.grid![0] === side) return [];
+  return [
+    `${own.name} (${side} x ${side}, or ${own.grid!.join(" x ")} as here? Pictures of another size make it clear)`,
+  ];
 }
 
 /**
  * The file's tensor; a table of positions of another grid is resampled by cubic interpolation, the class token's row apart, with the
- * tenth of a position that DINOv2's code adds to the new side.
+ * tenth of a position that DINOv2's code adds to the new sides.
  *
  * @see facebookresearch/dinov2, vision_transformer.py, interpolate_pos_encoding
  */
-function fitted(name: string, raw: RawTensor, shape: readonly number[]): Tensor {
+function fitted(own: NamedTensor, raw: RawTensor): Tensor {
   const table = fromRaw(raw);
-  const grids = sameShape(raw.shape, shape) ? undefined : gridsOf(name, raw.shape, shape);
-  if (!grids) return table;
-  const { from, to } = grids;
+  const { shape } = own.tensor;
+  const side = sameShape(raw.shape, shape) ? undefined : squareOf(own, raw.shape);
+  if (side === undefined) return table;
+  const [height, width] = own.grid!;
   const size = shape[2]!;
   const maps = table
     .float()
-    .narrow(1, 1, from * from)
-    .reshape([1, from, from, size])
+    .narrow(1, 1, side * side)
+    .reshape([1, side, side, size])
     .permute([0, 3, 1, 2]);
-  const resized = resizeBicubic(maps, to, to, (to + 0.1) / from);
-  const rows = resized.permute([0, 2, 3, 1]).reshape([1, to * to, size]);
+  const resized = resizeBicubic(maps, [height, width], [(height + 0.1) / side, (width + 0.1) / side]);
+  const rows = resized.permute([0, 2, 3, 1]).reshape([1, height * width, size]);
   return cat([table.float().narrow(1, 0, 1), rows], 1);
 }
 

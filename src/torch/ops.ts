@@ -149,9 +149,12 @@ export function attention(q: Tensor, k: Tensor, v: Tensor): Tensor {
   weights?.release();
   return out;
 }
-/** `[N, C, H, W]` -> `[N, C, height, width]`; `scale` (of both axes) where it is not the ratio of the sizes. */
-export function resizeBicubic(x: Tensor, height: number, width: number, scale?: number): Tensor {
-  return callTensor("aten::upsample_bicubic2d", "", x, [height, width], false, scale, scale);
+/** Of height and width. */
+type Grid = readonly [number, number];
+
+/** `[N, C, H, W]` -> `[N, C, height, width]`; `scales` of the axes where they are not the ratios of the sizes. */
+export function resizeBicubic(x: Tensor, [height, width]: Grid, scales?: Grid): Tensor {
+  return callTensor("aten::upsample_bicubic2d", "", x, [height, width], false, scales?.[0], scales?.[1]);
 }
 
 export interface BatchNormArguments {

@@ -1,6 +1,6 @@
 import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { DataError, UsageError } from "../../src/errors.js";
 import { evaluateRun } from "../../src/inference/evaluate.js";
 import { findModel } from "../../src/models/index.js";
@@ -214,6 +214,52 @@ describeEngine("loadWeights", () => {
       }
     },
   );
+
+  describe("a table of positions", () => {
+    /** Positions of patches of 4 pixels, 4 numbers each. */
+    const transformer = (height: number, width: number) => {
+      const { definition } = findModel("vit");
+      const given = { patch: 4, size: 4, layers: 1, attentionHeads: 1 };
+      const input = { channels: 3, height, width, numClasses: 2 };
+      const net = definition.create(input, parseOptions(definition.options, given, "vit"));
+      return createModel(net, { rng: Rng.fromSeed(1), precision: "fp32", device: "cpu" });
+    };
+    const name = "encoder.pos_embedding";
+    const entries = entriesOf(transformer(8, 8));
+    /** Of 2 x 2 positions, each of which says its row. */
+    const rows = [-1, 0, 0, 1, 1].flatMap((row) => [row, row, row, row]);
+    const path = write({ ...entries, [name]: { ...entries[name]!, values: rows } });
+
+    test.each([
+      [16, 16],
+      [8, 32],
+      [12, 16],
+      [32, 8],
+    ])("of squares is resampled to pictures of %i x %i pixels", (height, width) => {
+      const model = transformer(height, width);
+      loadWeights(model, path);
+      const [first, ...grid] = valuesOf(model)
+        .get(name)!
+        .filter((_, i) => i % 4 === 0);
+      expect(first).toBe(-1);
+      const columns = width / 4;
+      for (const [i, value] of grid.entries()) expect(value).toBeCloseTo(grid[i - (i % columns)]!, 5);
+      expect(grid[0]).toBeLessThan(0.2);
+      expect(grid.at(-1)).toBeGreaterThan(0.8);
+    });
+
+    test("is taken as it is where the pictures are of the same shape, and refused where that is not clear", () => {
+      const model = transformer(8, 8);
+      loadWeights(model, path);
+      expect(valuesOf(model).get(name)).toEqual(rows);
+      expect(() => loadWeights(transformer(4, 16), path)).toThrow(
+        /grid.*encoder.pos_embedding \(2 x 2, or 1 x 4 as here/,
+      );
+      const oblong = transformer(8, 12);
+      loadWeights(transformer(8, 12), write(entriesOf(oblong)));
+      expect(() => loadWeights(transformer(8, 8), write(entriesOf(oblong)))).toThrow(/1 of another shape: encoder.pos/);
+    });
+  });
 
   test("a file that is not there, or none of the format, is a DataError naming it and what it is", () => {
     expect(() => loadWeights(build(10), join(folder, "none.safetensors"))).toThrow(/none\.safetensors: cannot be read/);
