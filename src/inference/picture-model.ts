@@ -103,7 +103,10 @@ export function openWeights(nameOrFile: string, { device, threads, size }: Predi
   const short = Math.round((side * wanted.resize) / wanted.size);
   const { definition, preset } = findModel(name);
   const input = { channels: 3, height: side, width: side };
-  const network = definition.create({ ...input, numClasses: 1 }, parseOptions(definition.options, { ...preset }, name));
+  // Small pictures do not change the network that brought weights are of.
+  const shape = definition.name === "convnext" ? { stem: "4" } : {};
+  const options = parseOptions(definition.options, { ...preset, ...shape }, name);
+  const network = definition.create({ ...input, numClasses: 1 }, options);
   const model = createModel(network, { rng: Rng.fromSeed(0), precision: "fp32", device: place });
   loadWeights(model, path);
   const from = Math.floor((short - side) / 2);

@@ -54,13 +54,7 @@ export function loadWeights(
     ...listed("with positions on a grid that the file does not tell", unclear),
   ];
   if (problems.length > 0) {
-    const known = recognize(file);
-    throw new DataError(
-      `${path}: these weights do not fit the model. ${problems.join("; ")}. ` +
-        (known
-          ? `They are those of ${known.model}: use --model ${known.model}, without options that change its shape, and pictures with 3 channels`
-          : "Is it the same network, with the same options and the same number of input channels?"),
-    );
+    throw new DataError(`${path}: these weights do not fit the model. ${problems.join("; ")}. ${advice(file, own)}`);
   }
   noGrad(() => {
     for (const own of kept) scope(() => own.tensor.copy_(fitted(own, file.get(own.name)!)));
@@ -71,6 +65,23 @@ export function loadWeights(
     ...averaged.map((key) => `${path}: the averaged weights in it ("${key}") are taken`),
     ...[...fresh].map(([layer, why]) => `${path}: ${layer} ${why}, so this head starts ${startOf(layer)}`),
   ];
+}
+
+/** What to do about weights that do not fit. */
+function advice(file: ReadonlyMap<string, RawTensor>, own: readonly NamedTensor[]): string {
+  const stem = stemOf((name) => file.get(name)?.shape);
+  const here = stemOf((name) => own.find((tensor) => tensor.name === name)?.tensor.shape);
+  if (stem !== undefined && here !== undefined && stem !== here) {
+    return `Small pictures have a smaller stem: add --model.stem ${stem}, which needs pictures of at least ${8 * stem} pixels`;
+  }
+  const known = recognize(file);
+  if (!known) return "Is it the same network, with the same options and the same number of input channels?";
+  return `They are those of ${known.model}: use --model ${known.model}, without options that change its shape, and pictures with 3 channels`;
+}
+
+/** Side of ConvNeXt's first convolution, which follows from the pictures where it is not given; undefined for other networks. */
+function stemOf(shape: (name: string) => readonly number[] | undefined): number | undefined {
+  return shape("features.1.0.layer_scale") && shape("features.0.0.weight")?.[2];
 }
 
 /** Whether a tensor of real numbers holds numbers alone: all bits of an exponent set are NaN or infinity. */

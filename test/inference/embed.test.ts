@@ -49,6 +49,25 @@ const featuresOf = (items: readonly Embedding[]) =>
 const numbers = (name: string, shape: readonly number[]) =>
   name.endsWith("running_var") ? new Float32Array(shape[0]!).fill(0.01) : tensorValues(name, shape);
 
+/** Weights of a network for pictures of the size that official ones want. */
+function writeWeights(model: string, values: typeof numbers): string {
+  const path = join(dir, `${model}.safetensors`);
+  const tensors = withoutValues(() => {
+    const { definition, preset } = findModel(model);
+    const net = definition.create(
+      { channels: 3, height: 224, width: 224, numClasses: 5 },
+      parseOptions(definition.options, { ...preset }, "m"),
+    );
+    return [...namedParameters(net), ...namedBuffers(net)].map(({ name, tensor: { shape } }) => [name, shape] as const);
+  });
+  const file = tensors.map(([name, shape]) => [
+    name,
+    { dtype: "F32" as const, shape, bytes: () => new Uint8Array(values(name, shape).buffer) },
+  ]);
+  writeSafetensors(path, Object.fromEntries(file));
+  return path;
+}
+
 describeEngine("embed", () => {
   test("of a run: the head on them gives the run's predictions", async () => {
     const given = {
@@ -83,22 +102,7 @@ describeEngine("embed", () => {
   });
 
   test("of weights: unreadable files are named, equal pictures have equal features, and the second time all are known", async () => {
-    const path = join(dir, "mobile.safetensors");
-    const tensors = withoutValues(() => {
-      const { definition, preset } = findModel("mobilenet-v3-small");
-      const net = definition.create(
-        { channels: 3, height: 64, width: 64, numClasses: 5 },
-        parseOptions(definition.options, { ...preset }, "m"),
-      );
-      return [...namedParameters(net), ...namedBuffers(net)].map(
-        ({ name, tensor: { shape } }) => [name, shape] as const,
-      );
-    });
-    const file = tensors.map(([name, shape]) => [
-      name,
-      { dtype: "F32" as const, shape, bytes: () => new Uint8Array(numbers(name, shape).buffer) },
-    ]);
-    writeSafetensors(path, Object.fromEntries(file));
+    const path = writeWeights("mobilenet-v3-small", numbers);
     const cache = join(dir, "cache");
     const source = await openPictureModel(path, { size: 64, threads: 1 });
     const [latin, pipe] = [join(dir, "caf\udce9.png"), join(dir, "pipe.png")]; // a name that is not UTF-8
@@ -141,5 +145,13 @@ describeEngine("embed", () => {
       expect.stringMatching(/features are not kept: cannot write .*cache.*ENOTDIR.*FEWLABELS_CACHE.*--no-cache/),
     ]);
     rmSync(cache, { recursive: true });
+  });
+
+  test("of weights of ConvNeXt: pictures below 64 pixels do not change its first convolution", async () => {
+    const path = writeWeights("convnext-tiny", (_, shape) => new Float32Array(shape.reduce((a, n) => a * n, 1)));
+    const { model } = await openPictureModel(path, { size: 48, threads: 1 });
+    expect(model.parameters[0]!.tensor.shape).toEqual([96, 3, 4, 4]);
+    for (const { tensor } of model.parameters) tensor.release();
+    rmSync(path);
   });
 });

@@ -215,6 +215,19 @@ describeEngine("loadWeights", () => {
     },
   );
 
+  test("ConvNeXt's stem follows from the pictures: where that of the file is another, the error says which to give", () => {
+    const convnext = (side: number, given: object = {}) => {
+      const { definition } = findModel("convnext");
+      const options = parseOptions(definition.options, { width: 0.05, depth: 0.3, ...given }, "convnext");
+      const net = definition.create({ channels: 3, height: side, width: side, numClasses: 2 }, options);
+      return createModel(net, { rng: Rng.fromSeed(1), precision: "fp32", device: "cpu" });
+    };
+    const [large, small] = [write(entriesOf(convnext(64))), write(entriesOf(convnext(48)))];
+    expect(() => loadWeights(convnext(48), large)).toThrow(/add --model.stem 4, .*at least 32 pixels/);
+    expect(loadWeights(convnext(48, { stem: "4" }), large)).toEqual([]);
+    expect(() => loadWeights(convnext(64), small)).toThrow(/add --model.stem 2/);
+  });
+
   describe("a table of positions", () => {
     /** Positions of patches of 4 pixels, 4 numbers each. */
     const transformer = (height: number, width: number) => {
