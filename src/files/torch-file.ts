@@ -127,14 +127,8 @@ export function readWeightsFile(path: string): WeightsFile {
 /** The tensors of a `torch.save` file in memory; contiguous ones are views of it. `who` names it in errors. */
 export function decodeTorchFile(file: Uint8Array, who: string): WeightsFile {
   const value = isZip(file) ? readArchive(file, who) : readStream(file, who);
-  const taken: string[] = [];
-  let table: Pickled = value;
-  for (let depth = 0; depth < 3 && table instanceof Map; depth++) {
-    const inner = WRAPPERS.find((key) => table instanceof Map && table.get(key) instanceof Map);
-    if (inner === undefined || [...table.values()].some((part) => part instanceof TorchTensor)) break;
-    taken.push(inner);
-    table = table.get(inner);
-  }
+  const taken = wayToTensors(value, 3) ?? [];
+  const table = taken.reduce<Pickled>((outer, key) => (outer as Map<Pickled, Pickled>).get(key), value);
   if (!(table instanceof Map)) throw new DataError(`${who}: holds no table of tensors by name (a state_dict)`);
   // What one tensor repeats by strides of 0 costs nothing in the file; all of it must stay near the size of the file.
   let left = 4 * file.length + 64 * 2 ** 20;
@@ -151,6 +145,18 @@ export function decodeTorchFile(file: Uint8Array, who: string): WeightsFile {
     throw new DataError(`${who}: holds no tensors by name; its keys are: ${keys || "none"}`);
   }
   return { tensors: unwrapNames(tensors), taken };
+}
+
+/** The first keys of `WRAPPERS` below which, at most `depth` deep, there is a tensor; undefined where there is none. */
+function wayToTensors(table: Pickled, depth: number): readonly string[] | undefined {
+  if (!(table instanceof Map)) return undefined;
+  if ([...table.values()].some((part) => part instanceof TorchTensor)) return [];
+  if (depth === 0) return undefined;
+  for (const key of WRAPPERS) {
+    const way = wayToTensors(table.get(key), depth - 1);
+    if (way) return [key, ...way];
+  }
+  return undefined;
 }
 
 function readArchive(file: Uint8Array, who: string): Pickled {

@@ -127,6 +127,54 @@ const bytes = (...parts: (string | number)[]) =>
   Buffer.concat(parts.map((p) => (typeof p === "string" ? Buffer.from(p, "latin1") : Buffer.from([p]))));
 const plain = (pickle: Uint8Array) => unpickle(pickle, { who: "p", names: plainNames }).value;
 
+/** A tensor of one number, by the key of its storage, or a table of such. */
+type Part = string | { readonly [name: string]: Part };
+
+/** The stream form of torch.save with these tables, protocol 2. */
+function saved(table: Part): Uint8Array {
+  const keys = new Set<string>();
+  const text = (s: string) => bytes("X", s.length, 0, 0, 0, s);
+  const pickled = (content: Uint8Array) => bytes(0x80, 2, Buffer.from(content).toString("latin1"), ".");
+  const plainOf = (buffer: Uint8Array) => Buffer.from(buffer).toString("latin1");
+  const write = (part: Part): Buffer => {
+    if (typeof part !== "string") {
+      const items = Object.entries(part).map(([name, inner]) => plainOf(text(name)) + plainOf(write(inner)));
+      return bytes("}(", items.join(""), "u");
+    }
+    keys.add(part);
+    const storage = ["(", text("storage"), "ctorch\nFloatStorage\n", text(part), text("cpu"), "K\x01NtQ"];
+    const pieces = storage.map((piece) => (typeof piece === "string" ? piece : plainOf(piece)));
+    return bytes("ctorch._utils\n_rebuild_tensor_v2\n(", ...pieces, "K\x00(K\x01t(K\x01t\x89}tR");
+  };
+  const value = write(table);
+  const magic = bytes(0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19);
+  const list = bytes("](", [...keys].map((key) => plainOf(text(key))).join(""), "e");
+  const pickles = [magic, bytes("M", 0xe9, 3), bytes("}"), value, list].map(pickled);
+  const storages = [...keys].map(() => bytes(1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x3f));
+  return Uint8Array.from(Buffer.concat([...pickles, ...storages]));
+}
+
+describe("where the weights lie", () => {
+  const net = { "fc.bias": "0" };
+  test.each<[Part, readonly string[]]>([
+    [{ state_dict: net, ema: {} }, ["state_dict"]],
+    [{ state_dict: net, ema: { shadow: { "fc.bias": "1" } } }, ["state_dict"]],
+    [{ model: net, model_ema: {} }, ["model"]],
+    [{ model: net, model_ema: { "fc.bias": "1" } }, ["model_ema"]],
+    [{ ema: { state_dict: net }, model: { "fc.bias": "1" } }, ["ema", "state_dict"]],
+    [{ ema: { model: { net: { module: net } } }, model: net }, ["model"]],
+    [net, []],
+  ])("%j: %j", (table, way) => {
+    const { tensors, taken } = decodeTorchFile(saved(table), "file");
+    expect(taken).toEqual(way);
+    expect([...tensors.keys()]).toEqual(["fc.bias"]);
+  });
+
+  test("nowhere: its keys are named", () => {
+    expect(() => decodeTorchFile(saved({ ema: {}, other: net }), "file")).toThrow(/its keys are: ema, other/);
+  });
+});
+
 describe("pickles", () => {
   for (const protocol of [2, 4]) {
     test(`NumPy's arrays, bytes and numbers, protocol ${protocol}`, () => {
