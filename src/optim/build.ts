@@ -56,11 +56,11 @@ export function createOptimizer(
 
 /** The schedule in steps of the run. */
 export function planOf(options: ScheduleOptions, totalSteps: number, startStep = 0): Omit<OptimizerPlan, "rateFactor"> {
-  const { learningRate, down, warmupSteps } = planSchedule(options, totalSteps);
+  const { learningRate, down, warmupEnd } = planSchedule(options, totalSteps);
   return {
     learningRate: (step) => learningRate(step - startStep),
     down: (step) => down(step - startStep),
-    warmingUp: (step) => step - startStep < warmupSteps,
+    warmingUp: (step) => step - startStep < warmupEnd,
   };
 }
 

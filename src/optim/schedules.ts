@@ -171,6 +171,8 @@ export interface PlannedSchedule {
   /** 1 until the ramp-down, then the factor that it multiplies in. */
   readonly down: Schedule;
   readonly warmupSteps: number;
+  /** Where the warm-up ends: after the steps of waiting before it, if there are. */
+  readonly warmupEnd: number;
 }
 
 /** What the options leave open follows from `totalSteps`. Throws UsageError where lengths do not fit into it. */
@@ -195,7 +197,14 @@ export function planSchedule(options: ScheduleOptions, totalSteps: number): Plan
     drops: dropsOf(options.dropSteps, totalSteps),
     dropFactor: options.dropFactor,
   };
-  return { learningRate: row.rate(times), down: row.down?.(times) ?? (() => 1), warmupSteps: times.warmupSteps };
+  const { warmupSteps } = times;
+  const waits = row.reads?.includes("waitSteps") && warmupSteps > 0;
+  return {
+    learningRate: row.rate(times),
+    down: row.down?.(times) ?? (() => 1),
+    warmupSteps,
+    warmupEnd: waits ? waitSteps + warmupSteps : warmupSteps,
+  };
 }
 
 /** "1000,2000" as numbers. Throws UsageError. */

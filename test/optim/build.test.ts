@@ -51,6 +51,15 @@ describe("what optimizer options leave open follows from the number of steps", (
     const gmpl = learningRateOf(parse({ schedule: "gmpl", lr: 0.05, waitSteps: 3000 }), 300_000);
     expect([2_999, 3_000, 8_000].map(gmpl)).toEqual([0, 0.05 / 5000, 0.05]);
   });
+  test("their warm-up ends after the wait before it; other schedules wait for nothing", () => {
+    const warming = (schedule: "kek" | "gmpl" | "linear-cosine", step: number, warmupSteps = 5000) =>
+      planOf(parse({ schedule, waitSteps: 3000, warmupSteps }), 20_000).warmingUp(step);
+    for (const schedule of ["kek", "gmpl"] as const) {
+      expect([0, 5000, 7999, 8000].map((step) => warming(schedule, step))).toEqual([true, true, true, false]);
+      expect(warming(schedule, 0, 0)).toBe(false);
+    }
+    expect([4999, 5000].map((step) => warming("linear-cosine", step))).toEqual([true, false]);
+  });
   test("a wait as long as the run is refused where the schedule waits", () => {
     const wait = (schedule: "kek" | "gmpl" | "cosine-7-16", waitSteps: number) => () =>
       learningRateOf(parse({ schedule, waitSteps }), 100)(99);
