@@ -90,7 +90,7 @@ export function createStudent(setup: Setup, options: OptionsOf<typeof studentOpt
     options: wait === undefined ? {} : { waitSteps: wait },
   });
   const baseline = createBaseline(options, student);
-  const finetune = createFinetune(setup, average.model, options);
+  const finetune = createFinetune(setup, average.model, student, options);
   const learn = (
     { pseudo: loss, labeledLoss, jointLoss, softLogits: logits }: StudentLoss,
     now: Progress,

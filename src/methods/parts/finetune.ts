@@ -59,10 +59,14 @@ export interface Finetune {
   step(x: Tensor, y: Tensor, now: Progress): Metrics;
 }
 
-/** `model` is trained in place: what is evaluated after the phase is what was fine-tuned. Smoothing stays as before. */
+/**
+ * `model` is trained in place: what is evaluated after the phase is what was fine-tuned. Smoothing stays as before. An average asks
+ * for no gradient until then: afterwards for those that the `student` behind it asks for, which are not all of a frozen one.
+ */
 export function createFinetune(
   setup: Pick<Setup, "totalSteps" | "buildOptimizer">,
   model: Model,
+  student: Model,
   options: FinetuneOptions & { readonly labelSmoothing: number },
 ): Finetune {
   const start = stepsBeforeFinetune(options, setup.totalSteps);
@@ -82,11 +86,14 @@ export function createFinetune(
       weightDecay: 0,
     },
   });
+  const trained = model.parameters.flatMap(({ tensor }, i) =>
+    student.parameters[i]!.tensor.requiresGrad ? [tensor] : [],
+  );
   return {
     optimizer,
     state: { finetuneOptimizer: optimizer },
     step(x, y, now) {
-      for (const { tensor } of model.parameters) tensor.requiresGrad_(); // an average asks for no gradient until now
+      for (const tensor of trained) tensor.requiresGrad_();
       const finetune = crossEntropy(model.forward(x, { mode: "train", dropout: 0 }), y, {
         smoothing: options.labelSmoothing,
       });
