@@ -137,11 +137,12 @@ export function createModel(net: Network, settings: ModelSettings): Model {
     if (frozen) return asFrozen(pass);
     return pass.mode === "init" && pass.headsAlone ? { ...pass, mode: "train", updateStatistics: false } : pass;
   };
+  const inGroups = ({ mode, keepStatistics }: Pass) =>
+    accumulate > 1 && (mode === "train" || mode === "probe") && keepStatistics === undefined;
   const forwardHeads = (x: Tensor, request: PassRequest): Heads => {
     const pass = complete(request);
     const run = (rows: Tensor, now: Pass) => net.forwardHeads(rows, now, beforeHeads(now));
-    const trains = pass.mode === "train" || pass.mode === "probe";
-    const grouped = accumulate > 1 && trains && pass.keepStatistics === undefined;
+    const grouped = inGroups(pass);
     if (grouped || pass.recompute) checkWaits();
     return around(() => scope(() => ofAll(grouped ? inChunks(x, pass, accumulate, run) : run(x, pass), pass)));
   };
@@ -153,8 +154,14 @@ export function createModel(net: Network, settings: ModelSettings): Model {
     forward: (x, request) => forwardHeads(x, request).logits,
     features: (x, request = "eval") => {
       const pass = complete(request);
-      if (pass.recompute) checkWaits();
-      return around(() => scope(() => net.features(x, beforeHeads(pass)).float()));
+      const run = (rows: Tensor, now: Pass) => net.features(rows, beforeHeads(now)).float();
+      const alone = (rows: Tensor, now: Pass) => {
+        const features = run(rows, now);
+        return { logits: features, consistency: features };
+      };
+      const grouped = inGroups(pass);
+      if (grouped || pass.recompute) checkWaits();
+      return around(() => scope(() => (grouped ? inChunks(x, pass, accumulate, alone).logits : run(x, pass))));
     },
     stateDict: () => ({ tensors: byName([...parameters, ...buffers]), values: { generator: { ...passRng.state() } } }),
     loadStateDict(state) {

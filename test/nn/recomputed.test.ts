@@ -115,6 +115,40 @@ describeEngine("a batch in groups of rows", () => {
     expect(measure({ accumulate: 2 }).loss).not.toBeCloseTo(measure({}).loss, 5);
   });
 
+  test("features too: groups have statistics of their own, and their gradients add up", () => {
+    const groups = [
+      [0, 2, 4, 6],
+      [1, 3, 5, 7],
+    ];
+    const passed = (accumulate: number, rows: readonly (readonly number[])[]) => {
+      let runs = 0;
+      const model = build({ accumulate }, { p: 0, onRun: () => runs++ });
+      return scope(() => {
+        const x = normal([8, 3, 6, 6], 0, 1, Rng.fromSeed(9));
+        const parts = rows.map((group) =>
+          model.features(cat(group.map((row) => x.narrow(0, row, 1))), { mode: "train", updateStatistics: false }),
+        );
+        const order = rows.flat();
+        const joined = cat(order.map((_, row) => cat(parts).narrow(0, order.indexOf(row), 1)));
+        joined
+          .mul(normal([8, 4], 0, 1, Rng.fromSeed(10)))
+          .sum()
+          .backward();
+        const gradient = model.parameters[0]!.tensor.grad!.toNumbers();
+        return { values: joined.toNumbers(), gradient, runs };
+      });
+    };
+    const [grouped, apart, whole] = [
+      passed(2, [[0, 1, 2, 3, 4, 5, 6, 7]]),
+      passed(1, groups),
+      passed(1, [[0, 1, 2, 3, 4, 5, 6, 7]]),
+    ];
+    grouped.values.forEach((value, i) => void expect(value).toBeCloseTo(apart.values[i]!, 5));
+    grouped.gradient.forEach((value, i) => void expect(value).toBeCloseTo(apart.gradient[i]!, 5));
+    expect(Math.max(...grouped.values.map((value, i) => Math.abs(value - whole.values[i]!)))).toBeGreaterThan(1e-3);
+    expect(grouped.runs).toBe(8); // two blocks in two groups, twice
+  });
+
   test("has the same bits with segments computed twice", () => {
     expect(measure({ accumulate: 3, recompute: true })).toEqual(measure({ accumulate: 3 }));
   });
