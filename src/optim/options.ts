@@ -15,7 +15,11 @@ export const gradientOptions = {
   }),
   clipNorm: number(0, { min: 0, doc: "largest global norm of the gradients; 0 = no clipping" }),
   clipAfterDecay: boolean(false, {
-    needs: [needPositive("optimizer.clipNorm", 0.01), needPositive("optimizer.weightDecay")],
+    needs: [
+      needPositive("optimizer.clipNorm", 0.01),
+      needPositive("optimizer.weightDecay"),
+      need("optimizer.decoupledDecay", false),
+    ],
     doc: "count weight decay in the norm that is clipped (Google's Meta Pseudo Labels)",
   }),
 } as const;

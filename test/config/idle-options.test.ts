@@ -66,3 +66,13 @@ test("an option laid over many runs is refused where it has an effect in none, a
     "fewlabels experiment: --strong has no effect in any of these runs: it needs a method that reads a strong view. Leave it out",
   );
 });
+
+test("optimizer.clipAfterDecay has no effect where decay is apart from the gradient", () => {
+  const optimizer = { weightDecay: 0.1, clipNorm: 1, clipAfterDecay: true };
+  const run = (more: object) =>
+    resolveConfig(flatten({ ...base, method: "supervised", optimizer: { ...optimizer, ...more } }));
+  expect(() => run({ decoupledDecay: true })).toThrow(
+    /clipAfterDecay has no effect in this run: it needs .*decoupledDecay false \(it is true\)/,
+  );
+  expect(run({}).optimizerOptions.clipAfterDecay).toBe(true);
+});
