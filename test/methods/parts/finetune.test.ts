@@ -23,7 +23,7 @@ describeEngine("fine-tuning of the average", () => {
       return createModel(net, { rng: Rng.fromSeed(1), precision: "fp32", device: "cpu", ...more });
     };
     const student = build({ freeze });
-    const { model } = new EmaTeacher(student, build({ freeze }), { decay: 0.9, buffers: "copy" });
+    const { model } = new EmaTeacher(student, build({ freeze }), { buffers: "copy" });
     const trains = student.parameters.filter(({ part }) => freeze === "none" || part === "head");
     const buildOptimizer = () =>
       createOptimizer(
