@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { FewlabelsError } from "../errors.js";
 import { readWeightsFile } from "../files/torch-file.js";
-import { findWeights } from "../pretrained/cache.js";
+import { findWeights, isWeightsFile } from "../pretrained/cache.js";
 import { inOurNames } from "../pretrained/names.js";
 import { recognize } from "../pretrained/recognize.js";
 
@@ -23,13 +23,13 @@ const usual = { modelOptions: {}, size: 256, crop: 224, normalize: "imagenet", i
 
 /** Undefined where there is no such file or name, or nothing is known of it: whoever loads it says what is wrong. */
 export function wantedBy(nameOrFile: string): WeightsWanted | undefined {
-  if (!existsSync(nameOrFile)) {
-    const official = findWeights(nameOrFile);
-    if (!official) return undefined;
-    const { model, resize: size, size: crop, normalize, interpolation } = official;
-    return { model, modelOptions: {}, size, crop, normalize, interpolation };
-  }
   try {
+    if (!isWeightsFile(nameOrFile)) {
+      const official = findWeights(nameOrFile);
+      if (!official) return undefined;
+      const { model, resize: size, size: crop, normalize, interpolation } = official;
+      return { model, modelOptions: {}, size, crop, normalize, interpolation };
+    }
     // RUN/checkpoints/step-N/ROLE.safetensors
     const own = ofRun(dirname(dirname(dirname(resolve(nameOrFile)))));
     if (own) return own;

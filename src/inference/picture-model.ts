@@ -15,7 +15,7 @@ import type { Decoding, ImageSet } from "../images/image-set.js";
 import { findModel } from "../models/index.js";
 import { createModel, type Model, withHead } from "../nn/index.js";
 import { parseOptions } from "../options.js";
-import { findWeights, locateWeights } from "../pretrained/cache.js";
+import { findWeights, isWeightsFile, locateWeights } from "../pretrained/cache.js";
 import { inOurNames } from "../pretrained/names.js";
 import { notRecognized, recognize } from "../pretrained/recognize.js";
 import { Rng } from "../rng.js";
@@ -91,7 +91,7 @@ export async function openRunModel(run: string, options: PredictorOptions = {}):
  */
 export function openWeights(nameOrFile: string, { device, threads, size }: PredictorOptions = {}): PictureModel {
   const path = locateWeights(nameOrFile);
-  const official = existsSync(nameOrFile) ? undefined : findWeights(nameOrFile);
+  const official = isWeightsFile(nameOrFile) ? undefined : findWeights(nameOrFile);
   const name = official?.model ?? recognize(inOurNames(readWeightsFile(path).tensors))?.model;
   if (name === undefined) {
     throw new DataError(`${path}: the network is ${notRecognized}. If these are the weights of a run, give its folder`);

@@ -1,5 +1,5 @@
 /** Pretrained weights on this machine: the cache folder, what is in it, and how it gets there. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, extname, join } from "node:path";
 import { type FetchControl, fetchFile, hashOfFile } from "../data/download/fetch-file.js";
@@ -54,12 +54,22 @@ export function cached(official: OfficialWeights, folder = weightsFolder()): Cac
   return { official, path, sha256: typeof note.sha256 === "string" ? note.sha256 : (official.sha256 ?? "") };
 }
 
+/** Whether it is the path of a file, and no name of weights. Throws DataError on a folder that is called like none. */
+export function isWeightsFile(nameOrFile: string): boolean {
+  if (!existsSync(nameOrFile)) return false;
+  if (!statSync(nameOrFile).isDirectory()) return true;
+  if (findWeights(nameOrFile)) return false;
+  throw new DataError(
+    `${nameOrFile}: expected a file of weights or a name of \`fewlabels weights list\`, got a folder. Those of a run are RUN/checkpoints/step-N/student.safetensors`,
+  );
+}
+
 /**
  * The file that `--model.weights` means: a path, or the name of weights that are here. Throws UsageError that says how to get them, or
  * that there is neither.
  */
 export function locateWeights(nameOrFile: string, folder = weightsFolder()): string {
-  if (existsSync(nameOrFile)) return nameOrFile;
+  if (isWeightsFile(nameOrFile)) return nameOrFile;
   const official = findWeights(nameOrFile);
   if (!official) {
     const names = officialWeights.map((row) => row.name);

@@ -155,4 +155,18 @@ describe("locateWeights", () => {
     expect(() => locateWeights("resnet-18.tv9", folder)).toThrow(UsageError);
     expect(() => locateWeights("none/net.pth", folder)).toThrow(/no such file/);
   });
+
+  test("a folder hides no name, and is no file", () => {
+    const [folder, here] = [temporaryFolder(), process.cwd()];
+    mkdirSync(join(folder, "resnet-18.tv1"), { recursive: true });
+    writeFileSync(join(folder, "resnet-18.tv1.pth"), "x");
+    process.chdir(folder);
+    try {
+      expect(locateWeights("resnet-18.tv1", folder)).toBe(join(folder, "resnet-18.tv1.pth"));
+    } finally {
+      process.chdir(here);
+    }
+    expect(() => locateWeights(folder, folder)).toThrow(DataError);
+    expect(() => locateWeights(folder, folder)).toThrow(/expected a file of weights .*, got a folder/);
+  });
 });

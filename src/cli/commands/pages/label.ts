@@ -6,7 +6,7 @@ import { UsageError } from "../../../errors.js";
 import { isFolder } from "../../../images/image-files.js";
 import { methods } from "../../../methods/index.js";
 import { boolean, integer, number, text } from "../../../options.js";
-import { locateWeights } from "../../../pretrained/cache.js";
+import { isWeightsFile, locateWeights } from "../../../pretrained/cache.js";
 import { openStudio } from "../../../studio/studio.js";
 import { labelRoutes } from "../../../web/label/routes.js";
 import { startSession } from "../../../web/label/session.js";
@@ -77,7 +77,8 @@ export const label = defineCommand({
       throw new UsageError(`${who}: --weights and --run both say which network to use. Give one of them`);
     if (run !== undefined && !existsSync(join(run, "config.json")))
       throw new UsageError(`${run}: is no run folder (there is no config.json in it). Check --run`);
-    const source = run ?? (weights === undefined ? undefined : sourceOf(weights));
+    const given = weights === undefined ? undefined : sourceOf(weights);
+    const source = run === undefined ? given : resolve(run);
     const trainer = method ?? (source === undefined ? "supervised" : "linear-probe");
     checkMethod(trainer, source !== undefined, who);
     const folder = out ?? join("labels", basename(resolve(dir)));
@@ -90,7 +91,7 @@ export const label = defineCommand({
     });
     for (const remark of studio.remarks) printError(`${who}: ${remark}`);
     const session = startSession(studio, {
-      source: source === undefined ? undefined : existsSync(source) ? resolve(source) : source,
+      source,
       threads: threads ?? Math.max(1, Math.floor(usableCores() / 2)),
       pool,
       training: train ? { method: trainer, steps, every } : undefined,
@@ -121,10 +122,10 @@ export const label = defineCommand({
   },
 });
 
-/** Throws where the weights are neither a file nor in the cache, before anything is started. */
+/** The path of a file, or the name of weights. Throws where they are neither a file nor in the cache, before anything is started. */
 function sourceOf(weights: string): string {
   locateWeights(weights);
-  return weights;
+  return isWeightsFile(weights) ? resolve(weights) : weights;
 }
 
 function checkMethod(name: string, hasNetwork: boolean, who: string): void {

@@ -1,8 +1,7 @@
 /** `fewlabels weights info NAME|FILE`: whose weights they are, and which network they fit. */
-import { existsSync } from "node:fs";
 import { readWeightsFile } from "../../../files/torch-file.js";
 import { boolean } from "../../../options.js";
-import { cached, findWeights, weightsOf } from "../../../pretrained/cache.js";
+import { cached, findWeights, isWeightsFile, weightsOf } from "../../../pretrained/cache.js";
 import { inOurNames } from "../../../pretrained/names.js";
 import { notRecognized, recognize } from "../../../pretrained/recognize.js";
 import { argument, defineCommand } from "../../command.js";
@@ -18,7 +17,7 @@ export const weightsInfo = defineCommand({
   options: { json: boolean(false, { doc: "print one JSON object" }) },
   examples: ["fewlabels weights info resnet-50.tv2", "fewlabels weights info downloads/model.pth --json"],
   run({ weights, json }) {
-    const official = existsSync(weights) ? undefined : (findWeights(weights) ?? weightsOf(weights));
+    const official = isWeightsFile(weights) ? undefined : (findWeights(weights) ?? weightsOf(weights));
     const here = official && cached(official);
     const path = official ? here?.path : weights;
     const facts = { ...official, path: path ?? null, ...(path === undefined ? {} : factsOf(path)) };
