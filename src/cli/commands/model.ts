@@ -1,5 +1,7 @@
 /** `fewlabels model NAME`: a network's layers, parameters and multiply-accumulates. */
 import type { Given } from "../../config/given.js";
+import { UsageError } from "../../errors.js";
+import { sharedModelOptions } from "../../models/index.js";
 import { type ModelFacts, modelFacts } from "../../models/model-facts.js";
 import { boolean, integer, type OptionsOf } from "../../options.js";
 import { argument, defineCommand } from "../command.js";
@@ -56,8 +58,14 @@ export function modelLines(name: string, facts: ModelFacts): string[] {
   ];
 }
 
+/** Throws UsageError on an option that says how a network starts or is trained, not what it is. */
 function modelOptions(given: Given): Record<string, unknown> {
-  return Object.fromEntries([...given].map(([key, value]) => [key.replace(/^model\./, ""), value]));
+  const named = [...given].map(([key, value]) => [key.replace(/^model\./, ""), value] as const);
+  const idle = named.find(([name]) => Object.hasOwn(sharedModelOptions, name));
+  if (!idle) return Object.fromEntries(named);
+  throw new UsageError(
+    `fewlabels model: --model.${idle[0]} has no effect on a network's layers. Leave it out; \`fewlabels weights info\` says what weights hold`,
+  );
 }
 
 function inputSize({ numClasses, imageSize, channels }: Omit<OptionsOf<typeof options>, "json">) {

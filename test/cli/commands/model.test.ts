@@ -41,6 +41,11 @@ describeTraining("fewlabels model", () => {
     };
     await wrong(["resnet-51"], /unknown model "resnet-51". Did you mean "resnet-50"\?/);
     await wrong(["cnn-13", "--model.depth", "3"], /unknown option "depth"/);
+    await wrong(
+      ["mlp", "--model.freeze", "backbone"],
+      /--model.freeze has no effect on a network's layers. Leave it out/,
+    );
+    await wrong(["mlp", "--model.weights", "nope.pth"], /--model.weights has no effect/);
     await wrong(["cnn-13", "--image-size", "big"], /whole number of at least 1 for --image-size, got "big"/);
   }, 30_000);
 
