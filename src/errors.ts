@@ -117,6 +117,13 @@ function editDistance(a: string, b: string): number {
   return row[b.length]!;
 }
 
+/** Throws UsageError, in the words of `train`, where one of these options has a value, which could change nothing. */
+export function refuseIdle(who: string, given: Readonly<Record<string, unknown>>, needs: string): void {
+  for (const [flag, value] of Object.entries(given)) {
+    if (value !== undefined) throw new UsageError(`${who}: --${flag} has no effect here: it ${needs}. Leave it out`);
+  }
+}
+
 /** A path or a word as a shell takes it, for commands in messages. */
 export function quoted(path: string): string {
   return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;

@@ -1,7 +1,7 @@
 /** Writes the network of a run for elsewhere, and checks what was written before it is called done. */
 import { mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { UsageError } from "../errors.js";
+import { refuseIdle, UsageError } from "../errors.js";
 import { writeWhole, writeWholeFolder } from "../files/write-whole.js";
 import { encodeImage } from "../images/encode.js";
 import type { ImageSet } from "../images/image-set.js";
@@ -71,6 +71,10 @@ export async function exportRun(run: string, options: ExportOptions): Promise<Ex
   checkPlace(run, { out, isFile: format === "onnx", force });
   if (format === "safetensors" && dtype !== "fp32")
     throw new UsageError("export: safetensors files are float32; leave --dtype out");
+  const { sure, data, testPictures } = options;
+  if (format !== "web") refuseIdle("export", { sure }, "needs --format web");
+  if (format === "safetensors")
+    refuseIdle("export", { data, "test-pictures": testPictures }, "needs another --format: no picture goes through it");
   const source = await openSource(run, options);
   const facts = factsOf(source);
   if (format !== "safetensors") refuseUnknownSize(source);

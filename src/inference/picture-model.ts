@@ -8,7 +8,7 @@ import { withModules } from "../config/plugin.js";
 import { checkNetwork } from "../config/plugin-check.js";
 import type { RunConfig } from "../config/resolve.js";
 import { withDefaults } from "../config/resume.js";
-import { DataError, findByName, UsageError, unknownName } from "../errors.js";
+import { DataError, findByName, refuseIdle, UsageError, unknownName } from "../errors.js";
 import { readWeightsFile } from "../files/torch-file.js";
 import { defaultMaxMegapixels } from "../images/decode.js";
 import type { Decoding, ImageSet } from "../images/image-set.js";
@@ -59,7 +59,8 @@ export async function openPictureModel(source: string, options: PredictorOptions
 
 /** The latest checkpoint of a run. Throws UsageError where there is none or its images are no pictures. */
 export async function openRunModel(run: string, options: PredictorOptions = {}): Promise<PictureModel> {
-  const { role, device, threads, catalog = builtIn } = options;
+  const { role, device, threads, size, catalog = builtIn } = options;
+  refuseIdle(run, { size }, "is for weights, and a run has pictures of the size it was trained on");
   const folder = RunFolder.open(run);
   const config = folder.config<RunConfig>();
   const record = readInferenceRecord(run);
@@ -89,7 +90,8 @@ export async function openRunModel(run: string, options: PredictorOptions = {}):
  * Weights by name or file, with their own size of pictures and normalization; those of a file are taken to be ImageNet's. The head has
  * one class and means nothing. Throws UsageError where the name is unknown or not here, DataError where the network is not recognized.
  */
-export function openWeights(nameOrFile: string, { device, threads, size }: PredictorOptions = {}): PictureModel {
+export function openWeights(nameOrFile: string, { role, device, threads, size }: PredictorOptions = {}): PictureModel {
+  refuseIdle(nameOrFile, { role }, "is for runs, and weights are one network");
   const path = locateWeights(nameOrFile);
   const official = isWeightsFile(nameOrFile) ? undefined : findWeights(nameOrFile);
   const name = official?.model ?? recognize(inOurNames(readWeightsFile(path).tensors))?.model;

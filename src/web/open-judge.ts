@@ -1,7 +1,7 @@
 /** The network that `serve` judges with: of a run folder, or of what `export` wrote. */
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { DataError, UsageError } from "../errors.js";
+import { DataError, refuseIdle, UsageError } from "../errors.js";
 import { type ExportFacts, FACTS_KEY, takesReals } from "../export/facts.js";
 import { readOnnx } from "../export/onnx/file.js";
 import { loadGraph } from "../export/onnx/run-graph.js";
@@ -57,7 +57,8 @@ const limited = <T extends { readonly maxMegapixels: number }>(decoding: T, most
   maxMegapixels: Math.min(decoding.maxMegapixels, most),
 });
 
-function ofFile(file: string, { threads, maxMegapixels }: JudgeOptions): OpenedJudge {
+function ofFile(file: string, { role, device, threads, maxMegapixels }: JudgeOptions): OpenedJudge {
+  refuseIdle(file, { role, device }, "is for run folders, and an exported file is one network, computed on the CPU");
   const model = readOnnx(file);
   const facts = factsIn(model.metadata[FACTS_KEY], file);
   const { classes, picture, input } = facts;

@@ -12,6 +12,7 @@ import type { Golden } from "../../src/export/formats/transformers.js";
 import { networkToOnnx } from "../../src/export/network-to-onnx.js";
 import { decodeOnnx, readOnnx } from "../../src/export/onnx/file.js";
 import { toHalf } from "../../src/export/onnx/shrink.js";
+import { openPictureModel } from "../../src/inference/picture-model.js";
 import { openPredictor } from "../../src/inference/predict.js";
 import {
   batchNorm2d,
@@ -121,6 +122,20 @@ describeEngine("export", () => {
     );
     await expect(steps("best")).rejects.toThrow(/kept no best checkpoint/);
     await expect(steps("last", "techer")).rejects.toThrow(/teacher/);
+  });
+
+  test("refuses what can change nothing", async () => {
+    const run = await digits({ steps: 1 });
+    const asked = (more: object) => exportRun(run, { format: "onnx", out: fresh("x.onnx"), ...more });
+    await expect(asked({ sure: 0.5 })).rejects.toThrow(/--sure has no effect here: it needs --format web/);
+    const weights = { format: "safetensors", out: fresh("weights") };
+    await expect(asked({ ...weights, testPictures: 10 })).rejects.toThrow(/--test-pictures has no effect/);
+    await expect(asked({ ...weights, data: folder })).rejects.toThrow(/--data has no effect/);
+    const out = fresh("served.onnx");
+    await asked({ out });
+    await expect(openJudge(out, { maxMegapixels: 10, role: "student" })).rejects.toThrow(/--role has no effect/);
+    await expect(openJudge(out, { maxMegapixels: 10, device: "cpu" })).rejects.toThrow(/--device has no effect/);
+    await expect(openPictureModel(run, { size: 64 })).rejects.toThrow(/--size has no effect here: it is for weights/);
   });
 
   test("replaces nothing without being told to, and leaves nothing half-written", async () => {

@@ -104,6 +104,9 @@ describeEngine("embed", () => {
   test("of weights: unreadable files are named, equal pictures have equal features, and the second time all are known", async () => {
     const path = writeWeights("mobilenet-v3-small", numbers);
     const cache = join(dir, "cache");
+    await expect(openPictureModel(path, { role: "student" })).rejects.toThrow(
+      /--role has no effect here: it is for runs/,
+    );
     const source = await openPictureModel(path, { size: 64, threads: 1 });
     const [latin, pipe] = [join(dir, "caf\udce9.png"), join(dir, "pipe.png")]; // a name that is not UTF-8
     copyFileSync(files[1]!, fsPath(latin));

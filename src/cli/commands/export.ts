@@ -31,7 +31,11 @@ export const exportCommand = defineCommand({
       min: 0,
       doc: "test pictures to compare on (default: 2000 with --dtype fp16 or int8 and with --format web, else 0)",
     }),
-    sure: number(0.95, { min: 0.01, max: 1, doc: "page: share of right answers among those that it is sure of" }),
+    sure: number(undefined, {
+      min: 0.01,
+      max: 1,
+      doc: "page: share of right answers among those that it is sure of (default: 0.95)",
+    }),
     threads: threadsOption("the run's"),
     force: boolean(false, { doc: "replace what is there" }),
     json: boolean(false, { doc: "print what was written as one JSON line" }),

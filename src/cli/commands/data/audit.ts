@@ -1,6 +1,7 @@
 /** `fewlabels data audit DIR`: what is probably wrong with labels and pictures. */
 
 import { resolve } from "node:path";
+import { refuseIdle } from "../../../errors.js";
 import { writeWhole } from "../../../files/write-whole.js";
 import { type AuditReport, auditFolder, type Finding, PROBLEMS, type Problem } from "../../../inference/audit/audit.js";
 import { pictureSheet, type SheetPart } from "../../../inference/picture-sheet.js";
@@ -49,6 +50,9 @@ export const dataAudit = defineCommand({
     "fewlabels data audit photos --labels labels.csv",
   ],
   async run({ dir, features, labels, out, sheet, cache, json, ...options }, { who }) {
+    const { size, device } = options;
+    if (features === undefined)
+      refuseIdle(who, { size, device, "no-cache": cache ? undefined : true }, "needs --features, a run or weights");
     makePlaces(who, { out, sheet });
     let told = performance.now();
     const report = await auditFolder(resolve(dir), {

@@ -33,6 +33,12 @@ describeTraining("fewlabels data audit", () => {
     expect(html).toContain('src="data:image/jpeg;base64,');
     expect(html).not.toContain("<wrong>");
 
+    for (const flags of [["--size", "64"], ["--device", "cpu"], ["--no-cache"]]) {
+      const idle = await fewlabels(["data", "audit", dir, ...flags]);
+      expect(idle.code).toBe(2);
+      expect(idle.err).toContain(`${flags[0]} has no effect here: it needs --features`);
+    }
+
     const empty = join(work, "empty");
     mkdirSync(empty);
     const none = await fewlabels(["data", "audit", empty]);
