@@ -19,7 +19,7 @@ export interface PictureFiles {
   readonly paths: readonly string[];
   /** How messages call a row. */
   nameOf(row: number): string;
-  /** `[count]`, as those of the set: only a picture of the same class stands in for a damaged one. */
+  /** `[count]`, as those of the set, or as a labels file has them: only a picture of the same class stands in for a damaged one. */
   readonly labels: Int32Array;
   readonly decoding: Decoding;
   /** Pictures that may stay in memory. */

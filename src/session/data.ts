@@ -110,7 +110,8 @@ export async function prepareData(
   const { y, ...labelNoise } = redrawLabels(clean, config.labelNoise, data.classes.length, noise);
   const normalize = config.normalize ?? data.normalize;
   const whitened = normalize === "zca" || normalize === "gcn-zca";
-  const { pixels, channels, width, height, files } = data.train;
+  const shown = withStandIns(data.train, clean.y);
+  const { pixels, channels, width, height, files } = shown;
   if (whitened && files) {
     throw new UsageError(
       `normalize ${normalize}: whitens all pictures in memory, and they are more than --dataset.memoryMB. Use channel, image or none`,
@@ -119,7 +120,7 @@ export async function prepareData(
   const bytes = pixels instanceof Uint8Array && !whitened;
   const { plan, ...chosen } = chooseViews(config, data, { bytes, channels, width, height }, views);
   const levels = normalize === "channel" ? await files?.levels() : undefined;
-  const normalized = normalizeData(normalize, data.train, data.test, levels);
+  const normalized = normalizeData(normalize, shown, data.test, levels);
   const how = { device, ...(plan.kind === "photo" ? { photo: plan, evaluation: plan.evaluation } : {}) };
   const [train, test] = [
     storeImages(normalized.train, { ...how, working: working?.train }),
@@ -145,6 +146,12 @@ export async function prepareData(
       test.release();
     },
   };
+}
+
+/** The set, where a damaged picture is replaced by one of the class that it trains as: a labels file may say another than the folder. */
+function withStandIns(set: DataSet["train"], y: Int32Array): DataSet["train"] {
+  if (!set.files) return set;
+  return { ...set, files: { ...set.files, labels: set.labels.map((label, i) => (y[i]! >= 0 ? y[i]! : label)) } };
 }
 
 /** `all`, a number, or a labels file. */

@@ -156,6 +156,34 @@ describeEngine("a run whose pictures do not fit into memory", () => {
     }
   });
 
+  test("a stand-in has the label that a labels file gives, not any of a picture without one in its folder", async () => {
+    const side = { width: 64, height: 64 };
+    const all = Object.fromEntries(
+      ["red/0", "red/1", "blue/0", "blue/1", "unlabeled/0", "unlabeled/1", "unlabeled/2", "unlabeled/3"].map(
+        (name, i) => [`${name}.jpg`, noisy(i, [9 * i, 90, 90], side)],
+      ),
+    );
+    const { dir, remove } = await pictureFolder(all);
+    const path = join(dir, "unlabeled/0.jpg");
+    const whole = readFileSync(path);
+    writeFileSync(path, whole.subarray(0, 0.8 * whole.length));
+    const labels = join(runs, "some.csv");
+    writeFileSync(labels, "file,label\nunlabeled/0.jpg,red\nunlabeled/2.jpg,blue\nunlabeled/3.jpg,red\n");
+    const given = { data: dir, labels, "dataset.check": "header", normalize: "imagenet", "dataset.maxDamaged": 0.5 };
+    const session = await openSession(config("stand-in", 1, { ...given, method: "supervised", val: 0, batch: 2 }));
+    const { train, split } = session.data;
+    const { labeled, y } = split;
+    expect([...labeled].map((row) => y[row])).toEqual([1, 0, 1]); // blue, red
+    await train.cache!.hold(labeled).ready;
+    const [damaged, blue, red] = [...train.cache!.places(labeled)].map((slot) =>
+      Buffer.from(train.cache!.pixels.subarray(3 * SIZE ** 2 * slot, 3 * SIZE ** 2 * (slot + 1))).toString("hex"),
+    );
+    expect([damaged === red, damaged === blue]).toEqual([true, false]);
+    await session.batches.close();
+    session.data.release();
+    remove();
+  });
+
   test("a damaged test picture has a stand-in too, and is named", async () => {
     const side = { width: 64, height: 64 };
     const names = ["red", "blue"].flatMap((k) => [0, 1, 2, 3].flatMap((i) => [`${k}/${i}.jpg`, `test/${k}/${i}.jpg`]));
