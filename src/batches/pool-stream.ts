@@ -62,10 +62,12 @@ export class PoolStream implements Stateful {
 
   /** Throws UsageError where the shuffle buffer is smaller than two chunks. */
   constructor(pool: ShardPool, chunk: number, rng: Rng, sharing: Sharing = alone) {
-    const { decoding, shuffleBuffer, count, memory = 0 } = pool;
+    const { decoding, shuffleBuffer, fixedBuffer = false, count, memory = 0 } = pool;
     if (shuffleBuffer < 2 * chunk) {
       throw new UsageError(
-        `shards: --dataset.shuffleBuffer ${shuffleBuffer} is too small for ${chunk} unlabeled rows a batch: give ${2 * chunk} or more`,
+        fixedBuffer
+          ? `shards: ${chunk} unlabeled rows a batch are too many: they are drawn from ${shuffleBuffer} pictures in memory. Make the batch smaller: ${shuffleBuffer >> 1} or fewer of them`
+          : `shards: --dataset.shuffleBuffer ${shuffleBuffer} is too small for ${chunk} unlabeled rows a batch: give ${2 * chunk} or more`,
       );
     }
     [this.#pool, this.#rng, this.#chunk, this.#sharing] = [pool, rng, chunk, sharing];

@@ -48,7 +48,13 @@ export async function withUnlabeled(data: DataSet, unlabeled: string): Promise<D
   }
   const decoding: Decoding = { size: width, channels, fit: "crop", maxMegapixels: defaultMaxMegapixels };
   if (namesShards(unlabeled)) {
-    const pool = await indexPool(listShards(unlabeled), { decoding, onDamaged: "fail", maxDamaged, shuffleBuffer });
+    const pool = await indexPool(listShards(unlabeled), {
+      decoding,
+      onDamaged: "fail",
+      maxDamaged,
+      shuffleBuffer,
+      fixedBuffer: true,
+    });
     return { ...data, pool, fingerprint: both(data.fingerprint ?? fingerprint(data), pool.fingerprint) };
   }
   if (!isFolder(unlabeled)) {

@@ -63,7 +63,7 @@ export const shards = defineDataSet({
     const classes = classesOf(labeled, paths);
     const train = withLabels(labeled, classes, "train");
     const test = tests && withLabels(tests, classes, "test").filter(({ label }) => label >= 0);
-    rejectConflicts([...train, ...(test ?? [])], classes);
+    rejectConflicts("shards", [...train, ...(test ?? [])], classes);
     const everyone = [...labeled.pictures, ...(tests?.pictures ?? [])];
     if (test) {
       const named =

@@ -66,6 +66,8 @@ export interface PoolOptions {
   readonly maxDamaged: number;
   /** Pictures in memory to draw from. */
   readonly shuffleBuffer: number;
+  /** No option changes `shuffleBuffer`. Default false. */
+  readonly fixedBuffer?: boolean;
   /** Bytes: a pool whose decoded pictures take no more is decoded once and kept. Default 0. */
   readonly memory?: number;
 }

@@ -30,13 +30,13 @@ export function conflicts(pictures: readonly Known[]): [Known, Known][] {
   });
 }
 
-/** Throws DataError where one picture (by content) has two different labels. */
-export function rejectConflicts(pictures: readonly Known[], classes: readonly string[]): void {
+/** Throws DataError where one picture (by content) has two different labels. `who` (a data set) names itself. */
+export function rejectConflicts(who: string, pictures: readonly Known[], classes: readonly string[]): void {
   const found = conflicts(pictures);
   if (found.length === 0) return;
   const [a, b] = found[0]!;
   throw new DataError(
-    `folder: the same picture is labeled twice differently: ${a.name} is "${classes[a.label]}" and ${b.name} is "${classes[b.label]}"${andMore(found.length - 1)}. Keep one of each; \`fewlabels data inspect\` lists them`,
+    `${who}: the same picture is labeled twice differently: ${a.name} is "${classes[a.label]}" and ${b.name} is "${classes[b.label]}"${andMore(found.length - 1)}. Keep one of each${who === "shards" ? "" : "; `fewlabels data inspect` lists them"}`,
   );
 }
 

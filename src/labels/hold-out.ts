@@ -36,7 +36,8 @@ export function holdOut<T extends Known>(
 }
 
 function testAdvice(who: string): string {
-  return who === "shards" ? "give --dataset.testShards" : "put test pictures into DIR/test/<class>";
+  if (who === "shards") return "give --dataset.testShards";
+  return `put test pictures into DIR/${who === "imagenet" ? "val" : "test"}/<class>`;
 }
 
 /** Throws DataError where a class has nothing to train on, or nothing at all is left to test with. */

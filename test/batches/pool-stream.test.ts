@@ -315,6 +315,9 @@ describe("PoolStream", () => {
   it("refuses a buffer of less than two batches, and states that are not its own", () => {
     expect(() => stream(pool, 11)).toThrow(UsageError);
     expect(() => stream(pool, 11)).toThrow(/shuffleBuffer 20 is too small for 11 unlabeled rows a batch: give 22/);
+    const fixed = () => stream({ ...pool, fixedBuffer: true }, 11);
+    expect(fixed).toThrow(/11 unlabeled rows a batch are too many.*Make the batch smaller: 10 or fewer/);
+    expect(fixed).not.toThrow(/--dataset/);
     const load = (values: object) => () => stream(pool, 5).loadStateDict({ tensors: {}, values: values as never });
     expect(load({})).toThrow(/saved place in the pool is damaged/);
     const start = { pass: 0, rank: 0, offset: 0, seen: 0 };

@@ -65,7 +65,7 @@ it("streams shards in place of the set's own images", async () => {
     ]);
     const streamed = await withUnlabeled(data, pool.dir);
     expect(streamed.train).toBe(data.train);
-    expect(streamed.pool).toMatchObject({ count: 2, decoding: { size: 8, channels: 3 } });
+    expect(streamed.pool).toMatchObject({ count: 2, fixedBuffer: true, decoding: { size: 8, channels: 3 } });
     expect(streamed.fingerprint).not.toBe(fingerprint(data));
   } finally {
     pool.remove();

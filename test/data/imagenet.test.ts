@@ -103,6 +103,20 @@ describe("imagenet", () => {
     await expect(load(dir)).rejects.toThrow(/holds no class folders, and there is no .*val\.txt/);
   });
 
+  it("calls itself by its name where it reads what a folder does", async () => {
+    const [, a] = synsets;
+    const cut = { [`train/${a}/${a}_9.JPEG`]: "no picture", [`val/${a}/1.JPEG`]: "no picture" };
+    const broken = await make({ [`train/${synsets[0]}/x.JPEG`]: flat([1, 2, 3]), ...cut });
+    await expect(load(broken)).rejects.toThrow(/^imagenet: 2 of 3 files are damaged/);
+    await expect(load(broken, { maxDamaged: 1 })).rejects.toThrow(/^imagenet: no readable picture to train on/);
+    const dir = await make({ [`train/${a}/x.JPEG`]: flat([1, 2, 3]), [`val/${a}/1.JPEG`]: flat([4, 2, 3]) });
+    await expect(load(dir)).rejects.toThrow(/^imagenet: found one class only/);
+    const untested = await make({ ...train, [`val/${a}/1.JPEG`]: "no picture" });
+    await expect(load(untested, { maxDamaged: 1 })).rejects.toThrow(
+      /^imagenet: .*put test pictures into DIR\/val\/<class>/,
+    );
+  });
+
   it("takes copies with two labels, or in both sets, as they were published, and says so", async () => {
     const copy = flat([7, 8, 9]);
     const again = { [`train/${synsets[0]}/x.JPEG`]: copy, [`train/${synsets[1]}/y.JPEG`]: copy };

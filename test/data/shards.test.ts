@@ -201,6 +201,12 @@ describe("data set shards", () => {
     await expect(failed).rejects.toThrow(message);
   });
 
+  it("refuses copies with two labels in its own name, without the advice to inspect a folder", async () => {
+    const copies = { ...labeled(), "y.pgm": numbered(3), "y.cls": "0", "z.pgm": numbered(3), "z.cls": "1" };
+    const failed = load(shard("copies.tar", copies));
+    await expect(failed).rejects.toThrow(/^shards: the same picture is labeled twice differently.*Keep one of each$/);
+  });
+
   it("refuses a label of a file for a copy of a test picture, and knows which training pictures are copies", async () => {
     const data = shard("with-copy.tar", { ...labeled(), "s/u.pgm": numbered(50), "s/v.pgm": numbered(3) });
     const testShards = shard("tests.tar", labeled(50));

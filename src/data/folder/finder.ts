@@ -14,9 +14,9 @@ export type PictureFinder = (name: string) => number | undefined;
 
 /**
  * Takes the path in the data folder, in the folder of unlabeled pictures or in that of the class folders, an absolute path, or the file
- * name alone where only one file has it. `roots`: the data folder first; of those outside it, none wins where a name leads to two pictures.
+ * name alone where only one file has it. `who` (a data set) names itself in errors. `roots`: the data folder first; of those outside it, none wins where a name leads to two pictures.
  */
-export function pictureFinder(files: readonly Findable[], roots: readonly string[]): PictureFinder {
+export function pictureFinder(files: readonly Findable[], roots: readonly string[], who = "folder"): PictureFinder {
   const byPath = new Map(files.map(({ path }, i) => [key(path), i]));
   const byFileName = new Map<string, number[]>();
   files.forEach(({ path }, i) => {
@@ -31,18 +31,24 @@ export function pictureFinder(files: readonly Findable[], roots: readonly string
     of.map((root) => byPath.get(key(resolve(root, name)))).find((at) => at !== undefined);
   return (name) => {
     const found = [...new Set([under(inside, name), under(outside, name)])].filter((at) => at !== undefined);
-    if (found.length > 1) throw severalMean(name, files, found, ` (such as ${files[found[1]!]!.name})`);
+    if (found.length > 1) throw severalMean(who, name, files, found, ` (such as ${files[found[1]!]!.name})`);
     if (found.length === 1) return found[0];
     const same = name.includes("/") ? [] : (byFileName.get(composed(name)) ?? []);
-    if (same.length > 1) throw severalMean(name, files, same, "");
+    if (same.length > 1) throw severalMean(who, name, files, same, "");
     return same[0];
   };
 }
 
-function severalMean(name: string, files: readonly Findable[], found: readonly number[], or: string): DataError {
+function severalMean(
+  who: string,
+  name: string,
+  files: readonly Findable[],
+  found: readonly number[],
+  or: string,
+): DataError {
   const examples = found.slice(0, 2).map((i) => files[i]!.name);
   return new DataError(
-    `folder: "${name}" in the labels file may be ${examples.join(" or ")}; write the path from the data folder${or}, or the whole path`,
+    `${who}: "${name}" in the labels file may be ${examples.join(" or ")}; write the path from the data folder${or}, or the whole path`,
   );
 }
 

@@ -27,6 +27,8 @@ export interface PictureFile {
 
 export interface FolderLayout {
   readonly kind: "classes" | "flat";
+  /** How messages call the data set. */
+  readonly who: string;
   readonly classes: readonly string[];
   readonly files: readonly PictureFile[];
   /** Folders whose files may be called by their path in them; the data folder first. */
@@ -46,32 +48,32 @@ export interface LayoutOptions extends SplitOptions {
 
 /** Looks through a folder. Throws DataError that says how pictures should lie. */
 export function scanFolder(dir: string, options: LayoutOptions = {}): FolderLayout {
-  const { labelsFile, unlabeledDir } = options;
-  if (!isFolder(dir)) throw new DataError(`folder: there is no folder ${dir}. Check --data`);
+  const { labelsFile, unlabeledDir, who = "folder" } = options;
+  if (!isFolder(dir)) throw new DataError(`${who}: there is no folder ${dir}. Check --data`);
   if (unlabeledDir !== undefined && !isFolder(unlabeledDir))
-    throw new DataError(`folder: there is no folder ${unlabeledDir}. Check --unlabeled (all, rest or a folder)`);
+    throw new DataError(`${who}: there is no folder ${unlabeledDir}. Check --unlabeled (all, rest or a folder)`);
   const splits = findSplits(dir, options);
   const folders = splits.classes.map(shownName);
   const table = labelsFile === undefined ? undefined : readLabelTable(labelsFile, folders);
   // A labels file that speaks of none of the folders brings classes of its own.
   const known = new Set(folders.map((name) => composed(name).trim()));
   const flat = table && !table.rows.some(({ label }) => known.has(composed(label).trim()));
-  return flat ? flatLayout(dir, unlabeledDir, table) : classLayout(dir, splits, table, options);
+  return flat ? flatLayout(dir, unlabeledDir, table, who) : classLayout(dir, splits, table, options);
 }
 
 function classLayout(
   dir: string,
   { root, classes: folders, test, unlabeled: found, remarks: decisions, unclear }: Splits,
   table: LabelTable | undefined,
-  { unlabeledDir, testLabels }: LayoutOptions,
+  { unlabeledDir, testLabels, who = "folder" }: LayoutOptions,
 ): FolderLayout {
   const classes = folders.map(shownName);
   const loose = listImages(root, false).files;
-  checkFolders(root, folders, loose.length);
+  checkFolders(who, root, folders, loose.length);
   if (unclear !== undefined) {
     const path = shownName(join(dir, unclear));
     throw new DataError(
-      `folder: ${path} holds pictures but no class folders. To test with them, put each into ${join(path, "<class>")}; if "${shownName(unclear)}" is itself a class, put all class folders into ${join(dir, "train")}; if they have no label, into ${join(dir, "unlabeled")}`,
+      `${who}: ${path} holds pictures but no class folders. To test with them, put each into ${join(path, "<class>")}; if "${shownName(unclear)}" is itself a class, put all class folders into ${join(dir, "train")}; if they have no label, into ${join(dir, "unlabeled")}`,
     );
   }
   const remarks = [...decisions];
@@ -84,7 +86,7 @@ function classLayout(
   folders.forEach((name, k) => {
     if (add(join(root, name), "train", k) === 0) {
       throw new DataError(
-        `folder: the class folder ${shownName(join(root, name))} holds no pictures. Put some in, or remove the folder`,
+        `${who}: the class folder ${shownName(join(root, name))} holds no pictures. Put some in, or remove the folder`,
       );
     }
   });
@@ -94,14 +96,16 @@ function classLayout(
       `${loose.length} pictures directly in ${shownName(root)} are in no class folder: they count as unlabeled`,
     );
   }
-  // Before the unlabeled ones, which may be a folder around them: of a picture that is found twice the first counts.
-  if (test !== undefined) for (const file of testPictures(dir, test, classes, testLabels, remarks)) files.push(file);
+  // Before the unlabeled ones: of a picture that is both, the first counts.
+  if (test !== undefined)
+    for (const file of testPictures(dir, test, classes, { testLabels, who }, remarks)) files.push(file);
   const unlabeled = unlabeledDir === undefined ? found : [unlabeledDir];
   const counts = unlabeled.map((path) => add(path, "unlabeled", -1));
   if (unlabeled.length > 0 && counts.every((count) => count === 0))
-    throw new DataError(`folder: the folder for unlabeled pictures, ${shownName(unlabeled[0]!)}, holds none`);
+    throw new DataError(`${who}: the folder for unlabeled pictures, ${shownName(unlabeled[0]!)}, holds none`);
   return {
     kind: "classes",
+    who,
     classes,
     files: distinct(files),
     roots: [dir, root, ...unlabeled],
@@ -111,23 +115,23 @@ function classLayout(
   };
 }
 
-function checkFolders(root: string, folders: readonly string[], loose: number): void {
+function checkFolders(who: string, root: string, folders: readonly string[], loose: number): void {
   const classes = folders.map(shownName);
   if (classes.length === 0) {
     const found = loose > 0 ? `${loose} pictures but no class folders` : "no pictures in class folders";
     throw new DataError(
-      `folder: no labels: found ${found} in ${root}. Put labeled pictures into ${join(root, "<class>")}, a folder for each class, or ${tableAdvice(root) ?? 'give --labels FILE with "file,label"'}`,
+      `${who}: no labels: found ${found} in ${root}. Put labeled pictures into ${join(root, "<class>")}, a folder for each class, or ${tableAdvice(root) ?? 'give --labels FILE with "file,label"'}`,
     );
   }
   if (classes.length === 1) {
     throw new DataError(
-      `folder: found one class only, "${classes[0]}", in ${root}; a classifier needs two. ${levelAdvice(join(root, folders[0]!)) ?? tableAdvice(root) ?? "Is --data one level too high or too low?"}`,
+      `${who}: found one class only, "${classes[0]}", in ${root}; a classifier needs two. ${levelAdvice(join(root, folders[0]!)) ?? tableAdvice(root) ?? "Is --data one level too high or too low?"}`,
     );
   }
   const twice = classes.find((name, k) => classes.findIndex((other) => composed(other) === composed(name)) !== k);
   if (twice !== undefined) {
     throw new DataError(
-      `folder: two class folders in ${root} are called "${twice}", their accents written in two ways. Put their pictures into one`,
+      `${who}: two class folders in ${root} are called "${twice}", their accents written in two ways. Put their pictures into one`,
     );
   }
 }
@@ -137,7 +141,7 @@ function testPictures(
   dir: string,
   test: string,
   classes: readonly string[],
-  testLabels: string | undefined,
+  { testLabels, who }: { readonly testLabels: string | undefined; readonly who: string },
   remarks: string[],
 ): PictureFile[] {
   const read = classReader(classes);
@@ -153,7 +157,7 @@ function testPictures(
     const [folder, own] = [join(test, name), shownName(name)];
     const k = byName(own);
     if (k === undefined)
-      throw new DataError(`folder: ${shownName(folder)} is no class of the training pictures. ${hint(own, classes)}`);
+      throw new DataError(`${who}: ${shownName(folder)} is no class of the training pictures. ${hint(own, classes)}`);
     return listImages(folder).files.map((file) => picture(dir, join(folder, file), "test", k));
   });
   if (testLabels === undefined || !existsSync(testLabels)) return inFolders;
@@ -180,10 +184,10 @@ function annotated(file: string): readonly LabelRow[] {
     });
 }
 
-function flatLayout(dir: string, unlabeledDir: string | undefined, table: LabelTable): FolderLayout {
+function flatLayout(dir: string, unlabeledDir: string | undefined, table: LabelTable, who: string): FolderLayout {
   const classes = [...new Map(table.rows.map(({ label }) => [composed(label), label])).values()].sort(byNumberOrName);
   if (classes.length === 1)
-    throw new DataError(`folder: the labels file knows one class only, "${classes[0]}"; a classifier needs two`);
+    throw new DataError(`${who}: the labels file knows one class only, "${classes[0]}"; a classifier needs two`);
   const folders = listFolders(dir);
   const test = testNames.flatMap((word) => folders.filter((name) => name.toLowerCase() === word))[0];
   const files = listImages(dir).files.map((file) => {
@@ -194,9 +198,10 @@ function flatLayout(dir: string, unlabeledDir: string | undefined, table: LabelT
     for (const file of listImages(unlabeledDir).files)
       files.push(picture(dir, join(unlabeledDir, file), "unlabeled", -1));
   }
-  if (files.length === 0) throw new DataError(`folder: found no pictures in ${dir}. Check --data`);
+  if (files.length === 0) throw new DataError(`${who}: found no pictures in ${dir}. Check --data`);
   const layout = {
     kind: "flat",
+    who,
     classes,
     files: distinct(files),
     roots: [dir, ...(unlabeledDir === undefined ? [] : [unlabeledDir])],

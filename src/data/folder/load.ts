@@ -38,13 +38,13 @@ export async function loadFolder(
   { dir, rng, options, labelsFile, unlabeledDir }: Context,
   { name, published = false, traits = {}, layout: how = {}, most = mostBytes }: FolderManner,
 ): Promise<DataSet> {
-  const layout = scanFolder(dir!, { labelsFile, unlabeledDir, ...how });
+  const layout = scanFolder(dir!, { who: name, labelsFile, unlabeledDir, ...how });
   const decoding = decodingOf(options);
   const rowBytes = decoding.channels * decoding.size ** 2;
   const room = Math.floor((options.memoryMB * 1e6) / rowBytes);
   const keep = options.check === "decode" && layout.files.length <= Math.min(room, Math.floor(most / rowBytes));
   const read = await readFiles(layout, decoding, { keep, check: options.check });
-  checkDamaged(read.damaged, layout.files.length, options.maxDamaged);
+  checkDamaged(name, read.damaged, layout.files.length, options.maxDamaged);
 
   const labels = layout.kind === "flat" ? labelsOfFile(layout, layout.table?.rows ?? [], labelsFile!) : undefined;
   const seen = layout.files.flatMap((file, slot): Slot[] => {
@@ -63,7 +63,7 @@ export async function loadFolder(
     return label === undefined ? one : { ...one, label, part: "test" };
   });
   const remarks = [...layout.remarks, ...read.remarks, ...damagedRemark(read.damaged, layout.files.length)];
-  if (!published) rejectConflicts(known, layout.classes);
+  if (!published) rejectConflicts(name, known, layout.classes);
   else remarks.push(...conflictRemark(known));
   const named =
     layout.table && !labels && (layout.hasTest || tested)
@@ -72,8 +72,8 @@ export async function loadFolder(
   const kept =
     layout.hasTest || tested
       ? separate(known, (one) => one.label >= 0 || named.has(one), published ? "keep" : options.overlap, remarks)
-      : holdOut("folder", known, layout.classes, options.testShare, rng.split(`test:${options.testSeed}`));
-  checkClasses("folder", kept, layout.classes);
+      : holdOut(name, known, layout.classes, options.testShare, rng.split(`test:${options.testSeed}`));
+  checkClasses(name, kept, layout.classes);
 
   const tests = kept.filter(({ part }) => part === "test");
   const trains = kept.filter(({ part }) => part !== "test");
@@ -115,7 +115,7 @@ function conflictRemark(known: readonly Slot[]): string[] {
 
 /** Label by file. Throws DataError on names that do not exist and on images labeled twice differently. */
 function labelsOfFile(layout: FolderLayout, rows: readonly LabelRow[], labelsFile: string): Map<number, number> {
-  const find = pictureFinder(layout.files, layout.roots);
+  const find = pictureFinder(layout.files, layout.roots, layout.who);
   const classOf = classReader(layout.classes);
   const labels = new Map<number, number>();
   for (const { line, name, label } of rows) {
@@ -160,6 +160,7 @@ function checkLabelsFile(
   const { index, y, leftOut = 0 } = parseLabelFile(table, data, labelsFile);
   if (!published) {
     rejectConflicts(
+      layout.who,
       Array.from(index, (at, i) => ({ ...trains[at]!, label: y[i]! })),
       layout.classes,
     );
@@ -185,9 +186,9 @@ function checkLabelsFile(
 
 /** A model's guess (`pseudo`) is for an unlabeled picture, even where a labeled one has the same name. */
 function locator(layout: FolderLayout, trains: readonly Slot[]): NonNullable<DataSet["locate"]> {
-  const find = pictureFinder(layout.files, layout.roots);
+  const find = pictureFinder(layout.files, layout.roots, layout.who);
   const without = layout.files.flatMap((file, slot) => (file.part === "unlabeled" ? [{ ...file, slot }] : []));
-  const findWithout = pictureFinder(without, layout.roots);
+  const findWithout = pictureFinder(without, layout.roots, layout.who);
   const positions = new Map(trains.map(({ slot }, i) => [slot, i]));
   return (name, pseudo = false): Found => {
     const guessed = pseudo ? findWithout(name) : undefined;

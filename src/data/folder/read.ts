@@ -96,10 +96,10 @@ export function examplesOf(damaged: readonly DamagedFile[]): string {
   return `${shown.join("; ")}${andMore(damaged.length - shown.length)}`;
 }
 
-export function checkDamaged(damaged: readonly DamagedFile[], count: number, maxDamaged: number): void {
+export function checkDamaged(who: string, damaged: readonly DamagedFile[], count: number, maxDamaged: number): void {
   if (damaged.length <= maxDamaged * count) return;
   throw new DataError(
-    `folder: ${damaged.length} of ${count} files are damaged, more than the share of --dataset.maxDamaged ${maxDamaged}: ${examplesOf(damaged)}. ` +
+    `${who}: ${damaged.length} of ${count} files are damaged, more than the share of --dataset.maxDamaged ${maxDamaged}: ${examplesOf(damaged)}. ` +
       "Remove or replace them (`fewlabels data inspect DIR` lists all), or raise the limit",
   );
 }

@@ -36,6 +36,8 @@ export interface Splits {
 }
 
 export interface SplitOptions {
+  /** How messages call the data set. Default `folder`. */
+  readonly who?: string | undefined;
   /** Names that the folder of test pictures may have. */
   readonly tests?: readonly string[] | undefined;
   /** Labels of pictures that lie in the test folder itself. */
@@ -43,7 +45,10 @@ export interface SplitOptions {
 }
 
 /** Looks at folders, not at pictures. Throws DataError where two folders are to train on. */
-export function findSplits(dir: string, { tests: wanted = testNames, testLabels }: SplitOptions): Splits {
+export function findSplits(
+  dir: string,
+  { tests: wanted = testNames, testLabels, who = "folder" }: SplitOptions,
+): Splits {
   const remarks: string[] = [];
   const rest = listPictureFolders(dir);
   const own = listFolders(dir).filter((name) => !rest.includes(name));
@@ -52,7 +57,7 @@ export function findSplits(dir: string, { tests: wanted = testNames, testLabels 
   const system = listSystemFolders(dir);
   if (system.length > 0) remarks.push(`passed over in ${shownName(dir)}: ${list(system)}, made by a file system`);
 
-  const train = trainFolder(dir, rest);
+  const train = trainFolder(who, dir, rest);
   const root = train === undefined ? dir : join(dir, train);
   if (train !== undefined && train !== "train") remarks.push(`class folders are taken from ${shownName(root)}`);
   const unlabeled = [...new Set([dir, root])].flatMap((place) =>
@@ -102,11 +107,11 @@ export function findSplits(dir: string, { tests: wanted = testNames, testLabels 
 }
 
 /** A folder called so that has class folders in it; one that has pictures only may be a class. */
-function trainFolder(dir: string, folders: readonly string[]): string | undefined {
+function trainFolder(who: string, dir: string, folders: readonly string[]): string | undefined {
   const found = folders.filter((name) => is(name, trainNames) && classFolders(join(dir, name)).length > 0);
   if (found.length < 2) return found[0];
   throw new DataError(
-    `folder: which of ${found.map(shownName).join(" and ")} in ${shownName(dir)} is to train on? Leave one`,
+    `${who}: which of ${found.map(shownName).join(" and ")} in ${shownName(dir)} is to train on? Leave one`,
   );
 }
 

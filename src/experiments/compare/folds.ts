@@ -52,6 +52,7 @@ export async function dealFolds(
   });
   const labeled = pictures.filter(({ label }) => label >= 0);
   rejectConflicts(
+    "folder",
     labeled.map((picture) => ({ ...picture, part: "train" as const })),
     classes,
   );
