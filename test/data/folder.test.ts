@@ -1,5 +1,5 @@
 import { symlinkSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import fc from "fast-check";
 import sharp from "sharp";
 import { afterEach, describe, expect, it } from "vitest";
@@ -121,10 +121,35 @@ describe("folder with class folders", () => {
         ...grays(`${name}/a`, 100, 2),
         ...grays(`${name}/b`, 150, 1),
       });
-      const { train, test } = await load(dir);
+      const { train, test, remarks } = await load(dir);
+      expect(remarks!.join()).not.toMatch(/testShare/);
+      expect((await load(dir, { testSeed: 1 })).remarks!.join()).toMatch(/testShare and .*testSeed have no effect/);
       expect(levels(train)).toEqual([0, 1, 2, 50, 51, 52]);
       expect(levels(test)).toEqual([100, 101, 150]);
       expect([...test.labels]).toEqual([0, 0, 1]);
+    }
+  });
+
+  it.each([
+    ["the data folder itself", ""],
+    ["a part of the test folder", "test/a"],
+  ])("tests with the pictures of the test folder where --unlabeled is %s", async (_, where) => {
+    const dir = await make({
+      ...grays("a", 0, 3),
+      ...grays("b", 50, 3),
+      ...grays("test/a", 100, 2),
+      ...grays("test/b", 150, 1),
+    });
+    for (const unlabeledDir of [join(dir, where), relative(process.cwd(), join(dir, where))]) {
+      const { train, test, remarks } = await load(dir, { unlabeledDir });
+      expect(levels(train)).toEqual([0, 1, 2, 50, 51, 52]);
+      const tested = levels(test).map((level, i) => [level, test.labels[i]]);
+      expect(tested.sort()).toEqual([
+        [100, 0],
+        [101, 0],
+        [150, 1],
+      ]);
+      expect(remarks!.join()).toMatch(/[23] pictures in the folder of unlabeled ones are test pictures/);
     }
   });
 

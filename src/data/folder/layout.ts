@@ -3,7 +3,7 @@
  * `DIR/unlabeled/**` is not, `DIR/test/<class>/**` (or `val`) tests. Flat: the labels come from a file.
  */
 import { existsSync } from "node:fs";
-import { basename, join, relative } from "node:path";
+import { basename, join, relative, resolve } from "node:path";
 import { DataError } from "../../errors.js";
 import { shownName } from "../../files/names.js";
 import { isFolder, listFolders, listImages } from "../../images/image-files.js";
@@ -103,14 +103,19 @@ function classLayout(
   const counts = unlabeled.map((path) => add(path, "unlabeled", -1));
   if (unlabeled.length > 0 && counts.every((count) => count === 0))
     throw new DataError(`${who}: the folder for unlabeled pictures, ${shownName(unlabeled[0]!)}, holds none`);
+  const own = distinct(files);
+  const tested = new Set(files.flatMap(({ part, path }) => (part === "test" ? [resolve(path)] : [])));
+  const twice = files.filter(({ part, path }) => part === "unlabeled" && tested.has(resolve(path))).length;
+  if (twice > 0)
+    remarks.push(`${twice} pictures in the folder of unlabeled ones are test pictures: they are not trained on`);
   return {
     kind: "classes",
     who,
     classes,
-    files: distinct(files),
+    files: own,
     roots: [dir, root, ...unlabeled],
     table,
-    hasTest: files.some(({ part }) => part === "test"),
+    hasTest: own.some(({ part }) => part === "test"),
     remarks,
   };
 }
@@ -236,5 +241,5 @@ function picture(dir: string, path: string, part: Part, label: number): PictureF
 
 /** The first of each path: `--unlabeled` may lie in the data folder. */
 function distinct(files: readonly PictureFile[]): PictureFile[] {
-  return [...new Map(files.toReversed().map((file) => [file.path, file])).values()].toReversed();
+  return [...new Map(files.toReversed().map((file) => [resolve(file.path), file])).values()].toReversed();
 }

@@ -11,7 +11,7 @@ import type { OptionsOf } from "../../options.js";
 import type { DataSet, LoadContext } from "../dataset.js";
 import { pictureFinder } from "./finder.js";
 import { type FolderLayout, type LayoutOptions, scanFolder } from "./layout.js";
-import type { folderOptions } from "./options.js";
+import { folderOptions } from "./options.js";
 import { separate } from "./parts.js";
 import { checkDamaged, damagedRemark, readFiles } from "./read.js";
 import { demandRemark, inMemory, onDemand, readable, type Slot } from "./sets.js";
@@ -69,6 +69,9 @@ export async function loadFolder(
     layout.table && !labels && (layout.hasTest || tested)
       ? labeledByFile(layout, layout.table, known, labelsFile!)
       : new Set<Slot>();
+  const { testShare, testSeed } = folderOptions;
+  if ((layout.hasTest || tested) && (options.testShare !== testShare.default || options.testSeed !== testSeed.default))
+    remarks.push("--dataset.testShare and --dataset.testSeed have no effect: the test pictures are given");
   const kept =
     layout.hasTest || tested
       ? separate(known, (one) => one.label >= 0 || named.has(one), published ? "keep" : options.overlap, remarks)
@@ -158,13 +161,9 @@ function checkLabelsFile(
   { keepLabels, published }: FolderOptions & Pick<FolderManner, "published">,
 ): void {
   const { index, y, leftOut = 0 } = parseLabelFile(table, data, labelsFile);
-  if (!published) {
-    rejectConflicts(
-      layout.who,
-      Array.from(index, (at, i) => ({ ...trains[at]!, label: y[i]! })),
-      layout.classes,
-    );
-  }
+  const given = Array.from(index, (at, i) => ({ ...trains[at]!, label: y[i]! }));
+  if (!published) rejectConflicts(layout.who, given, layout.classes);
+  else remarks.push(...conflictRemark(given).map((remark) => `${labelsFile}: ${remark}`));
   if (leftOut > 0)
     remarks.push(
       `${leftOut} rows of ${labelsFile} name pictures that are held out for testing or damaged: passed over`,
