@@ -37,11 +37,15 @@ const headPattern = new RegExp(`^P([56])${gap}(\\d{1,6})${gap}(\\d{1,6})${gap}(\
 /** Width and height that a header announces. Throws where it is none. */
 export function pixmapSides(head: Uint8Array): { readonly width: number; readonly height: number } {
   const match = headPattern.exec(Buffer.from(head.subarray(0, headBytes)).toString("latin1"));
-  if (!match) throw new Error("no binary PPM or PGM header");
+  if (!match || !isDepth(Number(match[4]))) throw new Error("no binary PPM or PGM header");
   return { width: Number(match[2]), height: Number(match[3]) };
 }
 
-/** Reads a binary PPM or PGM of 8 bits with at most `limit` pixels; `{ reason }` where it is none. */
+function isDepth(levels: number): boolean {
+  return levels >= 1 && levels <= 65535;
+}
+
+/** Reads a binary PPM or PGM of 8 or 16 bits with at most `limit` pixels, its levels brought to 0..255; `{ reason }` where it is none. */
 export function decodePixmap(
   content: Uint8Array,
   limit = Number.MAX_SAFE_INTEGER,
@@ -50,18 +54,20 @@ export function decodePixmap(
   const match = headPattern.exec(head);
   if (!match) return { reason: "no binary PPM or PGM header" };
   const [width, height, levels] = [Number(match[2]), Number(match[3]), Number(match[4])];
-  if (levels !== 255) return { reason: `${levels} gray levels; only 255 are read` };
+  if (!isDepth(levels)) return { reason: `its header announces ${levels} gray levels; 1..65535 may be` };
+  const depth = levels > 255 ? 2 : 1; // bytes of a value, the high one first
   const channels = match[1] === "6" ? 3 : 1;
   const area = width * height;
   if (area > limit) return { reason: `its header announces more than ${limit / 1e6} megapixels` };
-  const expected = match[0].length + channels * area;
+  const expected = match[0].length + depth * channels * area;
   if (area === 0 || content.length !== expected) {
     return { reason: `${width}x${height} pixels need ${expected} bytes, found ${content.length}` };
   }
   const pixels = new Uint8Array(channels * area);
   for (let c = 0; c < channels; c++) {
-    for (let at = 0, from = match[0].length + c; at < area; at++, from += channels) {
-      pixels[c * area + at] = content[from]!;
+    for (let at = 0, from = match[0].length + depth * c; at < area; at++, from += depth * channels) {
+      const value = depth === 1 ? content[from]! : 256 * content[from]! + content[from + 1]!;
+      pixels[c * area + at] = levels === 255 ? value : Math.min(255, Math.round((255 * value) / levels));
     }
   }
   return { width, height, channels, pixels };

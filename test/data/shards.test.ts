@@ -67,6 +67,14 @@ describe("pixmaps", () => {
     expect(ppm.toString("latin1")).toBe("P6\n2 1\n255\n\x01\x03\x05\x02\x04\x06"); // red, green, blue of each pixel in turn
   });
 
+  it("of 16 bits, or of few levels, are brought to 0..255", () => {
+    const wide = Buffer.concat([Buffer.from("P6\n1 2\n65535\n"), Buffer.from("000080ffffff010001010080", "hex")]);
+    expect(decodePixmap(wide)).toMatchObject({ channels: 3, pixels: Uint8Array.of(0, 1, 128, 1, 255, 0) });
+    expect(decodePixmap(Buffer.from("P5\n4 1\n3\n\0\x01\x02\x03"))).toMatchObject({
+      pixels: Uint8Array.of(0, 85, 170, 255),
+    });
+  });
+
   it("random and cut bytes are refused with a reason", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 80 }), fc.nat(30), (bytes, length) => {
@@ -76,7 +84,9 @@ describe("pixmaps", () => {
       }),
     );
     expect(decodePixmap(Buffer.from("P6\n999999 999999\n255\n"))).toHaveProperty("reason");
-    expect(decodePixmap(Buffer.from("P6\n1 1\n65535\n123456"))).toHaveProperty("reason");
+    expect(decodePixmap(Buffer.from("P6\n1 1\n65535\n12345"))).toHaveProperty("reason");
+    expect(decodePixmap(Buffer.from("P6\n1 1\n65536\n123456"))).toHaveProperty("reason");
+    expect(decodePixmap(Buffer.from("P5\n1 1\n0\n1"))).toHaveProperty("reason");
   });
 });
 
