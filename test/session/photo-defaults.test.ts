@@ -7,7 +7,7 @@ import { resolveConfig } from "../../src/config/resolve.js";
 import { folder as folderSet } from "../../src/data/folder.js";
 import { folderItems, packShards } from "../../src/data/shards/pack.js";
 import { photoDefaults } from "../../src/session/photos/photo-defaults.js";
-import { countLabels } from "../../src/session/photos/picture-facts.js";
+import { countLabels, evenly } from "../../src/session/photos/picture-facts.js";
 import { describeEngine } from "../support/engine.js";
 import { noisy, pictureFolder } from "../support/pictures.js";
 import { removeFolder, temporaryFolder, trainToEnd } from "../support/train-run.js";
@@ -168,6 +168,16 @@ describe("with official weights", () => {
     ]);
     expect((await chosen(200, { ...weights, "dataset.size": 224 })).remarks).toHaveLength(1);
   });
+});
+
+it("a sample has at most so many pictures, evenly, and all where they are few", () => {
+  const upTo = (n: number) => Array.from({ length: n }, (_, i) => i);
+  for (const n of [0, 1, 63, 64]) expect(evenly(upTo(n), 64)).toEqual(upTo(n));
+  for (const n of [65, 100, 127, 129, 1000]) {
+    expect(new Set(evenly(upTo(n), 64)).size).toBe(64);
+    expect(evenly(upTo(n), 64).at(-1)).toBeGreaterThanOrEqual(n - Math.ceil(n / 64));
+  }
+  expect(evenly(upTo(128), 64)).toEqual(upTo(64).map((i) => 2 * i));
 });
 
 describeEngine("with weights of a run of our own", () => {

@@ -6,7 +6,7 @@ import { defaultMaxMegapixels, readImages } from "../../images/decode.js";
 import { readLabelTable } from "../../labels/label-rows.js";
 import { median } from "../../statistics.js";
 
-/** Pictures whose size is looked at. */
+/** Pictures whose size is looked at, at the most. */
 const SAMPLE = 64;
 
 export interface PictureFacts {
@@ -19,11 +19,10 @@ export interface PictureFacts {
 export async function lookAt(asked: RunConfig): Promise<PictureFacts> {
   const layout = layoutOf(asked);
   const { files } = layout;
-  const every = Math.max(1, Math.floor(files.length / SAMPLE));
   const sides: number[] = [];
   const tiny = { size: 4, channels: 3, fit: "stretch", maxMegapixels: defaultMaxMegapixels } as const;
   await readImages(
-    files.filter((_, i) => i % every === 0).map(({ path }) => path),
+    evenly(files, SAMPLE).map(({ path }) => path),
     tiny,
     (image) => {
       if ("dimensions" in image && image.dimensions) sides.push(Math.min(...image.dimensions));
@@ -34,6 +33,12 @@ export async function lookAt(asked: RunConfig): Promise<PictureFacts> {
     side: sides.length > 0 ? Math.round(median(sides)) : 32,
     labels: await countLabels(asked, "folder", layout),
   };
+}
+
+/** At most so many of the items, at equal distances. */
+export function evenly<T>(items: readonly T[], most: number): T[] {
+  const count = Math.min(items.length, most);
+  return Array.from({ length: count }, (_, i) => items[Math.floor((i * items.length) / count)]!);
 }
 
 function layoutOf({ data, labels, unlabeled }: RunConfig): FolderLayout {
