@@ -3,7 +3,7 @@ import { existsSync, rmSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { DataError } from "../../errors.js";
 import { bytes } from "../../files/packed.js";
-import { makeFolder } from "../../files/write-whole.js";
+import { makeFolder, writeWhole } from "../../files/write-whole.js";
 import { type FetchControl, fetchFile, md5OfFile, sizeOf } from "./fetch-file.js";
 import { inTurn } from "./in-turn.js";
 import type { OfficialData, OfficialDownload, OfficialFile } from "./official-files.js";
@@ -43,7 +43,9 @@ export async function downloadDataSet(official: OfficialData, options: DownloadO
   for (const download of downloads) {
     const wanted = download.members ?? [download];
     const file = join(folder, download.name);
+    const mark = `${file}.fetched`; // beside an archive that this command has fetched itself
     let missing = await missingOf(wanted, folder, signal);
+    if (missing.size === 0 && existsSync(mark)) for (const path of [file, mark]) rmSync(path, { force: true });
     if (missing.size > 0) {
       await inTurn(file, options, async (waited) => {
         if (waited) missing = await missingOf(wanted, folder, signal);
@@ -61,9 +63,13 @@ export async function downloadDataSet(official: OfficialData, options: DownloadO
           await fetchFile({ url, file, bytes: download.bytes, md5: download.md5 }, { ...options, onBytes });
         }
         if (download.members) {
+          if (!already) writeWhole(mark, "");
           onNote?.(`unpacking ${download.name}`);
-          await unpackArchive(file, folder, [...missing], signal);
-          if (!already) rmSync(file, { force: true });
+          await unpackArchive(file, folder, [...missing], signal).catch((error: unknown) => {
+            if (error instanceof DataError) rmSync(mark, { force: true }); // what is refused stays, for people to look at
+            throw error;
+          });
+          if (existsSync(mark)) for (const path of [file, mark]) rmSync(path, { force: true });
         }
       });
     }

@@ -80,6 +80,22 @@ describe("downloadDataSet with an archive", () => {
     expect(readFileSync(join(folder, "two.bin")).equals(second)).toBe(true);
   });
 
+  it("deletes the archive that it has fetched also where it was stopped while it unpacked it", async () => {
+    const { fetchIt, folder, asked } = await packedSet(good());
+    const onNote = (note: string) => {
+      if (note.startsWith("unpacking")) throw new Error("stopped");
+    };
+    await expect(fetchIt({ onNote })).rejects.toThrow("stopped");
+    expect(readdirSync(folder)).toContain("set.tar.gz");
+    await fetchIt();
+    expect(readdirSync(folder).sort()).toEqual(["one.bin", "two.bin"]);
+    // Stopped when all was unpacked.
+    for (const name of ["set.tar.gz", "set.tar.gz.fetched"]) writeFileSync(join(folder, name), good());
+    await fetchIt();
+    expect(readdirSync(folder).sort()).toEqual(["one.bin", "two.bin"]);
+    expect(asked).toEqual(["set.tar.gz"]);
+  });
+
   it("uses an archive that was put there by hand, and leaves it there", async () => {
     const archive = good();
     const { fetchIt, folder, asked } = await packedSet(archive);
