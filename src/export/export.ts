@@ -71,11 +71,15 @@ export async function exportRun(run: string, options: ExportOptions): Promise<Ex
   checkPlace(run, { out, isFile: format === "onnx", force });
   if (format === "safetensors" && dtype !== "fp32")
     throw new UsageError("export: safetensors files are float32; leave --dtype out");
-  const { sure, data, testPictures } = options;
+  const { sure, data, labels, testPictures } = options;
   if (format !== "web") refuseIdle("export", { sure }, "needs --format web");
   if (format === "safetensors")
-    refuseIdle("export", { data, "test-pictures": testPictures }, "needs another --format: no picture goes through it");
-  const source = await openSource(run, options);
+    refuseIdle(
+      "export",
+      { data, labels, "test-pictures": testPictures },
+      "needs another --format: no picture goes through it",
+    );
+  const source = await openSource(run, { ...options, weightsOnly: format === "safetensors" });
   const facts = factsOf(source);
   if (format !== "safetensors") refuseUnknownSize(source);
   if (format !== "safetensors") refuseResizing(source);
@@ -183,11 +187,13 @@ async function withRunner<T>(
   }
 }
 
-async function testSetOf({ source, options, remarks }: Job, needed: boolean): Promise<TestSet | undefined> {
+async function testSetOf({ source, remarks }: Job, needed: boolean): Promise<TestSet | undefined> {
   if (!needed) return undefined;
-  const test = await openTestSet(source, options.data);
+  const test = await openTestSet(source);
   if (typeof test !== "string") return test;
-  remarks.push(`no test set: ${test}. Give its folder with --data`);
+  remarks.push(
+    `no test set: ${test}. Where its files lie elsewhere now, give its folder with --data, the labels file with --labels`,
+  );
   return undefined;
 }
 

@@ -11,7 +11,7 @@ import { DataError, findByName, UsageError, unknownName } from "../errors.js";
 import type { Decoding, ImageSet } from "../images/image-set.js";
 import { unit as unitOf } from "../images/normalize.js";
 import { type FittedWhitening, fitWhitening, whitenNew } from "../images/whiten.js";
-import { bestCheckpoint } from "../inference/open.js";
+import { bestCheckpoint, type Moved, whereMoved } from "../inference/open.js";
 import { createModel, type Model, type Network, networkWithHead } from "../nn/index.js";
 import { Rng } from "../rng.js";
 import type { RunResult } from "../run/events.js";
@@ -23,20 +23,21 @@ import { savedHead } from "../session/saved-head.js";
 import { noGrad, scope, setThreads } from "../torch/index.js";
 import type { Normalizing } from "./onnx/preprocess.js";
 
-export interface SourceOptions {
+export interface SourceOptions extends Moved {
   /** `last` (default), `best` (of `--save-best val`), or a step. */
   readonly checkpoint?: string | undefined;
   /** Which model: "student", "teacher". Default: the one whose error is the method's result. */
   readonly role?: string | undefined;
-  /** Folder of the data set, where it is no longer that of the training run. */
-  readonly data?: string | undefined;
   readonly threads?: number | undefined;
   /** What the names in the run's configuration mean; default what comes with the package, and its recorded files. */
   readonly catalog?: Catalog | undefined;
+  /** The weights alone are wanted: no data are read, and `logits` does not whiten. Default false. */
+  readonly weightsOnly?: boolean;
 }
 
 export interface Source {
   readonly run: string;
+  /** With the files where they lie now. */
   readonly config: RunConfig & RunFacts;
   /** With the files that the run names. */
   readonly catalog: Catalog;
@@ -65,7 +66,7 @@ export interface Source {
  */
 export async function openSource(run: string, options: SourceOptions = {}): Promise<Source> {
   const folder = RunFolder.open(run);
-  const config = folder.config<RunConfig>();
+  const config = whereMoved(run, folder.config<RunConfig>(), options);
   const record = readAnyRecord(run);
   const checkpoint = chosenCheckpoint(folder, config, record.predictor, options.checkpoint ?? "last");
   const role = options.role ?? record.predictor;
@@ -74,7 +75,7 @@ export async function openSource(run: string, options: SourceOptions = {}): Prom
   const { classes, input, evaluation, decoding } = record;
   const picture = { ...input, ...(decoding ? { height: decoding.size, width: decoding.size } : record.stored) };
   const known = await withModules(options.catalog ?? builtIn, config.modules);
-  const fitted = await whiteningOf(run, config, record, known, options.data);
+  const fitted = options.weightsOnly ? undefined : await whiteningOf(run, config, record, known);
   const whitening = fitted?.whitening;
   const unit = fitted?.unit ?? record.unit;
   const { item: definition } = findByName(known.models, "model", config.model, run);
@@ -135,10 +136,9 @@ async function whiteningOf(
   config: RunConfig & RunFacts,
   { normalize }: InferenceRecord,
   catalog: Catalog,
-  dir: string | undefined,
 ): Promise<{ readonly whitening: FittedWhitening; readonly unit: number } | undefined> {
   if (normalize !== "zca" && normalize !== "gcn-zca") return undefined;
-  const { data } = await loadSplit({ ...config, data: dir ?? config.data }, dataSetOf(config, catalog, run));
+  const { data } = await loadSplit(config, dataSetOf(config, catalog, run));
   const now = data.fingerprint ?? fingerprint(data);
   if (now !== config.dataFingerprint) {
     throw new DataError(

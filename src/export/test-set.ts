@@ -14,12 +14,9 @@ export interface TestSet {
 }
 
 /** The test set of a run, or why there is none to be had. */
-export async function openTestSet(
-  { config, catalog, run }: Source,
-  dir: string | undefined,
-): Promise<TestSet | string> {
+export async function openTestSet({ config, catalog, run }: Source): Promise<TestSet | string> {
   try {
-    const { data } = await loadSplit({ ...config, data: dir ?? config.data }, dataSetOf(config, catalog, run));
+    const { data } = await loadSplit(config, dataSetOf(config, catalog, run));
     if ((data.fingerprint ?? fingerprint(data)) !== config.dataFingerprint) {
       return "the data set is no longer that of the run";
     }

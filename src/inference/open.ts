@@ -29,13 +29,23 @@ export interface Moved {
   readonly labels?: string | undefined;
 }
 
+/** The configuration of the run in `path` with its files where they lie now. Throws UsageError where `labels` is not about a file. */
+export function whereMoved<C extends RunConfig>(path: string, saved: C, { data, labels }: Moved): C {
+  if (labels !== undefined && !(isLabelsFile(labels) && isLabelsFile(saved.labels))) {
+    throw new UsageError(
+      `--labels ${labels}: the run in ${path} was trained with --labels ${saved.labels}. Only a labels file that lies elsewhere now may be named`,
+    );
+  }
+  return { ...saved, data: data ?? saved.data, labels: labels ? resolve(labels) : saved.labels };
+}
+
 /**
  * Throws UsageError if there is no
  * checkpoint yet, DataError if data, labels or checkpoint are not those of the run.
  */
 export async function openTrainedRun(
   folder: RunFolder,
-  { data: dir, labels }: Moved = {},
+  moved: Moved = {},
   which: WhichCheckpoint = "final",
   catalog?: Catalog,
 ): Promise<TrainedRun> {
@@ -45,12 +55,7 @@ export async function openTrainedRun(
   }
   const latest = folder.latestCheckpoint();
   if (!latest) throw new UsageError(`${folder.path}: there is no checkpoint to evaluate yet`);
-  if (labels !== undefined && !(isLabelsFile(labels) && isLabelsFile(saved.labels))) {
-    throw new UsageError(
-      `--labels ${labels}: the run in ${folder.path} was trained with --labels ${saved.labels}. Only a labels file that lies elsewhere now may be named`,
-    );
-  }
-  const config: RunConfig = { ...saved, data: dir ?? saved.data, labels: labels ? resolve(labels) : saved.labels };
+  const config = whereMoved(folder.path, saved, moved);
   const session = await openSession({ ...hardwareOfUse(config), resume: folder.path }, catalog); // its weights are the checkpoint's
   const { fingerprint } = session.data;
   try {

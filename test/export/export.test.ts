@@ -1,5 +1,5 @@
 // `exportRun`: what is written, for runs of every normalization, and what is refused.
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -29,7 +29,7 @@ import { RunFolder } from "../../src/run/index.js";
 import { call, type Tensor, tensor } from "../../src/torch/index.js";
 import { openJudge } from "../../src/web/open-judge.js";
 import { describeEngine } from "../support/engine.js";
-import { newPhotos, photoRun } from "../support/photos.js";
+import { kinds, newPhotos, photoRun } from "../support/photos.js";
 import { describeRuntimes, runtimesFolder } from "../support/runtimes.js";
 import { configure, folderOfThisFile, trainToEnd } from "../support/train-run.js";
 
@@ -68,6 +68,24 @@ describeEngine("export", () => {
     const run = await photoRun(dir, { normalize, "dataset.size": 10, steps: 3 });
     await sameClasses(run, 60);
     await expect(openPredictor(run)).rejects.toThrow(/whitens/);
+  });
+
+  test("a run that whitens is exported where its labels file has moved, and its weights without any data", async () => {
+    const dir = fresh("photos");
+    mkdirSync(dir);
+    const [labels, moved] = [join(dir, "labels.csv"), join(dir, "moved.csv")];
+    const rows = kinds.flatMap((kind) => [0, 1, 2, 3, 4, 5].map((i) => `${kind}/${i}.png,${kind}`));
+    writeFileSync(labels, ["file,label", ...rows].join("\n"));
+    const run = await photoRun(dir, { normalize: "zca", "dataset.size": 10, steps: 1, labels });
+    renameSync(labels, moved);
+    const asked = { format: "onnx", testPictures: 60 } as const;
+    await expect(exportRun(run, { ...asked, out: fresh("x.onnx") })).rejects.toThrow(/no such labels file/);
+    const { test, remarks } = await exportRun(run, { ...asked, out: fresh("x.onnx"), labels: moved });
+    expect(test).toMatchObject({ images: 60, changed: 0 });
+    expect(remarks).toEqual([]);
+    await expect(exportRun(run, { ...asked, out: fresh("x.onnx"), labels: "12" })).rejects.toThrow(/--labels 12/);
+    renameSync(join(dir, "data"), join(dir, "gone"));
+    await exportRun(run, { format: "safetensors", out: fresh("weights") });
   });
 
   test.each(["none", "image"])("points, normalized by %s: the same class for every one", async (normalize) => {

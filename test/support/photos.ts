@@ -7,7 +7,7 @@ import { resolveConfig } from "../../src/config/resolve.js";
 import { Rng } from "../../src/rng.js";
 import { trainToEnd } from "./train-run.js";
 
-const kinds = ["stripes", "rings", "spots"] as const;
+export const kinds = ["stripes", "rings", "spots"] as const;
 
 /** Shapes in two colors with noise. */
 async function photo(

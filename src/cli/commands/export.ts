@@ -27,6 +27,10 @@ export const exportCommand = defineCommand({
       value: "folder",
       doc: "folder with the data set's files, where it is not the one of the training run",
     }),
+    labels: text(undefined, {
+      value: "file",
+      doc: "the run's labels file, where it does not lie where the training run had it",
+    }),
     testPictures: integer(undefined, {
       min: 0,
       doc: "test pictures to compare on (default: 2000 with --dtype fp16 or int8 and with --format web, else 0)",
