@@ -87,6 +87,9 @@ export function json(status: number, content: unknown, headers: Readonly<Record<
   };
 }
 
+/** Connections at once, most of them idle, that are taken however few requests are answered: one too many is cut off without a word. */
+const LEAST_CONNECTIONS = 1000;
+
 /** Throws UsageError where the port cannot be had. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { host = "127.0.0.1", port, onFault = () => {} } = options;
@@ -141,7 +144,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   });
   server.timeout = 2 * limits.arrival; // sockets on which nothing moves, such as clients that do not read
   server.keepAliveTimeout = 5000;
-  server.maxConnections = 8 * limits.requests;
+  server.maxConnections = Math.max(LEAST_CONNECTIONS, 8 * limits.requests);
 
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {

@@ -29,3 +29,20 @@ test("a body that does not come is not waited for", async () => {
   socket.write("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4\r\n\r\nfo");
   await new Promise((resolve) => socket.resume().once("close", resolve));
 });
+
+test("connections that clients keep open take no place from a request", async () => {
+  const one = await startServer({ port: 0, limits: { requests: 1 }, handle: () => json(200, {}) });
+  const sockets = [];
+  for (let i = 0; i < 20; i++) {
+    const socket = connect(one.port, "127.0.0.1");
+    sockets.push(socket);
+    socket.write("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    const answer = await new Promise<string>((resolve) => {
+      socket.once("data", (part) => resolve(part.toString()));
+      socket.once("close", () => resolve(""));
+    });
+    expect(answer, `connection ${i}`).toMatch(/^HTTP\/1.1 200/);
+  }
+  for (const socket of sockets) socket.destroy();
+  await one.stop(100);
+});

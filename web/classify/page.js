@@ -8,6 +8,8 @@ const status = $("status");
 /** Larger pictures are drawn smaller first: canvases of phones hold no more. */
 const maxPixels = 16e6;
 const shown = 5;
+/** Pictures that stay on the page, the newest; more would fill the memory of a phone. */
+const kept = 200;
 
 ort.env.wasm.wasmPaths = new URL("runtime/", import.meta.url).href;
 ort.env.wasm.numThreads = crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
@@ -144,15 +146,27 @@ function show(
   }
   words.append(bars);
   item.append(picture, words);
-  $("results").prepend(item);
+  add(item);
   say(`${name}: ${sure ? answer : `not sure; perhaps ${answer}`}, ${percent(best.p)}.`);
+}
+
+/** On top of the list; what falls off its end gives its picture back. @param {HTMLElement} item */
+function add(item) {
+  const list = $("results");
+  list.prepend(item);
+  while (list.children.length > kept) {
+    const last = /** @type {Element} */ (list.lastElementChild);
+    const picture = last.querySelector("img");
+    if (picture) URL.revokeObjectURL(picture.src);
+    last.remove();
+  }
 }
 
 function showFailure(/** @type {string} */ name, /** @type {Error} */ error) {
   const item = element("li", "", "failed");
   item.append(element("div"), element("div"));
   item.lastElementChild?.append(element("h2", "No answer"), element("p", `${name}: ${error.message}`, "file"));
-  $("results").prepend(item);
+  add(item);
   say(`${name}: ${error.message}.`);
 }
 
