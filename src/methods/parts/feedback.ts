@@ -114,9 +114,10 @@ export function learnWithFeedback(
       return before.sub(noGrad(() => labeledLoss({ mode: "train", updateStatistics: false })));
     }
     const { gS, gL } = descendTwice(student, optimizer, { loss, labeledLoss }, now);
-    const [sL, sS] = [scaled(gL, student, optimizer), scaled(gS, student, optimizer)];
+    const sL = scaled(gL, student, optimizer);
     const product = inner(sL, gS);
     if (feedback === "dot") return product.mul(optimizer.learningRate(now.step));
+    const sS = scaled(gS, student, optimizer);
     return product.div(inner(sL, gL).mul(inner(sS, gS)).sqrt().add(1e-12));
   };
   const h = helped();
