@@ -154,14 +154,15 @@ export const fileName = (name: string) => name.replace(/[^\w.+-]+/g, "_");
 
 /** A run that starts from another's predictions has that one, at every scale; no two rows or columns share a folder. */
 function checkRuns({ file, rows, columns, skip }: Definition): void {
-  for (const [kind, names] of Object.entries({ rows, columns }).map(
-    ([of, lines]) => [of, lines.map(({ name }) => name)] as const,
-  )) {
-    for (const [i, name] of names.entries()) {
-      const other = names.slice(0, i).find((before) => fileName(before) === fileName(name));
+  for (const [kind, lines] of Object.entries({ rows, columns })) {
+    const folders = new Map<string, string>();
+    for (const { name } of lines) {
+      const [folder, shown] = [fileName(name), JSON.stringify(name)];
+      const other = folders.get(folder);
+      folders.set(folder, shown);
       if (other === undefined) continue;
       throw new UsageError(
-        `${file}: ${kind}: expected names that differ in their folders, got ${JSON.stringify(other)} and ${JSON.stringify(name)}, both ${fileName(name)}. Rename one`,
+        `${file}: ${kind}: expected names that differ in their folders, got ${other} and ${shown}, both ${folder}. Rename one`,
       );
     }
   }
