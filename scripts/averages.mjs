@@ -51,7 +51,10 @@ export const method = {
         for (const { ema, given } of extra) {
           ema.update();
           if (given.buffers !== "recompute" || now.step + 1 < now.totalSteps) continue;
-          const groups = Array.from({ length: 4 }, (_, k) => setup.statisticsRows.slice(64 * k, 64 * (k + 1)));
+          // Whole groups, as the methods measure them.
+          const whole = Math.floor(setup.statisticsRows.length / 64);
+          if (whole === 0) continue;
+          const groups = Array.from({ length: whole }, (_, k) => setup.statisticsRows.slice(64 * k, 64 * (k + 1)));
           recomputeStatistics(
             ema.model,
             groups.map((rows) => setup.trainingImages(rows)),

@@ -6,6 +6,7 @@ import { parseOptions } from "../../../src/options.js";
 import { Rng } from "../../../src/rng.js";
 import { noGrad, normal, ones, scope } from "../../../src/torch/index.js";
 import { describeEngine } from "../../support/engine.js";
+import { describeWorld, inProcesses } from "../../support/processes.js";
 
 const rng = Rng.fromSeed(1);
 
@@ -52,5 +53,33 @@ describeEngine("batch norm of one value a channel", () => {
       const x = normal([rows, 1, side, side], 0, 1, rng).contiguous("channelsLast");
       expect(() => model.forward(x, "train")).toThrow(/--accumulate/);
     });
+  });
+});
+
+describeWorld("batch norm of one value a channel in each of two processes", () => {
+  test("is taken where the statistics are of both, and refused where they are its own", {
+    timeout: 60_000,
+  }, async () => {
+    const found = await inProcesses<{ both: number[]; alone: string }>(
+      2,
+      `import { closeWorld, full, noGrad, openWorld } from "dist/torch/index.js";
+      import { batchNorm2d } from "dist/nn/index.js";
+      import { Rng } from "dist/rng.js";
+      const spread = openWorld({ seconds: 30, flag: () => false });
+      const [norm, rng] = [batchNorm2d(1, { keep: 0 }), Rng.fromSeed(1)];
+      noGrad(() => norm.reset(rng));
+      const run = (syncStatistics) => norm.forward(full([1, 1, 1, 1], 2 * spread.rank), { mode: "train", rng, spread, syncStatistics });
+      run(true); // of 0 and 2: mean 1, unbiased variance 2
+      const both = [norm.buffers.running_mean.item(), norm.buffers.running_var.item()];
+      let alone = "";
+      try { run(false); } catch (error) { alone = error.message; }
+      spread.barrier();
+      closeWorld({ failed: false });
+      console.log(JSON.stringify({ both, alone }));`,
+    );
+    for (const { both, alone } of found) {
+      expect(both).toEqual([1, 2]);
+      expect(alone).toMatch(/more than one value a channel/);
+    }
   });
 });
