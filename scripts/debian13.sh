@@ -111,8 +111,9 @@ if $cuda; then
     touch "$opt/complete"
   fi
   if [ ! -e "$opt/cudnn.map" ]; then
-    # libtorch_cuda is bound when it is loaded: a stub with every function of cuDNN that it asks for, each of which fails.
-    asked="$(inside readelf --dyn-syms -W /opt/cuda/lib/libtorch_cuda.so | sed -n 's/.* UND \(cudnn[A-Za-z0-9_]*\)@.*/\1/p' | sort -u)"
+    # libtorch is bound when it is loaded: a stub with every function of cuDNN that it asks for, or Python's part of it, each of which fails.
+    asked="$(inside readelf --dyn-syms -W /opt/cuda/lib/libtorch_cuda.so /opt/cuda/lib/libtorch_python.so |
+      sed -n 's/.* UND \(cudnn[A-Za-z0-9_]*\)@.*/\1/p' | sort -u)"
     sed 's/.*/int &(void) { return 1; }/' <<<"$asked" >"$opt/cudnn.c"
     echo 'libcudnn.so.9 { global: cudnn*; };' >"$opt/cudnn.map"
     inside gcc -shared -fPIC -Wl,-soname,libcudnn.so.9 -Wl,--version-script=/opt/cuda/cudnn.map -o /opt/cuda/lib/libcudnn.so.9 /opt/cuda/cudnn.c
