@@ -51,10 +51,12 @@ export const method = {
         for (const { ema, given } of extra) {
           ema.update();
           if (given.buffers !== "recompute" || now.step + 1 < now.totalSteps) continue;
-          // Whole groups, as the methods measure them.
-          const whole = Math.floor(setup.statisticsRows.length / 64);
-          if (whole === 0) continue;
-          const groups = Array.from({ length: whole }, (_, k) => setup.statisticsRows.slice(64 * k, 64 * (k + 1)));
+          // In groups as the methods measure them.
+          const rows = setup.statisticsRows;
+          const count = Math.floor(rows.length / 64);
+          if (count === 0) continue;
+          const end = (/** @type {number} */ group) => Math.floor((group * rows.length) / count);
+          const groups = Array.from({ length: count }, (_, k) => rows.slice(end(k), end(k + 1)));
           recomputeStatistics(
             ema.model,
             groups.map((rows) => setup.trainingImages(rows)),

@@ -10,7 +10,7 @@ const averaging = packagedMethods.filter(({ options }) => "emaBuffers" in option
 /** The running statistics of every role, the average among them, after `count` steps of 4. */
 function statistics(name: string, emaBuffers: string, count: number): number[][] {
   const run = tinyRun(name, { method: { emaBuffers }, totalSteps: STEPS });
-  // As many as measuring takes: groups of 64.
+  // As many as measuring takes.
   Object.assign(run.setup, { statisticsRows: Int32Array.from({ length: 64 }, (_, i) => i % 40) });
   run.steps(count);
   const models = Object.values(run.method.models);
@@ -25,6 +25,31 @@ describeEngine("the average's running statistics", () => {
   test.each(averaging)("%s: recompute measures them anew after the last step, and not before", (name) => {
     expect(statistics(name, "recompute", STEPS - 1)).toEqual(statistics(name, "average", STEPS - 1));
     expect(statistics(name, "recompute", STEPS)).not.toEqual(statistics(name, "average", STEPS));
+  });
+});
+
+describeEngine("the images that the statistics are measured on", () => {
+  test.each([
+    [63, []],
+    [100, [100]],
+    [150, [75, 75]],
+    [191, [95, 96]],
+    [256, [64, 64, 64, 64]],
+  ])("of %i all are used, in groups of %j", (count, groups) => {
+    const run = tinyRun("supervised", { totalSteps: STEPS });
+    const { trainingImages } = run.setup;
+    const asked: number[][] = [];
+    Object.assign(run.setup, {
+      statisticsRows: Int32Array.from({ length: count }, (_, i) => i),
+      trainingImages(rows: Int32Array) {
+        asked.push([...rows]);
+        return trainingImages(rows.map((row) => row % 40));
+      },
+    });
+    run.steps(STEPS);
+    run.release();
+    expect(asked.map(({ length }) => length)).toEqual(groups);
+    expect(asked.flat()).toEqual(Array.from({ length: groups.length > 0 ? count : 0 }, (_, i) => i));
   });
 });
 

@@ -5,8 +5,8 @@ import type { Tensor } from "../../torch/index.js";
 import type { Progress, Setup } from "../method.js";
 import { type EmaLength, emaFrom, type GivenEma } from "./shared-options.js";
 
-/** Rows of a pass that measures statistics. */
-const ROWS = 64;
+/** Rows of a pass that measures statistics, at the least. */
+const LEAST_ROWS = 64;
 
 export interface Average {
   readonly ema: EmaTeacher;
@@ -36,10 +36,12 @@ export function averageOf(setup: Setup, student: Model, role: string, given: Giv
   };
 }
 
-/** Whole groups of training images; fewer images than a group tell too little: then there are none. */
+/** Groups of training images, all as large, give or take one; fewer images than the least group tell too little: then there are none. */
 function* statisticsBatches({ statisticsRows: rows, trainingImages }: Setup): Generator<Tensor> {
-  for (let start = 0; start + ROWS <= rows.length; start += ROWS) {
-    const images = trainingImages(rows.slice(start, start + ROWS));
+  const groups = Math.floor(rows.length / LEAST_ROWS);
+  const end = (group: number) => Math.floor((group * rows.length) / groups);
+  for (let group = 0; group < groups; group++) {
+    const images = trainingImages(rows.slice(end(group), end(group + 1)));
     yield images;
     images.release();
   }
