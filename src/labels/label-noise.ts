@@ -27,7 +27,8 @@ export function redrawLabels(
     throw new UsageError(`label noise: expected a percentage in 0..100, got ${percent}`);
   }
   const noisy = y.slice();
-  const redrawn = Math.floor((labeled.length * percent) / 100);
+  // 1000 x 32.3 / 100 is 322.99999999999994.
+  const redrawn = Math.floor((labeled.length * percent) / 100 + 1e-6);
   let changed = 0;
   for (const image of rng.split("images").shuffle(labeled.slice()).subarray(0, redrawn)) {
     const label = rng.split(`class:${image}`).integer(numClasses);

@@ -41,6 +41,14 @@ describe("redrawLabels", () => {
       // 0.9 of them change; the standard deviation of that share is below 0.011
       expect(Math.abs(changed / redrawn - 0.9)).toBeLessThan(0.045);
     }
+    for (const [count, percent, exact] of [
+      [1000, 32.3, 323],
+      [1000, 64.1, 641],
+      [2000, 65.1, 1302],
+    ] as const)
+      expect(redrawLabels({ labeled: labeled.slice(0, count), y }, percent, CLASSES, Rng.fromSeed(1)).redrawn).toBe(
+        exact,
+      );
     expect(redrawLabels({ labeled: labeled.slice(0, 7), y }, 50, CLASSES, Rng.fromSeed(1)).redrawn).toBe(3);
   });
 
