@@ -5,16 +5,22 @@
  * 1e-5 (the Mean Teacher code). The two are not interchangeable (methods.md 6, 36).
  */
 
+import { UsageError } from "../errors.js";
 import { call, conv2d, noGrad, scope, type Tensor, tensor } from "../torch/index.js";
 import type { ImageSet } from "./image-set.js";
 
 const regularizer = { zca: 1e-5, "gcn-zca": 0.1 } as const;
 const gcnNorm = 55;
 const chunkRows = 1024; // a multiple of 16, see `product`
+/** Of an image, D: the decomposition works on more than 2 D^2 numbers, which LAPACK counts in 32 bits. */
+const mostValues = 32_000;
 
 export type Whitening = keyof typeof regularizer;
 
-/** Fits on `train` and whitens both sets; pixels become float32. Covariance and mean divide by the number of images. */
+/**
+ * Fits on `train` and whitens both sets; pixels become float32. Covariance and mean divide by the number of images. Throws UsageError where
+ * the images are too large for a matrix over all their values.
+ */
 export function whitenSets(kind: Whitening, train: ImageSet, test: ImageSet): { train: ImageSet; test: ImageSet } {
   return noGrad(() =>
     scope(() => {
@@ -26,7 +32,15 @@ export function whitenSets(kind: Whitening, train: ImageSet, test: ImageSet): { 
 }
 
 function fitOn(kind: Whitening, train: ImageSet) {
-  const mean = meanImage(kind, train, train.channels * train.height * train.width);
+  const { channels, height, width } = train;
+  const size = channels * height * width;
+  if (size > mostValues) {
+    throw new UsageError(
+      `normalize ${kind}: whitening images of ${channels}x${height}x${width} takes a matrix of ${size} x ${size} numbers, and ${mostValues} x ${mostValues} is ` +
+        `the most. Take images of ${Math.floor(Math.sqrt(mostValues / channels))} pixels at the most (own pictures: --dataset.size), or --normalize channel, image or none`,
+    );
+  }
+  const mean = meanImage(kind, train, size);
   return { mean, matrix: whiteningMatrix(covariance(kind, train, mean), regularizer[kind]) };
 }
 

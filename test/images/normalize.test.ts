@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { UsageError } from "../../src/errors.js";
 import type { ImageSet } from "../../src/images/image-set.js";
 import { channelStatistics, normalizeData } from "../../src/images/normalize.js";
 import { whitenSets } from "../../src/images/whiten.js";
@@ -89,6 +90,17 @@ describeEngine("ZCA whitening", () => {
       }),
     );
   };
+
+  it("refuses images that are too large for a matrix over all their values, with the size that would do", () => {
+    const large = randomImages(1, 3, 224, 224, 3);
+    for (const kind of ["zca", "gcn-zca"] as const) {
+      const whiten = () => normalizeData(kind, large, large);
+      expect(whiten).toThrow(UsageError);
+      expect(whiten).toThrow(
+        /3x224x224 takes a matrix of 150528 x 150528 numbers.*103 pixels at the most.*--normalize channel/,
+      );
+    }
+  });
 
   it("gives training images mean 0 and nearly the identity as covariance", () => {
     const { train: white } = whitenSets("zca", train, test);
