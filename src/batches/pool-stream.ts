@@ -255,7 +255,8 @@ export class PoolStream implements Stateful {
 
   stateDict(): State {
     const start = { ...this.#start } as Json;
-    return { tensors: {}, values: { start, cursor: this.#cursor, size: this.#current.size } };
+    const { size, from, to } = this.#current;
+    return { tensors: {}, values: { start, cursor: this.#cursor, size, from, to } };
   }
 
   loadStateDict({ values }: State): void {
@@ -273,6 +274,9 @@ export class PoolStream implements Stateful {
     this.#source?.close().catch(() => {}); // nothing of it is wanted any more
     this.#source = undefined;
     [this.#start, this.#cursor] = [start!, cursor!];
+    // Until the window is read again, which a phase without unlabeled rows never asks for; earlier versions did not save them.
+    const { from = 0, to = 0 } = values as { from?: number; to?: number };
+    [this.#current.from, this.#current.to] = [from, to];
   }
 }
 

@@ -142,8 +142,14 @@ describeEngine("batches of a streamed pool", () => {
       [5, 0],
     ]);
     expect(session.batches.epoch).toBeCloseTo(24 / 60, 10);
-    await session.batches.close();
-    session.data.release();
+    const again = await openSession(config("phases-again", given));
+    again.batches.loadStateDict(session.batches.stateDict());
+    await again.batches.prepare(5); // no unlabeled rows: the pool stays closed
+    expect(again.batches.epoch).toBe(session.batches.epoch);
+    for (const { batches, data } of [session, again]) {
+      await batches.close();
+      data.release();
+    }
   });
 
   test("the start event counts the pool, and its image-wise normalization is that of each row", async () => {
