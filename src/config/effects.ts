@@ -42,18 +42,25 @@ export function checkEffects(
   }
 }
 
-/** What only the data tell: whether rows may be mirrored at all. */
+/** What only the data tell: whether rows may be mirrored at all, and whether weak views are translated (else they are crops). */
 export interface DataFacts {
   readonly "views.flip": boolean;
+  readonly "views.translate": boolean;
 }
 
 /** The same of the method's options, once the data are there, for what they decide. Throws UsageError. */
 export function checkDataEffects(config: RunConfig, method: Pick<Listed, "options">, facts: DataFacts): void {
-  const look = (key: string) => (key === "views.flip" ? facts[key] : UNKNOWN);
+  const look = (key: string) => (isDataFact(key) ? facts[key] : UNKNOWN);
   for (const key of config.given ?? []) {
-    const option = key.startsWith("method.") ? method.options[key.slice("method.".length)] : undefined;
-    if (option) refuse(option, key, look, asFlags("fewlabels"));
+    const name = key.startsWith("method.") ? key.slice("method.".length) : "";
+    const option = method.options[name];
+    // No translation is a view of its own among crops too.
+    if (option && config.methodOptions[name] !== 0) refuse(option, key, look, asFlags("fewlabels"));
   }
+}
+
+function isDataFact(key: string): key is keyof DataFacts {
+  return key === "views.flip" || key === "views.translate";
 }
 
 function refuse(option: Option, key: string, look: (key: string) => unknown, describe: Describe): void {
@@ -77,7 +84,7 @@ function declarationOf(key: string, chosen: Chosen): Option | undefined {
 
 /** The value of an option, or a fact about the run; those of the data come later. */
 function lookUp(key: string, config: RunConfig, method: Partial<Pick<MethodDefinition, "views">>): unknown {
-  if (key === "views.flip") return UNKNOWN;
+  if (isDataFact(key)) return UNKNOWN;
   if (key === "views.strong") {
     if (!method.views) return UNKNOWN;
     const parts = Object.values(method.views(config.methodOptions));

@@ -15,7 +15,7 @@
  * @see the paper, Section 2; docs/methods/mean-teacher.md; test/methods/formulas.ts, which computes the same slowly
  */
 import { minimize } from "../optim/index.js";
-import { boolean, choice, integer, number } from "../options.js";
+import { boolean, choice, integer, needFact, number } from "../options.js";
 import { EmaTeacher } from "../targets/index.js";
 import { noGrad } from "../torch/index.js";
 import { defineMethod } from "./method.js";
@@ -32,6 +32,9 @@ import {
   randomFlips,
 } from "./parts/shared-options.js";
 
+const translated = [
+  needFact("views.translate", "translated views: --weak translate, as others are crops", { weak: "translate" }),
+];
 const unset = (what: string) => `${what}; if not given, the network's own`;
 
 export const meanTeacher = defineMethod({
@@ -67,11 +70,13 @@ export const meanTeacher = defineMethod({
     teacherView: choice(["weak", "strong"], "weak", { doc: "augmentation of the teacher's view" }),
     studentTranslate: integer(undefined, {
       min: 0,
-      doc: "random translation of the student's view in pixels, 0 for none; if not given, the run's",
+      needs: translated,
+      doc: "random translation of the student's view in pixels, 0 for none (among crops: the crop of evaluation); if not given, the run's",
     }),
     teacherTranslate: integer(undefined, {
       min: 0,
-      doc: "random translation of the teacher's view in pixels, 0 for none; if not given, the run's",
+      needs: translated,
+      doc: "random translation of the teacher's view in pixels, 0 for none (among crops: the crop of evaluation); if not given, the run's",
     }),
     studentFlip: boolean(true, {
       needs: randomFlips,

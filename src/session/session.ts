@@ -66,7 +66,8 @@ export async function openSession(saved: RunConfig, catalog: Catalog = builtIn):
   const { config, fitted } = (() => {
     try {
       evaluationMetrics({ numClasses: data.classes.length, topK: asked.topK }); // a k that does not fit is told before training
-      if (asked.resume === undefined) checkDataEffects(asked, definition, { "views.flip": data.flip });
+      const facts = { "views.flip": data.flip, "views.translate": data.weak === "translate" };
+      if (asked.resume === undefined) checkDataEffects(asked, definition, facts);
       const fit = fitBatch(asked, definition, data);
       const { usesUnlabeled, subBatches } = definition;
       const groups = subBatches?.(fit.config.methodOptions) ?? 1;

@@ -184,6 +184,15 @@ describeEngine("every option has an effect or says what it needs", () => {
     600_000,
   );
 
+  test("a translation of one view is refused where weak views are crops, but for none", async () => {
+    const base = { ...digits, method: "mean-teacher", weak: "photo" };
+    for (const key of ["method.studentTranslate", "method.teacherTranslate"]) {
+      const idle = /has no effect in this run: it needs translated views: --weak translate/;
+      expect(await tryOption(base, key, [3])).toMatch(idle);
+      expect(await tryOption(base, key, [0])).toBe("changes");
+    }
+  });
+
   // Not here: blurProbability, whose deviation of up to 2 pixels at 224 is up to 0.3 at 32, less than a gray level (test/augment/photo-ops.test.ts).
   test("the run's own options", async () => {
     const names = [

@@ -29,6 +29,7 @@ const facts: Readonly<Record<string, readonly [ViewedImages, ViewDefaults]>> = {
   ],
   imagenet: [square(256), { translate: 16, flip: true, weak: "imagenet-mt" }],
 };
+const ofTranslation = ["method.studentTranslate", "method.teacherTranslate"];
 const ofFlips = ["method.sameFlip", "method.studentFlip", "method.teacherFlip"];
 
 describe("experiments of the package", () => {
@@ -62,6 +63,8 @@ describe("experiments of the package", () => {
         const flips = given.get("flip") ?? defaults.flip;
         const idle = flips ? [] : ofFlips.filter((option) => given.has(option));
         expect(idle, who).toEqual([]);
+        const crops = (given.get("weak") ?? defaults.weak ?? "translate") !== "translate";
+        expect(crops ? ofTranslation.filter((option) => given.has(option)) : [], who).toEqual([]);
       }
     }
   });
