@@ -13,10 +13,11 @@ import { type PoolPicture, type PoolPosition, poolStart, readPool } from "../dat
 import type { DecodedPicture } from "../data/shards/samples.js";
 import { DataError, UsageError } from "../errors.js";
 import type { DamagedFile, ShardPool } from "../images/image-set.js";
+import { mostBytes } from "../images/most-bytes.js";
 import type { Rng } from "../rng.js";
 import type { Json, State, Stateful } from "../stateful.js";
 import { scope, tensor, type World, whole } from "../torch/index.js";
-import { Allotment, Window } from "./pool-window.js";
+import { Allotment, Window, windowSize } from "./pool-window.js";
 import { Prefetch } from "./prefetch.js";
 
 /** The processes that share out the rows of a batch. */
@@ -60,8 +61,8 @@ export class PoolStream implements Stateful {
   readonly #known = new Map<number, { readonly reason: string }>();
   #decoded = 0;
 
-  /** Throws UsageError where the shuffle buffer is smaller than two chunks. */
-  constructor(pool: ShardPool, chunk: number, rng: Rng, sharing: Sharing = alone) {
+  /** Throws UsageError where the shuffle buffer is smaller than two chunks, or a chunk cannot be held. `limit`: bytes of a window. */
+  constructor(pool: ShardPool, chunk: number, rng: Rng, sharing: Sharing = alone, limit = mostBytes) {
     const { decoding, shuffleBuffer, fixedBuffer = false, count, memory = 0 } = pool;
     if (shuffleBuffer < 2 * chunk) {
       throw new UsageError(
@@ -71,8 +72,11 @@ export class PoolStream implements Stateful {
       );
     }
     [this.#pool, this.#rng, this.#chunk, this.#sharing] = [pool, rng, chunk, sharing];
-    // A window longer than a pass would hold every picture several times.
-    const size = Math.max(chunk, Math.min(shuffleBuffer >> 1, count));
+    const { size, wanted } = windowSize(pool, chunk, limit);
+    if (size < wanted) {
+      const why = `Node keeps no more than ${limit} bytes in one array (--dataset.shuffleBuffer ${2 * size} says the same)`;
+      this.#remarks.push(`the pool is mixed within ${size} pictures and not within ${wanted}: ${why}`);
+    }
     const imageBytes = decoding.channels * decoding.size ** 2;
     this.#current = new Window(size, imageBytes, sharing);
     this.#next = new Window(size, imageBytes, sharing);

@@ -1,6 +1,35 @@
 /** A window of a streamed pool: pictures in the order they were read, and drawn in another. Each process keeps the pixels of its own rows. */
 import { type PoolPicture, type PoolPosition, poolStart } from "../data/shards/pool.js";
+import { UsageError } from "../errors.js";
+import type { ShardPool } from "../images/image-set.js";
+import { mostBytes } from "../images/most-bytes.js";
 import type { Spread } from "../torch/index.js";
+
+/** Pictures of a window, and how many there would be if one array could hold any number of bytes (`limit`). */
+export interface WindowSize {
+  readonly size: number;
+  readonly wanted: number;
+}
+
+/**
+ * Half of the shuffle buffer; a chunk at the least, and no more than a pass has, which would come several times. It does not depend on the
+ * number of processes. Throws UsageError where not even a chunk can be held.
+ */
+export function windowSize(
+  { decoding, shuffleBuffer, count }: Pick<ShardPool, "decoding" | "shuffleBuffer" | "count">,
+  chunk: number,
+  limit = mostBytes,
+): WindowSize {
+  const { channels, size: side } = decoding;
+  const most = Math.floor(limit / (channels * side ** 2));
+  if (chunk > most) {
+    throw new UsageError(
+      `shards: ${chunk} unlabeled rows a batch of ${side} x ${side} pixels are more than the ${limit} bytes that Node keeps in one array: ${most} rows at the most. Make the batch or --dataset.size smaller`,
+    );
+  }
+  const wanted = Math.max(chunk, Math.min(shuffleBuffer >> 1, count));
+  return { size: Math.min(wanted, most), wanted };
+}
 
 /** The order in which a window is drawn whose first picture has `from` pictures of all passes before it. */
 export type OrderOf = (from: number) => Int32Array;

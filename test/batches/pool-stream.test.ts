@@ -152,6 +152,21 @@ describe("PoolStream", () => {
     await source.close();
   });
 
+  it("mixes within what one array can hold where that is less, and says so", async () => {
+    const image = side * side;
+    const source = new PoolStream(pool, 5, Rng.fromSeed(1), undefined, 7 * image + 1);
+    expect(source.remarks()).toEqual([
+      expect.stringMatching(/^the pool is mixed within 7 pictures and not within 10: .*shuffleBuffer 14 says the same/),
+    ]);
+    const smaller = stream({ ...pool, shuffleBuffer: 14 }, 5);
+    expect(smaller.remarks()).toEqual([]);
+    expect(await draw(source, 5, 12)).toEqual(await draw(smaller, 5, 12));
+    await Promise.all([source.close(), smaller.close()]);
+    const tooSmall = () => new PoolStream(pool, 5, Rng.fromSeed(1), undefined, 5 * image - 1);
+    expect(tooSmall).toThrow(UsageError);
+    expect(tooSmall).toThrow(/5 unlabeled rows a batch .* 4 rows at the most\. Make the batch/);
+  });
+
   it("mixes every window anew, also where there is one shard in one order", async () => {
     const path = writeShard(
       join(folder.dir, "single.tar"),
