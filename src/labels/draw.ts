@@ -26,7 +26,9 @@ export function drawLabels(
   if (!Number.isSafeInteger(count) || count < 1) throw new UsageError(`labels: expected at least 1, got ${count}`);
   const known = pool.filter((i) => labels[i]! >= 0);
   if (count > known.length) {
-    throw new UsageError(`labels: asked for ${count}, but only ${known.length} training images have a label`);
+    throw new UsageError(
+      `labels: asked for ${count}, but only ${known.length} training images have a label (those held out for validation are none of them). Ask for ${known.length} or fewer`,
+    );
   }
   if (rule === "first") return known.sort().subarray(0, count);
   if (rule === "random") return pick(known, count, rng).sort();

@@ -67,7 +67,7 @@ describe("drawLabels", () => {
   });
 
   it("refuses more labels than there are, or none", () => {
-    expect(() => draw(61)).toThrow(/only 60/);
+    expect(() => draw(61)).toThrow(/only 60 .*held out for validation.*Ask for 60 or fewer$/);
     expect(() => draw(0)).toThrow(UsageError);
   });
 });
