@@ -1,7 +1,7 @@
 /** The pictures of a folder with the labels that are known, by class folders or a labels file. Nothing is opened. */
 import { join } from "node:path";
 import { pictureFinder } from "../data/folder/finder.js";
-import { type FolderLayout, type Part, scanFolder } from "../data/folder/layout.js";
+import { type FolderLayout, type LayoutOptions, type Part, scanFolder } from "../data/folder/layout.js";
 import { shownName } from "../files/names.js";
 import { listImages, listPictureFolders } from "../images/image-files.js";
 import { type Found, parseLabelFile } from "../labels/label-file.js";
@@ -25,10 +25,9 @@ export interface FolderPictures {
   readonly remarks: readonly string[];
 }
 
-export interface FolderOptions {
-  readonly labelsFile?: string | undefined;
-  /** In place of `DIR/unlabeled`. */
-  readonly unlabeledDir?: string | undefined;
+/** With fewer class folders than two: one that leaves nothing without a label is a mere folder. */
+export interface FolderOptions
+  extends Pick<LayoutOptions, "labelsFile" | "unlabeledDir" | "fewestFolders" | "fewestNamed"> {
   /** With a labels file: training pictures in class folders that it does not name have no label, as in training. Default: their folder's. */
   readonly onlyNamed?: boolean;
 }
@@ -39,20 +38,13 @@ export interface FolderOptions {
  */
 export function folderPictures(
   dir: string,
-  { labelsFile, unlabeledDir, onlyNamed = false }: FolderOptions = {},
+  { onlyNamed = false, ...options }: FolderOptions = {},
 ): FolderPictures {
-  if (labelsFile === undefined && listPictureFolders(dir).length === 0) {
-    const { files } = listImages(dir);
-    const plain = files.map((name) => ({
-      name: shownName(name),
-      path: join(dir, name),
-      part: "unlabeled" as const,
-      label: -1,
-    }));
-    return { files: plain, classes: [], byFolders: false, remarks: [] };
-  }
-  const layout = scanFolder(dir, { labelsFile, unlabeledDir });
+  const { labelsFile } = options;
+  if (labelsFile === undefined && listPictureFolders(dir).length === 0) return withoutLabels(dir);
+  const layout = scanFolder(dir, options);
   const { kind, files, classes, table } = layout;
+  if (!table && classes.length === 1 && files.every(({ part }) => part === "train")) return withoutLabels(dir);
   const target = { classes, train: { count: files.length }, nameOf: (at: number) => files[at]!.name };
   // A row without a label takes none away from a class folder, unless what is not named has none.
   const rows = table && { ...table, remarks: onlyNamed || kind === "flat" ? table.remarks : [] };
@@ -65,6 +57,16 @@ export function folderPictures(
     byFolders: kind === "classes",
     remarks: given?.remarks ?? [],
   };
+}
+
+function withoutLabels(dir: string): FolderPictures {
+  const files = listImages(dir).files.map((name) => ({
+    name: shownName(name),
+    path: join(dir, name),
+    part: "unlabeled" as const,
+    label: -1,
+  }));
+  return { files, classes: [], byFolders: false, remarks: [] };
 }
 
 /** A model's guess is for a picture without a label, if there is one that is called so. */

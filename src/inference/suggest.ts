@@ -29,10 +29,20 @@ export interface Suggestion {
 
 /** Throws DataError where the folder holds no picture without a label, UsageError where the source is none. */
 export async function suggestLabels(source: string, dir: string, options: SuggestOptions): Promise<Suggestion> {
-  const { files: all, classes } = folderPictures(dir, options);
+  const { labelsFile } = options;
+  const {
+    files: all,
+    classes,
+    byFolders,
+  } = folderPictures(dir, { labelsFile, fewestFolders: 0, fewestNamed: 1 });
   const [files, numClasses] = [all.filter(({ part }) => part !== "test"), classes.length];
-  if (!files.some(({ label }) => label < 0))
-    throw new DataError(`${dir}: every picture has a label; there is nothing to suggest`);
+  if (files.length === 0) throw new DataError(`${dir}: found no pictures to label. Check the folder`);
+  if (!files.some(({ label }) => label < 0)) {
+    const why = byFolders
+      ? ", that of its class folder; pictures without one belong into DIR/unlabeled, or beside the class folders"
+      : "";
+    throw new DataError(`${dir}: there is nothing to suggest: every picture has a label${why}`);
+  }
   const model = await openPictureModel(source, options);
   const found: (LabeledFile & { readonly features: Float32Array })[] = [];
   const damaged: { file: string; reason: string }[] = [];

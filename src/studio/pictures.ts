@@ -42,7 +42,8 @@ export function studioPictures(dir: string, { labelsFile, except }: PicturesOpti
   const remarks: string[] = [];
   const own = relative(dir, except).split(sep).join("/");
   const outside = ({ name }: StudioPicture) => own.startsWith("../") || !name.startsWith(`${own}/`);
-  const found = labelsFile === undefined ? layoutOf(dir) : folderPictures(dir, { labelsFile, onlyNamed: true });
+  const named = { labelsFile, onlyNamed: true, fewestNamed: 1 };
+  const found = labelsFile === undefined ? layoutOf(dir) : folderPictures(dir, named);
   const layout = typeof found === "string" ? undefined : found;
   remarks.push(...(layout?.remarks ?? []));
   const known = layout?.files.filter(outside) ?? plainFiles(dir).filter(outside);

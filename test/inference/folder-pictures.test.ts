@@ -54,3 +54,29 @@ test("a model's guesses are for pictures without a label, and rows that contradi
   );
   remove();
 });
+
+test("where nothing is trained no class, and one, will do: pictures in unlabeled alone, albums below one folder, labels of one class so far", async () => {
+  const picture = flat([1, 2, 3]);
+  const files = { fewestFolders: 0, fewestNamed: 1 };
+  const of = async (pictures: Parameters<typeof pictureFolder>[0], labels?: string) => {
+    const { dir, remove } = await pictureFolder({ ...pictures, ...(labels !== undefined && { "labels.csv": labels }) });
+    const options = labels === undefined ? {} : { labelsFile: join(dir, "labels.csv") };
+    expect(() => folderPictures(dir, options)).toThrow(/no labels|one class only/); // as training
+    const found = folderPictures(dir, { ...options, ...files });
+    remove();
+    return { classes: found.classes, labels: found.files.map(({ name, label }) => `${name} ${label}`) };
+  };
+  expect(await of({ "unlabeled/x.png": picture })).toEqual({ classes: [], labels: ["unlabeled/x.png -1"] });
+  expect(await of({ "DCIM/100/x.png": picture, "DCIM/101/y.png": picture })).toEqual({
+    classes: [],
+    labels: ["DCIM/100/x.png -1", "DCIM/101/y.png -1"],
+  });
+  expect(await of({ "cat/0.png": picture, "unlabeled/x.png": picture })).toEqual({
+    classes: ["cat"],
+    labels: ["cat/0.png 0", "unlabeled/x.png -1"],
+  });
+  expect(await of({ "x.png": picture, "y.png": picture }, "file,label\nx.png,cat\n")).toEqual({
+    classes: ["cat"],
+    labels: ["x.png 0", "y.png -1"],
+  });
+});

@@ -196,6 +196,16 @@ describe("pictures and classes", () => {
     studio.close();
   });
 
+  test("a labels file may know one class so far", () => {
+    const dir = pictures(twenty);
+    const labelsFile = join(folder, "one.csv");
+    writeFileSync(labelsFile, "file,label\np00.png,cat\n");
+    const studio = open(dir, { labelsFile });
+    studio.label("", "dog", [1]);
+    expect(studio.classes).toEqual(["cat", "dog"]);
+    studio.close();
+  });
+
   test("a labels file gives labels; another folder's studio is refused", () => {
     const dir = pictures(twenty);
     const labelsFile = join(folder, "given.csv");

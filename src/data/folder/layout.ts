@@ -44,11 +44,14 @@ export interface LayoutOptions extends SplitOptions {
   readonly labelsFile?: string | undefined;
   /** In place of `DIR/unlabeled`. */
   readonly unlabeledDir?: string | undefined;
+  /** Fewest class folders, and fewest classes of a labels file that brings its own. Default 2 each, as training needs them. */
+  readonly fewestFolders?: number | undefined;
+  readonly fewestNamed?: number | undefined;
 }
 
 /** Looks through a folder. Throws DataError that says how pictures should lie. */
 export function scanFolder(dir: string, options: LayoutOptions = {}): FolderLayout {
-  const { labelsFile, unlabeledDir, who = "folder" } = options;
+  const { labelsFile, unlabeledDir, fewestNamed = 2, who = "folder" } = options;
   if (!isFolder(dir)) throw new DataError(`${who}: there is no folder ${dir}. Check --data`);
   if (unlabeledDir !== undefined && !isFolder(unlabeledDir))
     throw new DataError(`${who}: there is no folder ${unlabeledDir}. Check --unlabeled (all, rest or a folder)`);
@@ -58,18 +61,18 @@ export function scanFolder(dir: string, options: LayoutOptions = {}): FolderLayo
   // A labels file that speaks of none of the folders brings classes of its own.
   const known = new Set(folders.map((name) => composed(name).trim()));
   const flat = table && !table.rows.some(({ label }) => known.has(composed(label).trim()));
-  return flat ? flatLayout(dir, unlabeledDir, table, who) : classLayout(dir, splits, table, options);
+  return flat ? flatLayout(dir, unlabeledDir, table, who, fewestNamed) : classLayout(dir, splits, table, options);
 }
 
 function classLayout(
   dir: string,
   { root, classes: folders, test, unlabeled: found, remarks: decisions, unclear }: Splits,
   table: LabelTable | undefined,
-  { unlabeledDir, testLabels, who = "folder" }: LayoutOptions,
+  { unlabeledDir, testLabels, fewestFolders = 2, who = "folder" }: LayoutOptions,
 ): FolderLayout {
   const classes = folders.map(shownName);
   const loose = listImages(root, false).files;
-  checkFolders(who, root, folders, loose.length);
+  checkFolders(who, root, folders, loose.length, fewestFolders);
   if (unclear !== undefined) {
     const path = shownName(join(dir, unclear));
     throw new DataError(
@@ -120,15 +123,15 @@ function classLayout(
   };
 }
 
-function checkFolders(who: string, root: string, folders: readonly string[], loose: number): void {
+function checkFolders(who: string, root: string, folders: readonly string[], loose: number, fewest: number): void {
   const classes = folders.map(shownName);
-  if (classes.length === 0) {
+  if (classes.length === 0 && fewest > 0) {
     const found = loose > 0 ? `${loose} pictures but no class folders` : "no pictures in class folders";
     throw new DataError(
       `${who}: no labels: found ${found} in ${root}. Put labeled pictures into ${join(root, "<class>")}, a folder for each class, or ${tableAdvice(root) ?? 'give --labels FILE with "file,label"'}`,
     );
   }
-  if (classes.length === 1) {
+  if (classes.length === 1 && fewest > 1) {
     throw new DataError(
       `${who}: found one class only, "${classes[0]}", in ${root}; a classifier needs two. ${levelAdvice(join(root, folders[0]!)) ?? tableAdvice(root) ?? "Is --data one level too high or too low?"}`,
     );
@@ -189,9 +192,15 @@ function annotated(file: string): readonly LabelRow[] {
     });
 }
 
-function flatLayout(dir: string, unlabeledDir: string | undefined, table: LabelTable, who: string): FolderLayout {
+function flatLayout(
+  dir: string,
+  unlabeledDir: string | undefined,
+  table: LabelTable,
+  who: string,
+  fewest: number,
+): FolderLayout {
   const classes = [...new Map(table.rows.map(({ label }) => [composed(label), label])).values()].sort(byNumberOrName);
-  if (classes.length === 1)
+  if (classes.length < fewest)
     throw new DataError(`${who}: the labels file knows one class only, "${classes[0]}"; a classifier needs two`);
   const folders = listFolders(dir);
   const test = testNames.flatMap((word) => folders.filter((name) => name.toLowerCase() === word))[0];

@@ -65,7 +65,7 @@ export async function auditFolder(dir: string, options: AuditOptions = {}): Prom
   const { labelsFile, folds = 5, seed = 1, source, threads } = options;
   if (threads !== undefined) setThreads(threads);
   const rng = Rng.fromSeed(seed);
-  const { files, classes, remarks: told } = folderPictures(dir, { labelsFile });
+  const { files, classes, remarks: told } = folderPictures(dir, { labelsFile, fewestFolders: 0, fewestNamed: 1 });
   const read = await readForAudit(dir, files, options, rng);
   const { pictures, features, size } = read;
   const named = (row: number): Named => {

@@ -51,6 +51,8 @@ describeTraining("fewlabels data suggest", () => {
     const none = await suggest("--labels", labels);
     expect(none.code).toBe(3);
     expect(none.err).toContain("every picture has a label");
+    const empty = await fewlabels(["data", "suggest", run, temporaryFolder(), "--out", list]);
+    expect([empty.code, empty.err]).toEqual([3, expect.stringContaining("found no pictures to label")]);
     remove();
   });
 });
