@@ -36,10 +36,7 @@ export interface FolderOptions
  * Rows of a labels file count as in training: they overrule class folders, but a model's guesses no label. Throws DataError where the
  * folder is none to train on, a row names no picture or no class, or two rows contradict each other.
  */
-export function folderPictures(
-  dir: string,
-  { onlyNamed = false, ...options }: FolderOptions = {},
-): FolderPictures {
+export function folderPictures(dir: string, { onlyNamed = false, ...options }: FolderOptions = {}): FolderPictures {
   const { labelsFile } = options;
   if (labelsFile === undefined && listPictureFolders(dir).length === 0) return withoutLabels(dir);
   const layout = scanFolder(dir, options);

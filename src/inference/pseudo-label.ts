@@ -1,6 +1,8 @@
 /** Labels for unlabeled pictures from a trained run, written as a labels file. */
 
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
+import { slashed } from "../data/folder/finder.js";
+import { unlabeledFolders } from "../data/folder/splits.js";
 import { DataError } from "../errors.js";
 import { shownName } from "../files/names.js";
 import { makeFolder } from "../files/write-whole.js";
@@ -11,7 +13,7 @@ import { openPredictor, type PredictorOptions } from "./predict.js";
 const who = "pseudo-label";
 
 export interface PseudoLabelOptions extends PredictorOptions {
-  /** Folder with the pictures; where it has a folder `unlabeled`, only those in that. */
+  /** Folder with the pictures; where it has a folder `unlabeled` (or `train/unlabeled`, whatever the case), only those in that. */
   readonly data: string;
   /** CSV file to write: file, label, confidence. */
   readonly out: string;
@@ -73,8 +75,11 @@ export async function pseudoLabel(
 
 function picturesOf(dir: string): readonly string[] {
   if (!isFolder(dir)) throw new DataError(`${who}: there is no folder ${dir}. Check --data`);
-  const inner = ["unlabeled", "unlabelled"].find((name) => isFolder(join(dir, name)));
-  const { files } = listImages(inner === undefined ? dir : join(dir, inner));
-  if (files.length === 0) throw new DataError(`${who}: found no pictures in ${dir}. Check --data`);
-  return inner === undefined ? files : files.map((file) => `${inner}/${file}`);
+  const inner = unlabeledFolders(dir);
+  const folders = inner.length === 0 ? [dir] : inner;
+  const files = folders.flatMap((folder) =>
+    listImages(folder).files.map((file) => slashed(relative(dir, join(folder, file)))),
+  );
+  if (files.length === 0) throw new DataError(`${who}: found no pictures in ${folders.join(" and ")}. Check --data`);
+  return files;
 }

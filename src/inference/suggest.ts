@@ -30,11 +30,7 @@ export interface Suggestion {
 /** Throws DataError where the folder holds no picture without a label, UsageError where the source is none. */
 export async function suggestLabels(source: string, dir: string, options: SuggestOptions): Promise<Suggestion> {
   const { labelsFile } = options;
-  const {
-    files: all,
-    classes,
-    byFolders,
-  } = folderPictures(dir, { labelsFile, fewestFolders: 0, fewestNamed: 1 });
+  const { files: all, classes, byFolders } = folderPictures(dir, { labelsFile, fewestFolders: 0, fewestNamed: 1 });
   const [files, numClasses] = [all.filter(({ part }) => part !== "test"), classes.length];
   if (files.length === 0) throw new DataError(`${dir}: found no pictures to label. Check the folder`);
   if (!files.some(({ label }) => label < 0)) {

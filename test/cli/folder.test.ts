@@ -1,6 +1,6 @@
 // From a folder of pictures to answers, on the command line.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -119,6 +119,16 @@ describeTraining("a folder of pictures", () => {
     expect(none.err).toMatch(/no\.jpg: there is no such file[\s\S]*not one picture could be read/);
     expect((await fewlabels(["predict", run, good, "--top-k", "0"])).code).toBe(2);
     expect((await fewlabels(["pseudo-label", run, "--data", pictures])).code).toBe(2);
+    // What training takes for unlabeled, and no labeled or test picture.
+    const other = join(dir, "other");
+    for (const place of ["Unlabeled/deep", "Train/unlabelled", "Train/cat", "Train/dog", "test/cat"]) {
+      mkdirSync(join(other, place), { recursive: true });
+      copyFileSync(good, join(other, place, "0.jpg"));
+    }
+    const out = join(dir, "other.csv");
+    expect((await fewlabels(["pseudo-label", run, "--data", other, "--out", out])).code).toBe(0);
+    const rows = readFileSync(out, "utf8").trim().split("\n").slice(1);
+    expect(rows.map((row) => row.split(",")[0])).toEqual(["Unlabeled/deep/0.jpg", "Train/unlabelled/0.jpg"]);
   }, 120_000);
 
   it("is inspected, and its label lists are those that training draws", async () => {

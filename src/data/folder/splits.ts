@@ -3,7 +3,7 @@
  * known whatever their case (`Training/Testing`, `Train/Test`, `train/unlabeled`); a class may be called `valid`, `test` or `train`.
  */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { DataError } from "../../errors.js";
 import { fsPath, shownName } from "../../files/names.js";
 import { hasImages, isFolder, listFolders, listPictureFolders, listSystemFolders } from "../../images/image-files.js";
@@ -60,11 +60,7 @@ export function findSplits(
   const train = trainFolder(who, dir, rest);
   const root = train === undefined ? dir : join(dir, train);
   if (train !== undefined && train !== "train") remarks.push(`class folders are taken from ${shownName(root)}`);
-  const unlabeled = [...new Set([dir, root])].flatMap((place) =>
-    (place === dir ? rest : listFolders(place))
-      .filter((name) => is(name, unlabeledNames))
-      .map((name) => join(place, name)),
-  );
+  const unlabeled = unlabeledFolders(dir, rest, train === undefined ? [] : [train]);
   for (const path of unlabeled) {
     if (path !== join(dir, "unlabeled")) remarks.push(`pictures in ${shownName(path)} count as unlabeled`);
   }
@@ -106,9 +102,23 @@ export function findSplits(
   return { root, classes, test: test && join(dir, test), unlabeled, passed: own, remarks, unclear };
 }
 
+/** Folders of unlabeled pictures in the data folder, and in those of its folders that hold the classes. */
+export function unlabeledFolders(
+  dir: string,
+  folders = listPictureFolders(dir),
+  train = trainFolders(dir, folders),
+): string[] {
+  const below = train.flatMap((place) => listFolders(join(dir, place)).map((name) => join(place, name)));
+  return [...folders, ...below].filter((path) => is(basename(path), unlabeledNames)).map((path) => join(dir, path));
+}
+
 /** A folder called so that has class folders in it; one that has pictures only may be a class. */
+function trainFolders(dir: string, folders: readonly string[]): string[] {
+  return folders.filter((name) => is(name, trainNames) && classFolders(join(dir, name)).length > 0);
+}
+
 function trainFolder(who: string, dir: string, folders: readonly string[]): string | undefined {
-  const found = folders.filter((name) => is(name, trainNames) && classFolders(join(dir, name)).length > 0);
+  const found = trainFolders(dir, folders);
   if (found.length < 2) return found[0];
   throw new DataError(
     `${who}: which of ${found.map(shownName).join(" and ")} in ${shownName(dir)} is to train on? Leave one`,
