@@ -2,11 +2,12 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { DiskError } from "../errors.js";
-import { atOnce, readContent } from "../images/decode.js";
+import { atOnce, decodeImage, readContent } from "../images/decode.js";
+import type { ImageSet } from "../images/image-set.js";
 import { cacheFolder } from "../pretrained/cache.js";
 import { FeatureCache } from "./feature-cache.js";
 import { idOf, ofImages, type PictureModel } from "./picture-model.js";
-import { chunks, readBatch } from "./read-pictures.js";
+import { chunks, imagesOf } from "./read-pictures.js";
 
 export type Embedding =
   | { readonly file: string; readonly features: Float32Array; readonly cached: boolean }
@@ -70,56 +71,48 @@ interface Looked {
   readonly names: readonly string[];
   readonly keys: readonly (string | undefined)[];
   readonly found: ReadonlyMap<number, Float32Array>;
-  readonly errors: Map<number, string>;
+  readonly errors: ReadonlyMap<number, string>;
   /** Places of the rest, and their pixels. */
   readonly rest: readonly number[];
-  readonly read: Awaited<ReturnType<typeof readBatch>>;
+  readonly images: ImageSet;
 }
 
-/** Reads the files, takes what is known, and decodes the rest. */
+/** Reads the files, takes what is known, and decodes the rest. Of files themselves no more are in memory than there are cores: they may be large. */
 async function look(source: PictureModel, names: readonly string[], known: FeatureCache | undefined): Promise<Looked> {
-  const contents = new Map<number, Uint8Array>();
+  const { decoding } = source.record;
+  const keys = names.map((): string | undefined => undefined);
+  const found = new Map<number, Float32Array>();
   const errors = new Map<number, string>();
+  const pixels = new Map<number, Uint8Array>();
   await atOnce(names.length, async (i) => {
     const content = await readContent(names[i]!);
-    if ("reason" in content) errors.set(i, content.reason);
-    else contents.set(i, content);
+    if ("reason" in content) return void errors.set(i, content.reason);
+    const key = createHash("sha256").update(content).digest("hex");
+    keys[i] = key;
+    const features = known?.get(key);
+    if (features) return void found.set(i, features);
+    const image = await decodeImage(content, decoding);
+    if ("reason" in image) errors.set(i, image.reason);
+    else pixels.set(i, image.pixels);
   });
-  const keys = names.map((_, i) => {
-    const bytes = contents.get(i);
-    return bytes && createHash("sha256").update(bytes).digest("hex");
-  });
-  const found = new Map<number, Float32Array>();
-  for (const [i, key] of keys.entries()) {
-    const features = key === undefined ? undefined : known?.get(key);
-    if (features) found.set(i, features);
-  }
-  const rest = names.flatMap((_, i) => (contents.has(i) && !found.has(i) ? [i] : []));
-  const read = await readBatch(
-    rest.map((i) => contents.get(i)!),
-    0,
-    source.record.decoding,
+  const rest = [...pixels.keys()].sort((a, b) => a - b);
+  const images = imagesOf(
+    rest.map((i) => pixels.get(i)!),
+    decoding,
   );
-  return { names, keys, found, errors, rest, read };
+  return { names, keys, found, errors, rest, images };
 }
 
 function finish(
   source: PictureModel,
-  { names, keys, found, errors, rest, read }: Looked,
+  { names, keys, found, errors, rest, images }: Looked,
   known?: FeatureCache,
 ): Embedding[] {
-  const rows =
-    read.images.count === 0 ? new Float32Array(0) : ofImages(source, read.images, (x) => source.model.features(x));
-  const size = rows.length / read.images.count;
+  const rows = images.count === 0 ? new Float32Array(0) : ofImages(source, images, (x) => source.model.features(x));
+  const size = rows.length / images.count;
   const computed = new Map<number, Float32Array>();
-  let row = 0;
-  for (const [place, i] of rest.entries()) {
-    const error = read.errors.get(place);
-    if (error !== undefined) {
-      errors.set(i, error);
-      continue;
-    }
-    const features = rows.slice(row * size, ++row * size);
+  for (const [row, i] of rest.entries()) {
+    const features = rows.slice(row * size, (row + 1) * size);
     computed.set(i, features);
     known?.add(keys[i]!, features);
   }

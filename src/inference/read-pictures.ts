@@ -15,7 +15,6 @@ export interface ReadBatch {
 
 /** `first`: how many came before. */
 export async function readBatch(pictures: readonly Picture[], first: number, decoding: Decoding): Promise<ReadBatch> {
-  const { channels, size } = decoding;
   const found = new Map<number, Uint8Array>();
   const errors = new Map<number, string>();
   const names = pictures.map((picture, i) => (typeof picture === "string" ? picture : `#${first + i}`));
@@ -26,13 +25,19 @@ export async function readBatch(pictures: readonly Picture[], first: number, dec
     else found.set(i, image.pixels);
   });
   const good = names.flatMap((_, i) => (found.has(i) ? [i] : []));
-  const pixels = new Uint8Array(good.length * channels * size * size);
-  good.forEach((i, row) => {
-    pixels.set(found.get(i)!, row * channels * size * size);
-  });
-  const labels = new Int32Array(good.length).fill(-1);
-  const images = { pixels, count: good.length, channels, height: size, width: size, labels };
+  const images = imagesOf(
+    good.map((i) => found.get(i)!),
+    decoding,
+  );
   return { names, errors, images };
+}
+
+/** Decoded pictures as one set. */
+export function imagesOf(pictures: readonly Uint8Array[], { channels, size }: Decoding): ImageSet {
+  const pixels = new Uint8Array(pictures.length * channels * size * size);
+  for (const [row, picture] of pictures.entries()) pixels.set(picture, row * channels * size * size);
+  const labels = new Int32Array(pictures.length).fill(-1);
+  return { pixels, count: pictures.length, channels, height: size, width: size, labels };
 }
 
 export async function* chunks<T>(items: Iterable<T> | AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
