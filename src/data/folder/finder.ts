@@ -18,6 +18,8 @@ export type PictureFinder = (name: string) => number | undefined;
  */
 export function pictureFinder(files: readonly Findable[], roots: readonly string[], who = "folder"): PictureFinder {
   const byPath = new Map(files.map(({ path }, i) => [key(path), i]));
+  // Two names may differ in how their accents are written alone.
+  const byExactPath = new Map(files.map(({ path }, i) => [exactly(path), i]));
   const byFileName = new Map<string, number[]>();
   files.forEach(({ path }, i) => {
     const own = posix.basename(key(path));
@@ -28,12 +30,17 @@ export function pictureFinder(files: readonly Findable[], roots: readonly string
   const [dir = "."] = roots;
   const [inside, outside] = [roots.filter((root) => isInside(dir, root)), roots.filter((root) => !isInside(dir, root))];
   const under = (of: readonly string[], name: string) =>
-    of.map((root) => byPath.get(key(resolve(root, name)))).find((at) => at !== undefined);
+    of
+      .map((root) => resolve(root, name))
+      .map((path) => byExactPath.get(exactly(path)) ?? byPath.get(key(path)))
+      .find((at) => at !== undefined);
   return (name) => {
     const found = [...new Set([under(inside, name), under(outside, name)])].filter((at) => at !== undefined);
     if (found.length > 1) throw severalMean(who, name, files, found, ` (such as ${files[found[1]!]!.name})`);
     if (found.length === 1) return found[0];
-    const same = name.includes("/") ? [] : (byFileName.get(composed(name)) ?? []);
+    const alike = name.includes("/") ? [] : (byFileName.get(composed(name)) ?? []);
+    const own = alike.filter((i) => posix.basename(exactly(files[i]!.path)) === name);
+    const same = own.length === 1 ? own : alike;
     if (same.length > 1) throw severalMean(who, name, files, same, "");
     return same[0];
   };
@@ -58,7 +65,11 @@ function isInside(dir: string, path: string): boolean {
 }
 
 function key(path: string): string {
-  return composed(slashed(shownName(resolve(path))));
+  return composed(exactly(path));
+}
+
+function exactly(path: string): string {
+  return slashed(shownName(resolve(path)));
 }
 
 export function slashed(path: string): string {

@@ -4,6 +4,7 @@ import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import type { DataSet } from "../../../src/data/dataset.js";
+import { pictureFinder } from "../../../src/data/folder/finder.js";
 import { inspectFolder } from "../../../src/data/folder/inspect.js";
 import { scanFolder } from "../../../src/data/folder/layout.js";
 import { folder } from "../../../src/data/folder.js";
@@ -217,6 +218,20 @@ describe("known layouts, whatever their case", () => {
     await expect(load(await make({ ...some("caf\u00e9"), ...some("cafe\u0301") }))).rejects.toThrow(
       /two class folders/,
     );
+  });
+
+  it("of two pictures whose names differ in how accents are written alone a row means the one that it spells", () => {
+    const files = ["caf\u00e9.png", "cafe\u0301.png", "na\u00efve.png"].map((name) => ({
+      name,
+      path: join("photos", name),
+    }));
+    const find = pictureFinder(files, ["photos"]);
+    const elsewhere = pictureFinder(files, ["other"]); // by the file name alone
+    for (const [at, { name }] of files.entries()) {
+      expect(find(name)).toBe(at);
+      expect(elsewhere(name)).toBe(at);
+    }
+    expect(find("nai\u0308ve.png")).toBe(2);
   });
 
   it("a named pipe among the pictures is damage, never waited for", async () => {
