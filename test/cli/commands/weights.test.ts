@@ -1,6 +1,6 @@
 // fewlabels weights and embed, as their user sees them.
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
@@ -39,6 +39,20 @@ describeTraining("fewlabels weights", () => {
     });
     expect([gone.code, gone.err]).toEqual([1, expect.stringMatching(/answered 404/)]);
     expect((await fewlabels(["weights", "get", "resnet-99"])).code).toBe(2);
+  });
+
+  test("weights that are here with a note that a full disk cut short; the command to go on with leaves their sizes to them", async () => {
+    const cache = temporaryFolder();
+    const env = { FEWLABELS_CACHE: cache };
+    const path = join(cache, "weights", "dinov2-s14.safetensors");
+    mkdirSync(join(cache, "weights"));
+    writeFileSync(path, "");
+    writeFileSync(`${path}.json`, '{"name"');
+    const { code, out } = await fewlabels(["weights", "get", "dinov2-s14"], { env });
+    expect(code).toBe(0);
+    expect(out).toContain(`${path}; nothing was fetched`);
+    expect(out).toMatch(/^next: fewlabels train --dataset folder --data DIR --model\.weights dinov2-s14$/m);
+    expect((await fewlabels(["weights", "list"], { env })).out).toMatch(/dinov2-s14.*\(here\)/);
   });
 
   test("info FILE: what is in it; a pickle that calls os.system is refused with exit 3, and nothing ran", async () => {

@@ -38,7 +38,7 @@ export const weightsGet = defineCommand({
       print(
         `${official.name} is in ${path}${fetched ? `, checked (sha256 ${sha256})` : "; nothing was fetched"}`,
         `licence: ${official.licence}`,
-        `next: fewlabels train --dataset folder --data DIR --dataset.size ${official.size} --model ${official.model} --model.weights ${official.name} --normalize ${official.normalize} --weak photo`,
+        `next: fewlabels train --dataset folder --data DIR --model.weights ${official.name}`,
       );
     });
   },
