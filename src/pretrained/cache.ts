@@ -50,8 +50,17 @@ export function pathOf(official: OfficialWeights, folder = weightsFolder()): str
 export function cached(official: OfficialWeights, folder = weightsFolder()): CachedWeights | undefined {
   const path = pathOf(official, folder);
   if (!existsSync(path)) return undefined;
-  const note = existsSync(`${path}.json`) ? JSON.parse(readFileSync(`${path}.json`, "utf8")) : {};
-  return { official, path, sha256: typeof note.sha256 === "string" ? note.sha256 : (official.sha256 ?? "") };
+  return { official, path, sha256: notedSum(`${path}.json`) ?? official.sha256 ?? "" };
+}
+
+/** The checksum that was written beside a file; undefined where nothing is, or nothing that can be read. */
+function notedSum(note: string): string | undefined {
+  try {
+    const sha256: unknown = JSON.parse(readFileSync(note, "utf8"))?.sha256;
+    return typeof sha256 === "string" ? sha256 : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whether it is the path of a file, and no name of weights. Throws DataError on a folder that is called like none. */
