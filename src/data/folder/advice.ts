@@ -3,7 +3,8 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fsPath, shownName } from "../../files/names.js";
 import { hasImages, listFolders } from "../../images/image-files.js";
-import { splitNames } from "./splits.js";
+import { andMore } from "../../labels/by-content.js";
+import { isSplitName, splitNames } from "./splits.js";
 
 /** Where the only folder holds what looks like a data folder, however deep. */
 export function levelAdvice(only: string): string | undefined {
@@ -24,4 +25,18 @@ export function tableAdvice(root: string): string | undefined {
     .find((file) => /\.(csv|tsv)$/i.test(file));
   if (name === undefined) return undefined;
   return `${shownName(name)} lies there: if it says which picture has which label, give --labels ${shownName(join(root, name))}`;
+}
+
+/** Where class folders below `root` have folders of their own for unlabeled, test or training pictures, which are labeled as all below a class folder. */
+export function misplacedRemarks(dir: string, root: string, files: readonly { readonly name: string }[]): string[] {
+  const depth = root === dir ? 2 : 3; // of such a folder, in the data folder
+  const places = files.flatMap(({ name }) => {
+    const parts = name.split("/");
+    return parts.length > depth && isSplitName(parts[depth - 1]!) ? [parts.slice(0, depth).join("/")] : [];
+  });
+  if (places.length === 0) return [];
+  const folders = new Set(places).size;
+  return [
+    `${places.length} pictures in ${shownName(join(dir, places[0]!))}${andMore(folders - 1)} have the label of the class folder that they lie in; unlabeled ones belong into ${shownName(join(dir, "unlabeled"))}, test pictures into ${shownName(join(dir, "test", "<class>"))}`,
+  ];
 }

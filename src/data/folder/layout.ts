@@ -9,7 +9,7 @@ import { shownName } from "../../files/names.js";
 import { isFolder, listFolders, listImages } from "../../images/image-files.js";
 import { byNumberOrName, classByName, classReader, composed, hint } from "../../labels/class-names.js";
 import { type LabelRow, type LabelTable, readLabelTable, readLabelText } from "../../labels/label-rows.js";
-import { levelAdvice, tableAdvice } from "./advice.js";
+import { levelAdvice, misplacedRemarks, tableAdvice } from "./advice.js";
 import { pictureFinder, slashed } from "./finder.js";
 import { annotationsName, findSplits, hasAnnotations, type SplitOptions, type Splits, testNames } from "./splits.js";
 
@@ -93,6 +93,7 @@ function classLayout(
       );
     }
   });
+  remarks.push(...misplacedRemarks(dir, root, files));
   if (loose.length > 0) {
     for (const file of loose) files.push(picture(dir, join(root, file), "unlabeled", -1));
     remarks.push(

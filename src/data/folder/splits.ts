@@ -14,6 +14,10 @@ const unlabeledNames = ["unlabeled", "unlabelled"];
 /** In the order in which one of several is chosen. */
 export const testNames = ["test", "testing", "val", "valid", "validation"];
 export const splitNames: readonly string[] = [...trainNames, ...testNames];
+/** Whether a folder called so is for a part of the pictures, whatever its case. */
+export function isSplitName(name: string): boolean {
+  return is(name, splitNames) || is(name, unlabeledNames);
+}
 /** Words that may as well be classes (a valid and a forged note; a car and a train). */
 const alsoClasses = ["train", "training", "valid"];
 /** Tiny-ImageNet's labels of its test folder, as it is unpacked. */

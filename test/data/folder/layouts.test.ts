@@ -84,6 +84,12 @@ describe("known layouts, whatever their case", () => {
       /train.Unlabeled count as unlabeled/,
     ],
     [
+      "folders for parts of the pictures in class folders",
+      { ...some("a"), ...some("a/Unlabeled", 2), ...some("b"), ...some("b/test/deep", 2) },
+      { classes: "a,b", train: 10, test: 0, unlabeled: 0 },
+      /^4 pictures in .*a.Unlabeled \(and 1 more\) have the label of the class folder/,
+    ],
+    [
       "a test folder of loose pictures beside train and val",
       { ...some("train/a"), ...some("train/b"), ...some("val/a"), ...some("val/b"), ...some("test", 4) },
       { classes: "a,b", train: 6, test: 6, unlabeled: 0 },
