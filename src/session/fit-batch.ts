@@ -14,11 +14,11 @@ import { shownRows } from "./shown.js";
  */
 export function fitBatch(
   config: RunConfig,
-  method: Pick<MethodDefinition, "name" | "usesUnlabeled" | "agreesOnLabeled" | "subBatches">,
+  method: Pick<MethodDefinition, "name" | "usesUnlabeled" | "agreesOnLabeled" | "subBatches" | "onFeatures">,
   { split, pool }: Pick<PreparedData, "split" | "pool">,
   { size }: Spread = world(),
 ): { readonly config: RunConfig; readonly fitted: readonly string[] } {
-  const { name, usesUnlabeled, agreesOnLabeled, subBatches } = method;
+  const { name, usesUnlabeled, agreesOnLabeled, subBatches, onFeatures = false } = method;
   const { byDefault = [], given: _, ...rest } = config;
   const [labeled, unlabeled] = [split.labeled.length, pool ? pool.count : split.unlabeled.length];
   if (labeled === 0) {
@@ -63,7 +63,8 @@ export function fitBatch(
       `${size} processes share the batch${groups > 1 ? ` and its ${groups} sub-batches` : ""}`,
     ),
   ];
-  return { config: { ...rest, batch, labeledBatch }, fitted };
+  // Methods on features go over the data by themselves.
+  return { config: { ...rest, batch, labeledBatch }, fitted: onFeatures ? [] : fitted };
 }
 
 type Rows = Pick<RunConfig, "batch" | "labeledBatch">;

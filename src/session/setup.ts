@@ -90,6 +90,10 @@ export function createSetup(
     // built later must be as in a run that was never stopped.
     const fromCheckpoint = opening && config.resume !== undefined;
     if (weights === undefined) for (const remark of slowStatistics(network, config.steps)) remarks.add(remark);
+    if (weights === undefined && method.onFeatures && !fromCheckpoint)
+      remarks.add(
+        `${config.method} leaves the network as it is, and without --model.weights that is a random one, whose features say little (\`fewlabels weights list\`)`,
+      );
     const wanted = weights !== undefined && !fromCheckpoint && (weightsRole ?? name) === name;
     const loaded = wanted ? load(model, weights) : [];
     for (const remark of loaded) remarks.add(remark);

@@ -58,8 +58,10 @@ for (const { name, options, paper } of onFeatures) {
       const out = join(folder, name);
       const config = resolveConfig(flatten({ ...given, out }));
       expect(config.steps).toBe(1);
-      const { result } = await trainToEnd(config);
-      // Of a network with fresh weights, where directions tell little; chance is 50.
+      const { result, events } = await trainToEnd(config);
+      // Of a network with fresh weights, where directions tell little, as a warning says; chance is 50.
+      const warnings = events.flatMap((e) => (e.type === "warning" ? [e.message] : []));
+      expect(warnings).toEqual([expect.stringMatching(`^${name} leaves .*without --model.weights .* a random one`)]);
       expect(result!.error).toBeLessThan(name === "prototypes" ? 40 : 25);
       expect(existsSync(join(out, "checkpoints", "step-1", "student.safetensors"))).toBe(true);
       expect(JSON.parse(readFileSync(join(out, "result.json"), "utf8")).error).toBe(result!.error);
