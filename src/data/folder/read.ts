@@ -86,8 +86,13 @@ export async function levelsOf(
 export function damagedRemark(damaged: readonly DamagedFile[], count: number): string[] {
   if (damaged.length === 0) return [];
   return [
-    `${damaged.length} of ${count} files are damaged and left out: ${examplesOf(damaged)}; damaged.json in the run folder lists them`,
+    `${damaged.length} of ${count} files are damaged and left out: ${examplesOf(damaged)}; damaged.json in the run folder lists them${sizeAdvice(damaged)}`,
   ];
+}
+
+function sizeAdvice(damaged: readonly DamagedFile[]): string {
+  const large = damaged.filter(({ reason }) => /more than \d+ megapixels/.test(reason)).length;
+  return large === 0 ? "" : `; a higher --dataset.maxMegapixels takes the ${large} that are too large`;
 }
 
 /** The first three, with their reasons. */
@@ -100,6 +105,6 @@ export function checkDamaged(who: string, damaged: readonly DamagedFile[], count
   if (damaged.length <= maxDamaged * count) return;
   throw new DataError(
     `${who}: ${damaged.length} of ${count} files are damaged, more than the share of --dataset.maxDamaged ${maxDamaged}: ${examplesOf(damaged)}. ` +
-      "Remove or replace them (`fewlabels data inspect DIR` lists all), or raise the limit",
+      `Remove or replace them (\`fewlabels data inspect DIR\` lists all), or raise the limit${sizeAdvice(damaged)}`,
   );
 }
