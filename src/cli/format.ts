@@ -1,4 +1,6 @@
 /** Numbers and tables as people read them. */
+import { lineName } from "../files/names.js";
+
 export { quoted } from "../errors.js";
 
 /** At least three useful digits whatever the size: 12.3, 0.00412, 1.2e-7; never "0.00" for something that is not 0. */
@@ -40,8 +42,9 @@ export function isPercentage(key: string): boolean {
   return /error$/i.test(key);
 }
 
-/** Lines of a table: first column left, the others right. */
-export function table(rows: readonly (readonly string[])[]): string[] {
+/** Lines of a table, a row each whatever the names in it hold: first column left, the others right. */
+export function table(named: readonly (readonly string[])[]): string[] {
+  const rows = named.map((row) => row.map(lineName));
   const columns = Math.max(0, ...rows.map((row) => row.length));
   const widths = Array.from({ length: columns }, (_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
   return rows.map((row) =>

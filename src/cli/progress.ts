@@ -1,4 +1,5 @@
 /** Progress of a run: a bar that stays in place on a terminal, a line every few seconds elsewhere. */
+import { lineName } from "../files/names.js";
 import type { EvaluationEvent, RoleResults, StartEvent, StepEvent, TrainEvent } from "../run/events.js";
 import { count, digits, duration, isPercentage, metricName, percent } from "./format.js";
 
@@ -49,7 +50,7 @@ export class Progress {
     if (event.type === "start") this.line(...startLines(event));
     else if (event.type === "step") this.#step(event);
     else if (event.type === "evaluation") this.#evaluation(event);
-    else if (event.type === "warning") this.line(`${this.#paint("warning:", 33)} ${event.message}`);
+    else if (event.type === "warning") this.line(`${this.#paint("warning:", 33)} ${lineName(event.message)}`);
     else if (event.type === "interrupted") this.line(`stopped after step ${event.step}; checkpoint in ${event.path}`);
   }
 

@@ -88,7 +88,26 @@ describeTraining(
       expect(readFileSync(join(folder, "l.names.txt"), "utf8")).toBe(`${shown}\n`);
       const predicted = await ours("predict", "run", "lines");
       expect(predicted.out.split("\t")[0]).toBe(shown);
+      const labeled = await ours("pseudo-label", "run", "--data", "lines", "--out", "lines.csv");
+      expect(labeled.err).toMatch(/^d\\ne\.png: this is text.*\n$/);
+      const audited = await ours("data", "audit", "lines");
+      expect(audited.err).toMatch(/^d\\ne\.png: left out.*\n$/);
       for (const { err } of [embedded, predicted]) expect(err).toMatch(/^lines\/d\\ne\.png: this is text.*\n$/);
+    });
+
+    test("a line break in the name of a class is none either, in tables and lists", async () => {
+      const classes = join(folder, "classes");
+      for (const [name, color] of [
+        ["a\nb", [200, 40, 40]],
+        ["c", [40, 200, 40]],
+      ] as const) {
+        mkdirSync(join(classes, name), { recursive: true });
+        for (const i of [0, 1]) writeFileSync(join(classes, name, `${i}.png`), await flat(color).png().toBuffer());
+      }
+      const inspected = await ours("data", "inspect", "classes");
+      expect(inspected.code, inspected.err).toBe(0);
+      expect(inspected.out).toMatch(/^a\\nb +2 +0$/m);
+      expect(inspected.out).toMatch(/^ {2}a\\nb\/0\.png = a\\nb\/1\.png$/m);
     });
   },
   120_000,

@@ -68,7 +68,7 @@ function lineOf(prediction: Judged, classes: readonly string[], topK: number): s
   const ranked = mostProbable(prediction, classes, topK);
   return [
     lineName(prediction.file),
-    ...ranked.map(({ class: name, probability }) => `${name} ${(100 * probability).toFixed(1)} %`),
+    ...ranked.map(({ class: name, probability }) => `${lineName(name)} ${(100 * probability).toFixed(1)} %`),
   ].join("\t");
 }
 

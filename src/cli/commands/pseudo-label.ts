@@ -1,4 +1,5 @@
 /** `fewlabels pseudo-label RUN --data DIR --out FILE.csv`: labels for unlabeled pictures, as a labels file. */
+import { lineName } from "../../files/names.js";
 import { type PseudoLabelResult, pseudoLabel as writeLabels } from "../../inference/pseudo-label.js";
 import { boolean, number, required, text } from "../../options.js";
 import { argument, defineCommand } from "../command.js";
@@ -34,7 +35,7 @@ export const pseudoLabel = defineCommand({
   ],
   async run({ run, json, ...options }, { who }) {
     makePlaces(who, { out: options.out });
-    const onDamaged = (file: string, reason: string) => printError(`${file}: ${reason}`);
+    const onDamaged = (file: string, reason: string) => printError(`${lineName(file)}: ${reason}`);
     const result = await writeLabels(run, { ...options, onDamaged });
     print(...(json ? [JSON.stringify(result)] : reportLines(result)));
   },

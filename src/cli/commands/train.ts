@@ -1,4 +1,5 @@
 /** `fewlabels train [run.yaml] [flags]`: one run. */
+import { lineName } from "../../files/names.js";
 import { boolean } from "../../options.js";
 import type { RunResult } from "../../run/events.js";
 import { RunFolder } from "../../run/index.js";
@@ -85,5 +86,5 @@ export function worstClasses(perClass: RunResult["perClass"] = [], shown = 3): s
     .slice(0, Math.min(shown, known.length - 1))
     .map((one) => `${one.class} ${one.error.toFixed(2)} %`);
   const best = known.at(-1)!;
-  return [`worst classes: ${worst.join(", ")}; best: ${best.class} ${best.error.toFixed(2)} %`];
+  return [lineName(`worst classes: ${worst.join(", ")}; best: ${best.class} ${best.error.toFixed(2)} %`)];
 }

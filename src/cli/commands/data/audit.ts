@@ -2,6 +2,7 @@
 
 import { resolve } from "node:path";
 import { refuseIdle } from "../../../errors.js";
+import { lineName } from "../../../files/names.js";
 import { writeWhole } from "../../../files/write-whole.js";
 import { type AuditReport, auditFolder, type Finding, PROBLEMS, type Problem } from "../../../inference/audit/audit.js";
 import { pictureSheet, type SheetPart } from "../../../inference/picture-sheet.js";
@@ -67,7 +68,7 @@ export const dataAudit = defineCommand({
         printError(`${count(done)} of ${count(total)} pictures`);
       },
     });
-    for (const { file, reason } of report.damaged) printError(`${file}: left out: ${reason}`);
+    for (const { file, reason } of report.damaged) printError(`${lineName(file)}: left out: ${reason}`);
     if (out !== undefined) writeWhole(out, csvOf(report.findings));
     if (sheet !== undefined) writeWhole(sheet, await pictureSheet(`Audit of ${dir}`, sheetParts(report)));
     if (json) return print(JSON.stringify(report));
@@ -106,7 +107,7 @@ function linesOf(report: AuditReport, dir: string): string[] {
   return [
     `${dir}: ${count(train)} labeled, ${count(unlabeled)} unlabeled, ${count(test)} test pictures`,
     ...basis(report),
-    ...remarks.map((remark) => `note: ${remark}`),
+    ...remarks.map((remark) => `note: ${lineName(remark)}`),
     "",
     ...table([
       ["", "pictures"],
@@ -116,7 +117,7 @@ function linesOf(report: AuditReport, dir: string): string[] {
       const all = of(problem);
       if (all.length === 0) return [];
       const rest = all.length > shown ? [`  ... and ${count(all.length - shown)} more`] : [];
-      return ["", `${titles[problem]}:`, ...all.slice(0, shown).map((one) => `  ${worded(one)}`), ...rest];
+      return ["", `${titles[problem]}:`, ...all.slice(0, shown).map((one) => `  ${lineName(worded(one))}`), ...rest];
     }),
   ];
 }

@@ -1,6 +1,7 @@
 /** `fewlabels data inspect DIR`: what is in a folder of pictures, and what is wrong with it. */
 import { resolve } from "node:path";
 import { type FolderReport, inspectFolder } from "../../../data/folder/inspect.js";
+import { lineName } from "../../../files/names.js";
 import { boolean, text } from "../../../options.js";
 import { argument, defineCommand } from "../../command.js";
 import { count, digits, table } from "../../format.js";
@@ -39,7 +40,7 @@ export function reportLines(report: FolderReport): string[] {
     "",
     ...table([["class", "labeled", "test"], ...classes.map((c) => [c.name, count(c.train), count(c.test)])]),
     `largest class : smallest = ${Number.isFinite(report.imbalance) ? digits(report.imbalance) : "one is empty"}`,
-    ...report.remarks.map((remark) => `note: ${remark}`),
+    ...report.remarks.map((remark) => `note: ${lineName(remark)}`),
     ...section(
       "damaged files, left out of training",
       report.damaged.map(({ file, reason }) => `${file}: ${reason}`),
@@ -65,5 +66,10 @@ export function reportLines(report: FolderReport): string[] {
 function section(title: string, items: readonly string[]): string[] {
   if (items.length === 0) return [];
   const rest = items.length > shown ? [`  ... and ${count(items.length - shown)} more (--json prints all)`] : [];
-  return ["", `${title} (${count(items.length)}):`, ...items.slice(0, shown).map((item) => `  ${item}`), ...rest];
+  return [
+    "",
+    `${title} (${count(items.length)}):`,
+    ...items.slice(0, shown).map((item) => `  ${lineName(item)}`),
+    ...rest,
+  ];
 }

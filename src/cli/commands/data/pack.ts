@@ -5,6 +5,7 @@ import { runOptions } from "../../../config/run-options.js";
 import { packParts } from "../../../data/shards/manifest.js";
 import { type PackResult, packFormats } from "../../../data/shards/pack.js";
 import { UsageError } from "../../../errors.js";
+import { lineName } from "../../../files/names.js";
 import { boolean, choice, integer, type OptionsOf, required, text } from "../../../options.js";
 import { packDataSet, packFolder } from "../../../session/pack.js";
 import { defineCommand, optionalArgument } from "../../command.js";
@@ -87,7 +88,7 @@ function packSet(flags: Omit<PackFlags, "json">, given: Given, { catalog, named 
 }
 
 function report({ damaged, parts }: PackResult): void {
-  for (const { file, reason } of damaged) printError(`${file}: ${reason}`);
+  for (const { file, reason } of damaged) printError(`${lineName(file)}: ${reason}`);
   for (const part of packParts) {
     const { shards, count: pictures } = parts[part] ?? { shards: [], count: 0 };
     if (shards.length === 0) continue;

@@ -1,6 +1,7 @@
 /** `fewlabels data suggest SOURCE DIR`: the pictures whose label helps most. */
 
 import { resolve } from "node:path";
+import { lineName } from "../../../files/names.js";
 import { writeWhole } from "../../../files/write-whole.js";
 import { pictureSheet } from "../../../inference/picture-sheet.js";
 import { suggestLabels } from "../../../inference/suggest.js";
@@ -59,7 +60,7 @@ export const dataSuggest = defineCommand({
         printError(`${count(done)} of ${count(total)} pictures`);
       },
     });
-    for (const { file, reason } of found.damaged) printError(`${file}: ${reason}`);
+    for (const { file, reason } of found.damaged) printError(`${lineName(file)}: ${reason}`);
     writeWhole(out, `file,label\n${found.pictures.map(({ name }) => `${csvField(name)},\n`).join("")}`);
     const { pictures, by, labeled, unlabeled } = found;
     const why = by === "typical" ? "the most typical of their groups" : "the least certain of their groups";
