@@ -10,6 +10,7 @@ export const openOptions = [
   "evalEvery",
   "checkpointEvery",
   "dataset.size",
+  "dataset.channels",
   "model.width",
   "model.dropout",
   "model.headStart",

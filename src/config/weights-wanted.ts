@@ -14,12 +14,21 @@ export interface WeightsWanted {
   /** Side in pixels that pictures are brought to, and of the middle that the network sees, where that is less. */
   readonly size: number;
   readonly crop: number | undefined;
+  /** Gray pictures; else they have colors. */
+  readonly gray: boolean;
   readonly normalize: string;
   readonly interpolation: "bilinear" | "bicubic" | undefined;
 }
 
 /** What nearly all weights of known networks want. */
-const usual = { modelOptions: {}, size: 256, crop: 224, normalize: "imagenet", interpolation: "bilinear" } as const;
+const usual = {
+  modelOptions: {},
+  size: 256,
+  crop: 224,
+  gray: false,
+  normalize: "imagenet",
+  interpolation: "bilinear",
+} as const;
 
 /** Undefined where there is no such file or name, or nothing is known of it: whoever loads it says what is wrong. */
 export function wantedBy(nameOrFile: string): WeightsWanted | undefined {
@@ -28,7 +37,7 @@ export function wantedBy(nameOrFile: string): WeightsWanted | undefined {
       const official = findWeights(nameOrFile);
       if (!official) return undefined;
       const { model, resize: size, size: crop, normalize, interpolation } = official;
-      return { model, modelOptions: {}, size, crop, normalize, interpolation };
+      return { model, modelOptions: {}, size, crop, gray: false, normalize, interpolation };
     }
     // RUN/checkpoints/step-N/ROLE.safetensors
     const own = ofRun(dirname(dirname(dirname(resolve(nameOrFile)))));
@@ -52,5 +61,6 @@ function ofRun(run: string): WeightsWanted | undefined {
   if (typeof model !== "string" || typeof decoding?.size !== "number") return undefined;
   const kept = Object.entries(modelOptions ?? {}).filter(([key]) => !notOfTheNetwork.includes(key));
   const { side: crop, interpolation } = evaluation ?? {};
-  return { model, modelOptions: Object.fromEntries(kept), size: decoding.size, crop, normalize, interpolation };
+  const [size, gray] = [decoding.size, decoding.channels === 1];
+  return { model, modelOptions: Object.fromEntries(kept), size, crop, gray, normalize, interpolation };
 }

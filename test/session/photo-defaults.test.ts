@@ -227,4 +227,17 @@ describeEngine("with weights of a run of our own", () => {
     expect(means.error).toBeLessThan(random.error);
     three.remove();
   });
+
+  it("pictures are gray where the run's were", async () => {
+    const { dir } = folders[30]!;
+    const gray = { dataset: "folder", data: dir, threads: 1, precision: "fp32", "dataset.channels": "gray" };
+    const [first, second] = [join(out, "gray"), join(out, "of-gray")];
+    const short = { "dataset.size": 24, model: "convnet-tiny", method: "supervised", steps: 1 };
+    await trainToEnd(resolveConfig(flatten({ ...gray, ...short, out: first })));
+    const weights = join(first, "checkpoints", "step-1", "student.safetensors");
+    const { "dataset.channels": _, ...colors } = gray;
+    const probe = { ...colors, "model.weights": weights, method: "linear-probe", out: second };
+    const { events } = await trainToEnd(resolveConfig(flatten(probe)));
+    expect(JSON.stringify(events)).toContain("--dataset.size 24 --dataset.channels gray --normalize channel");
+  });
 });

@@ -34,10 +34,11 @@ export async function photoDefaults(
   const wanted = typeof weights === "string" ? wantedBy(weights) : undefined;
   if (wanted) {
     const labels = await countLabels(asked, name);
-    const { size, crop, interpolation, normalize } = wanted;
+    const { size, crop, gray, interpolation, normalize } = wanted;
     const crops = asked.weak !== "translate";
     const chosen = choose(asked, method.onFeatures === true, {
       "dataset.size": crops ? size : (crop ?? size),
+      ...(gray && { "dataset.channels": "gray" }),
       ...(crops && crop !== undefined && { weak: "photo", crop }),
       ...(crops && interpolation !== "bilinear" && { interpolation }),
       normalize,
