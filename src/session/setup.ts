@@ -70,6 +70,7 @@ export function createSetup(
         const init = () => initializeFromData(model, data, initializationRows(shown, rng), device, rng, true);
         keepingHeads(model, layers, init);
       }
+      if (method.onFeatures) return () => `fresh: ${config.method} sets it`;
       if (headStart !== "means") return () => "with fresh weights";
       const filled = startHeads(model, layers, meansOf(model));
       return (layer) =>

@@ -222,6 +222,7 @@ describeEngine("with weights of a run of our own", () => {
     expect(means.config).not.toHaveProperty("byDefault");
     expect(JSON.stringify(means.events)).toContain("starts from the mean features of the classes");
     const nearest = await run("prototypes", { method: "prototypes" });
+    expect(JSON.stringify(nearest.events)).toContain("this head starts fresh: prototypes sets it");
     const random = await run("random", { ...still, "model.headStart": "random" });
     expect(means.error).toBe(nearest.error);
     expect(means.error).toBeLessThan(random.error);
