@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fsPath, shownName } from "../../files/names.js";
 import { hasImages, listFolders } from "../../images/image-files.js";
 import { andMore } from "../../labels/by-content.js";
+import { composed } from "../../labels/class-names.js";
 import { isSplitName, splitNames } from "./splits.js";
 
 /** Where the only folder holds what looks like a data folder, however deep. */
@@ -38,5 +39,18 @@ export function misplacedRemarks(dir: string, root: string, files: readonly { re
   const folders = new Set(places).size;
   return [
     `${places.length} pictures in ${shownName(join(dir, places[0]!))}${andMore(folders - 1)} have the label of the class folder that they lie in; unlabeled ones belong into ${shownName(join(dir, "unlabeled"))}, test pictures into ${shownName(join(dir, "test", "<class>"))}`,
+  ];
+}
+
+/** Where a labels file brings classes of its own beside what may be class folders. */
+export function mereFoldersRemark(folders: readonly string[], classes: readonly string[]): string[] {
+  if (folders.length < 2) return [];
+  const lower = (text: string) => composed(text).trim().toLowerCase();
+  const named = new Map(classes.map((name) => [lower(name), name]));
+  const twin = folders.find((name) => named.has(lower(name)));
+  const hint =
+    twin === undefined ? "" : `. If the folder "${twin}" is its class "${named.get(lower(twin))}", write both alike`;
+  return [
+    `no class of the labels file is called like a folder, so ${folders.slice(0, 3).join(", ")}${andMore(folders.length - 3)} are mere folders: their pictures have a label where the file names them${hint}`,
   ];
 }

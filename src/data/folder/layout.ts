@@ -6,10 +6,10 @@ import { existsSync } from "node:fs";
 import { basename, join, relative, resolve } from "node:path";
 import { DataError } from "../../errors.js";
 import { shownName } from "../../files/names.js";
-import { isFolder, listFolders, listImages } from "../../images/image-files.js";
+import { hasImages, isFolder, listFolders, listImages } from "../../images/image-files.js";
 import { byNumberOrName, classByName, classReader, composed, hint } from "../../labels/class-names.js";
 import { type LabelRow, type LabelTable, readLabelTable, readLabelText } from "../../labels/label-rows.js";
-import { levelAdvice, misplacedRemarks, tableAdvice } from "./advice.js";
+import { levelAdvice, mereFoldersRemark, misplacedRemarks, tableAdvice } from "./advice.js";
 import { pictureFinder, slashed } from "./finder.js";
 import { annotationsName, findSplits, hasAnnotations, type SplitOptions, type Splits, testNames } from "./splits.js";
 
@@ -61,7 +61,10 @@ export function scanFolder(dir: string, options: LayoutOptions = {}): FolderLayo
   // A labels file that speaks of none of the folders brings classes of its own.
   const known = new Set(folders.map((name) => composed(name).trim()));
   const flat = table && !table.rows.some(({ label }) => known.has(composed(label).trim()));
-  return flat ? flatLayout(dir, unlabeledDir, table, who, fewestNamed) : classLayout(dir, splits, table, options);
+  if (!flat) return classLayout(dir, splits, table, options);
+  const layout = flatLayout(dir, unlabeledDir, table, who, fewestNamed);
+  const mere = splits.classes.filter((name) => hasImages(join(splits.root, name))).map(shownName);
+  return { ...layout, remarks: [...mereFoldersRemark(mere, layout.classes), ...layout.remarks] };
 }
 
 function classLayout(

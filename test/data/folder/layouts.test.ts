@@ -240,6 +240,22 @@ describe("known layouts, whatever their case", () => {
     expect(find("nai\u0308ve.png")).toBe(2);
   });
 
+  it("a labels file that writes no class as the folders do makes these mere folders, and that is said", async () => {
+    const dir = await make({
+      ...some("Cat"),
+      ...some("Dog"),
+      ...some("unlabeled", 4),
+      ...some("docs/more", 0),
+      "cased.csv": "file,label\nunlabeled/0.png,cat\nunlabeled/1.png,dog\n",
+      "other.csv": "file,label\nunlabeled/0.png,x\nunlabeled/1.png,y\n",
+      "alike.csv": "file,label\nunlabeled/0.png,Cat\nunlabeled/1.png,Dog\n",
+    });
+    const remarks = (name: string) => scanFolder(dir, { labelsFile: join(dir, name) }).remarks.join("\n");
+    expect(remarks("cased.csv")).toMatch(/so Cat, Dog are mere folders.*If the folder "Cat" is its class "cat", write/);
+    expect(remarks("other.csv")).toMatch(/so Cat, Dog are mere folders: .* where the file names them$/);
+    expect(remarks("alike.csv")).toBe("");
+  });
+
   it("a named pipe among the pictures is damage, never waited for", async () => {
     const dir = await make({ ...some("a", 12), ...some("b", 12) });
     execFileSync("mkfifo", [join(dir, "a/pipe.png")]);
