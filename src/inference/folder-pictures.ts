@@ -40,7 +40,7 @@ export function folderPictures(dir: string, { onlyNamed = false, ...options }: F
   const { labelsFile } = options;
   if (labelsFile === undefined && listPictureFolders(dir).length === 0) return withoutLabels(dir);
   const layout = scanFolder(dir, options);
-  const { kind, files, classes, table } = layout;
+  const { kind, files, classes, table, mereFolders = [] } = layout;
   if (!table && classes.length === 1 && files.every(({ part }) => part === "train")) return withoutLabels(dir);
   const target = { classes, train: { count: files.length }, nameOf: (at: number) => files[at]!.name };
   // A row without a label takes none away from a class folder, unless what is not named has none.
@@ -48,11 +48,14 @@ export function folderPictures(dir: string, { onlyNamed = false, ...options }: F
   const given = rows && parseLabelFile(rows, { ...target, locate: locator(layout) }, labelsFile!);
   const named = new Map(Array.from(given?.index ?? [], (at, i) => [at, given!.y[i]!]));
   const ofFolder = ({ part, label }: (typeof files)[number]) => (table && onlyNamed && part !== "test" ? -1 : label);
+  const labeled = files.map((file, at) => ({ ...file, label: named.get(at) ?? ofFolder(file) }));
+  const hidden = labeled.filter(({ label }, at) => label < 0 && files[at]!.label >= 0).length;
+  const unnamed = `${hidden} pictures in class folders are not in ${labelsFile}, so they count as unlabeled`;
   return {
-    files: files.map((file, at) => ({ ...file, label: named.get(at) ?? ofFolder(file) })),
+    files: labeled,
     classes,
     byFolders: kind === "classes",
-    remarks: given?.remarks ?? [],
+    remarks: [...mereFolders, ...(given?.remarks ?? []), ...(hidden > 0 ? [unnamed] : [])],
   };
 }
 

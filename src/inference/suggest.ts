@@ -25,12 +25,19 @@ export interface Suggestion {
   readonly labeled: number;
   readonly unlabeled: number;
   readonly damaged: readonly { readonly file: string; readonly reason: string }[];
+  /** What the user should know about how the labels file was read. */
+  readonly remarks: readonly string[];
 }
 
 /** Throws DataError where the folder holds no picture without a label, UsageError where the source is none. */
 export async function suggestLabels(source: string, dir: string, options: SuggestOptions): Promise<Suggestion> {
   const { labelsFile } = options;
-  const { files: all, classes, byFolders } = folderPictures(dir, { labelsFile, fewestFolders: 0, fewestNamed: 1 });
+  const {
+    files: all,
+    classes,
+    byFolders,
+    remarks,
+  } = folderPictures(dir, { labelsFile, fewestFolders: 0, fewestNamed: 1 });
   const [files, numClasses] = [all.filter(({ part }) => part !== "test"), classes.length];
   if (files.length === 0) throw new DataError(`${dir}: found no pictures to label. Check the folder`);
   if (!files.some(({ label }) => label < 0)) {
@@ -62,5 +69,5 @@ export async function suggestLabels(source: string, dir: string, options: Sugges
   const { rows, by } = suggest({ features, size, y, numClasses }, options.count, Rng.fromSeed(options.seed ?? 1));
   const labeled = y.filter((label) => label >= 0).length;
   const pictures = rows.map((row) => ({ name: found[row]!.name, path: found[row]!.path }));
-  return { pictures, by, labeled, unlabeled: y.length - labeled, damaged };
+  return { pictures, by, labeled, unlabeled: y.length - labeled, damaged, remarks };
 }

@@ -26,6 +26,10 @@ test("a labels file over class folders: what it does not name keeps its label, o
     "train/a/1.png": 1,
     "train/b/0.png": -1,
   });
+  expect(folderPictures(dir, { labelsFile }).remarks).toEqual([]);
+  expect(folderPictures(dir, { labelsFile, onlyNamed: true }).remarks).toEqual([
+    expect.stringMatching(/^2 pictures in class folders are not in .*labels\.csv, so they count as unlabeled$/),
+  ]);
   expect(labels({ unlabeledDir: join(dir, "more") })).toEqual({ ...folders, "more/x.png": -1 });
   remove();
 });

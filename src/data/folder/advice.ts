@@ -51,6 +51,6 @@ export function mereFoldersRemark(folders: readonly string[], classes: readonly 
   const hint =
     twin === undefined ? "" : `. If the folder "${twin}" is its class "${named.get(lower(twin))}", write both alike`;
   return [
-    `no class of the labels file is called like a folder, so ${folders.slice(0, 3).join(", ")}${andMore(folders.length - 3)} are mere folders: their pictures have a label where the file names them${hint}`,
+    `no class of the labels file is called like a folder, so ${folders.slice(0, 3).join(", ")}${andMore(folders.length - 3)} are mere folders: their pictures have a label only where the file names them${hint}`,
   ];
 }

@@ -37,6 +37,8 @@ export interface FolderLayout {
   readonly table: LabelTable | undefined;
   /** There is a test folder; in a flat folder one of which the labels file names pictures. */
   readonly hasTest: boolean;
+  /** Of the remarks those on folders that the labels file makes mere folders. */
+  readonly mereFolders?: readonly string[];
   readonly remarks: readonly string[];
 }
 
@@ -64,7 +66,8 @@ export function scanFolder(dir: string, options: LayoutOptions = {}): FolderLayo
   if (!flat) return classLayout(dir, splits, table, options);
   const layout = flatLayout(dir, unlabeledDir, table, who, fewestNamed);
   const mere = splits.classes.filter((name) => hasImages(join(splits.root, name))).map(shownName);
-  return { ...layout, remarks: [...mereFoldersRemark(mere, layout.classes), ...layout.remarks] };
+  const mereFolders = mereFoldersRemark(mere, layout.classes);
+  return { ...layout, mereFolders, remarks: [...mereFolders, ...layout.remarks] };
 }
 
 function classLayout(

@@ -47,6 +47,9 @@ describeTraining("fewlabels data suggest", () => {
     expect(second).toMatchObject({ labeled: 2, unlabeled: 14 });
     expect(second.pictures.filter((name: string) => pictures.includes(name))).toEqual([]);
 
+    writeFileSync(labels, `file,label\n${filled}${entries[15]![0]},\n`);
+    expect((await suggest("--labels", labels)).err).toMatch(/1 rows of .*labels\.csv have no label/);
+
     writeFileSync(labels, `file,label\n${entries.map(([name]) => `${name},${name.replace(/-.*/, "")}\n`).join("")}`);
     const none = await suggest("--labels", labels);
     expect(none.code).toBe(3);

@@ -60,6 +60,7 @@ export const dataSuggest = defineCommand({
         printError(`${count(done)} of ${count(total)} pictures`);
       },
     });
+    for (const remark of found.remarks) printError(`${who}: ${lineName(remark)}`);
     for (const { file, reason } of found.damaged) printError(`${lineName(file)}: ${reason}`);
     writeWhole(out, `file,label\n${found.pictures.map(({ name }) => `${csvField(name)},\n`).join("")}`);
     const { pictures, by, labeled, unlabeled } = found;
