@@ -53,7 +53,7 @@ export interface LayoutOptions extends SplitOptions {
 
 /** Looks through a folder. Throws DataError that says how pictures should lie. */
 export function scanFolder(dir: string, options: LayoutOptions = {}): FolderLayout {
-  const { labelsFile, unlabeledDir, fewestNamed = 2, who = "folder" } = options;
+  const { labelsFile, who = "folder", unlabeledDir } = options;
   if (!isFolder(dir)) throw new DataError(`${who}: there is no folder ${dir}. Check --data`);
   if (unlabeledDir !== undefined && !isFolder(unlabeledDir))
     throw new DataError(`${who}: there is no folder ${unlabeledDir}. Check --unlabeled (all, rest or a folder)`);
@@ -64,7 +64,7 @@ export function scanFolder(dir: string, options: LayoutOptions = {}): FolderLayo
   const known = new Set(folders.map((name) => composed(name).trim()));
   const flat = table && !table.rows.some(({ label }) => known.has(composed(label).trim()));
   if (!flat) return classLayout(dir, splits, table, options);
-  const layout = flatLayout(dir, unlabeledDir, table, who, fewestNamed);
+  const layout = flatLayout(dir, table, options);
   const mere = splits.classes.filter((name) => hasImages(join(splits.root, name))).map(shownName);
   const mereFolders = mereFoldersRemark(mere, layout.classes);
   return { ...layout, mereFolders, remarks: [...mereFolders, ...layout.remarks] };
@@ -72,7 +72,7 @@ export function scanFolder(dir: string, options: LayoutOptions = {}): FolderLayo
 
 function classLayout(
   dir: string,
-  { root, classes: folders, test, unlabeled: found, remarks: decisions, unclear }: Splits,
+  { root, classes: folders, test, unlabeled: found, looseTests, remarks: decisions, unclear }: Splits,
   table: LabelTable | undefined,
   { unlabeledDir, testLabels, fewestFolders = 2, who = "folder" }: LayoutOptions,
 ): FolderLayout {
@@ -109,6 +109,7 @@ function classLayout(
   // Before the unlabeled ones: of a picture that is both, the first counts.
   if (test !== undefined)
     for (const file of testPictures(dir, test, classes, { testLabels, who }, remarks)) files.push(file);
+  for (const path of looseTests) add(path, "test", -1);
   const unlabeled = unlabeledDir === undefined ? found : [unlabeledDir];
   const counts = unlabeled.map((path) => add(path, "unlabeled", -1));
   if (unlabeled.length > 0 && counts.every((count) => count === 0))
@@ -125,7 +126,7 @@ function classLayout(
     files: own,
     roots: [dir, root, ...unlabeled],
     table,
-    hasTest: own.some(({ part }) => part === "test"),
+    hasTest: own.some(({ part, label }) => part === "test" && label >= 0),
     remarks,
   };
 }
@@ -201,13 +202,11 @@ function annotated(file: string): readonly LabelRow[] {
 
 function flatLayout(
   dir: string,
-  unlabeledDir: string | undefined,
   table: LabelTable,
-  who: string,
-  fewest: number,
+  { unlabeledDir, looseTests = false, fewestNamed = 2, who = "folder" }: LayoutOptions,
 ): FolderLayout {
   const classes = [...new Map(table.rows.map(({ label }) => [composed(label), label])).values()].sort(byNumberOrName);
-  if (classes.length < fewest)
+  if (classes.length < fewestNamed)
     throw new DataError(`${who}: the labels file knows one class only, "${classes[0]}"; a classifier needs two`);
   const folders = listFolders(dir);
   const test = testNames.flatMap((word) => folders.filter((name) => name.toLowerCase() === word))[0];
@@ -234,7 +233,7 @@ function flatLayout(
   const unnamed = `the labels file names none of the ${tests} pictures in ${where}: they are not read, and a share of the labeled pictures tests`;
   const decisions = [
     ...(hasTest && test !== "test" ? [`the test pictures are those in ${where}`] : []),
-    ...(tests > 0 && !hasTest ? [unnamed] : []),
+    ...(tests > 0 && !hasTest && !looseTests ? [unnamed] : []),
   ];
   return { ...layout, hasTest, remarks: [...decisions, ...table.remarks] };
 }

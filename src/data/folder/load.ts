@@ -38,7 +38,8 @@ export async function loadFolder(
   { dir, rng, options, labelsFile, unlabeledDir }: Context,
   { name, published = false, traits = {}, layout: how = {}, most = mostBytes }: FolderManner,
 ): Promise<DataSet> {
-  const layout = scanFolder(dir!, { who: name, labelsFile, unlabeledDir, ...how });
+  const looseTests = options.testLabels !== "";
+  const layout = scanFolder(dir!, { who: name, labelsFile, unlabeledDir, looseTests, ...how });
   const decoding = decodingOf(options);
   const rowBytes = decoding.channels * decoding.size ** 2;
   const room = Math.floor((options.memoryMB * 1e6) / rowBytes);
@@ -47,17 +48,17 @@ export async function loadFolder(
   checkDamaged(name, read.damaged, layout.files.length, options.maxDamaged);
 
   const labels = layout.kind === "flat" ? labelsOfFile(layout, layout.table?.rows ?? [], labelsFile!) : undefined;
+  const tested = looseTests
+    ? labelsOfFile(layout, readLabelTable(options.testLabels, layout.classes).rows, options.testLabels)
+    : undefined;
   const seen = layout.files.flatMap((file, slot): Slot[] => {
     const hash = read.hashes[slot];
     if (hash === undefined) return [];
     const label = labels ? (labels.get(slot) ?? -1) : file.label;
     const part = file.part === "test" ? "test" : label < 0 ? "unlabeled" : "train";
-    return part === "test" && label < 0 ? [] : [{ ...file, slot, hash, label, part }];
+    const tests = tested?.has(slot) || (label >= 0 && layout.hasTest);
+    return part === "test" && !tests ? [] : [{ ...file, slot, hash, label, part }];
   });
-  const tested =
-    options.testLabels === ""
-      ? undefined
-      : labelsOfFile(layout, readLabelTable(options.testLabels, layout.classes).rows, options.testLabels);
   const known = seen.map((one): Slot => {
     const label = tested?.get(one.slot);
     return label === undefined ? one : { ...one, label, part: "test" };

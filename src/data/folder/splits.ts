@@ -37,6 +37,8 @@ export interface Splits {
   readonly remarks: readonly string[];
   /** A test folder without class folders, where it might as well be a class: only a labels file tells. */
   readonly unclear: string | undefined;
+  /** Test folders of pictures without class folders, where these may be. */
+  readonly looseTests: readonly string[];
 }
 
 export interface SplitOptions {
@@ -46,12 +48,14 @@ export interface SplitOptions {
   readonly tests?: readonly string[] | undefined;
   /** Labels of pictures that lie in the test folder itself. */
   readonly testLabels?: string | undefined;
+  /** Pictures in a test folder need no class folders: a labels file of their own names those that test. */
+  readonly looseTests?: boolean | undefined;
 }
 
 /** Looks at folders, not at pictures. Throws DataError where two folders are to train on. */
 export function findSplits(
   dir: string,
-  { tests: wanted = testNames, testLabels, who = "folder" }: SplitOptions,
+  { tests: wanted = testNames, testLabels, looseTests = false, who = "folder" }: SplitOptions,
 ): Splits {
   const remarks: string[] = [];
   const rest = listPictureFolders(dir);
@@ -78,9 +82,11 @@ export function findSplits(
     (name) => !tests.includes(name) && hasImages(join(dir, name)),
   );
   const classWords = train === undefined ? loose.filter((name) => is(name, alsoClasses)) : [];
+  const named = loose.filter((name) => looseTests && candidates.includes(name) && !classWords.includes(name));
+  const rejected = loose.filter((name) => !named.includes(name));
   const unclear =
-    train === undefined && test === undefined ? loose.find((name) => !classWords.includes(name)) : undefined;
-  for (const name of loose) {
+    train === undefined && test === undefined ? rejected.find((name) => !classWords.includes(name)) : undefined;
+  for (const name of rejected) {
     if (classWords.includes(name))
       remarks.push(`${shownName(join(dir, name))} has no class folders in it: it is taken for a class`);
     else if (name !== unclear) {
@@ -103,7 +109,8 @@ export function findSplits(
   );
   const passed = train === undefined ? [] : rest.filter((name) => name !== train && !reserved.has(name));
   if (passed.length > 0) remarks.push(`folders beside ${train} in ${shownName(dir)} are not read: ${list(passed)}`);
-  return { root, classes, test: test && join(dir, test), unlabeled, passed: own, remarks, unclear };
+  const places = { root, test: test && join(dir, test), looseTests: named.map((name) => join(dir, name)), unlabeled };
+  return { ...places, classes, passed: own, remarks, unclear };
 }
 
 /** Folders of unlabeled pictures in the data folder, and in those of its folders that hold the classes. */

@@ -41,9 +41,10 @@ export function evenly<T>(items: readonly T[], most: number): T[] {
   return Array.from({ length: count }, (_, i) => items[Math.floor((i * items.length) / count)]!);
 }
 
-function layoutOf({ data, labels, unlabeled }: RunConfig): FolderLayout {
+function layoutOf({ data, labels, unlabeled, datasetOptions }: RunConfig): FolderLayout {
   return scanFolder(data!, {
     labelsFile: /^(all|\d+)$/.test(labels) ? undefined : labels,
+    looseTests: String(datasetOptions.testLabels ?? "") !== "",
     unlabeledDir: unlabeled === "all" || unlabeled === "rest" ? undefined : unlabeled,
   });
 }

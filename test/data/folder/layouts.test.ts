@@ -287,6 +287,17 @@ describe("labels files and folders", () => {
     await expect(load(dir, { labelsFile: guesses })).rejects.toThrow(/model's guesses .*--unlabeled/);
   });
 
+  it.each([
+    ["beside the classes", ""],
+    ["beside train", "train/"],
+  ])("a file of test labels names pictures in a test folder without class folders, %s", async (_, train) => {
+    const dir = await make({ ...some(`${train}a`), ...some(`${train}b`), ...some("test", 4) });
+    const testLabels = join(dir, "t.csv");
+    writeFileSync(testLabels, csv(["test/0.png,a", "test/1.png,b"]));
+    const data = await load(dir, { testLabels });
+    expect([data.train.count, [...data.test.labels]]).toEqual([6, [0, 1]]);
+  });
+
   it("a class folder called null keeps its labels through a labels file", async () => {
     const dir = await make({ ...some("cat"), ...some("null") });
     const labels = join(dir, "l.csv");
