@@ -70,7 +70,8 @@ export async function inspectFolder(dir: string, options: LayoutOptions = {}): P
     const label = labelOf(file, i, layout, given);
     const part = file.part === "test" ? "test" : label < 0 ? "unlabeled" : "train";
     byFolder[i] = { name: file.name, hash: image.hash, part, label: file.label };
-    if (part !== "test" || label >= 0) known[i] = { name: file.name, hash: image.hash, part, label };
+    if (part !== "test" || (label >= 0 && layout.hasTest))
+      known[i] = { name: file.name, hash: image.hash, part, label };
     formats[image.format] = (formats[image.format] ?? 0) + 1;
     const [width, height] = image.dimensions!;
     widths.push(width);

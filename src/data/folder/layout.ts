@@ -228,9 +228,11 @@ function flatLayout(
     table,
   } as const;
   const tests = files.filter(({ part }) => part === "test").length;
-  const hasTest = tests > 0 && namesTest(layout, table);
+  // A model's guesses test nothing.
+  const hasTest = tests > 0 && !table.pseudo && namesTest(layout, table);
   const where = test === undefined ? "" : shownName(join(dir, test));
-  const unnamed = `the labels file names none of the ${tests} pictures in ${where}: they are not read, and a share of the labeled pictures tests`;
+  const none = table.pseudo ? 'is a model\'s guesses (it has a column "confidence"), no labels' : "names none";
+  const unnamed = `the labels file ${none} of the ${tests} pictures in ${where}: they are not read, and a share of the labeled pictures tests`;
   const decisions = [
     ...(hasTest && test !== "test" ? [`the test pictures are those in ${where}`] : []),
     ...(tests > 0 && !hasTest && !looseTests ? [unnamed] : []),

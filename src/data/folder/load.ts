@@ -64,6 +64,7 @@ export async function loadFolder(
     return label === undefined ? one : { ...one, label, part: "test" };
   });
   const remarks = [...layout.remarks, ...read.remarks, ...damagedRemark(read.damaged, layout.files.length)];
+  if (labels) remarks.push(...flatRemarks(layout, labelsFile!, tested !== undefined, options.keepLabels));
   if (!published) rejectConflicts(name, known, layout.classes);
   else remarks.push(...conflictRemark(known));
   const named =
@@ -114,6 +115,15 @@ function conflictRemark(known: readonly Slot[]): string[] {
   if (found.length === 0) return [];
   return [
     `${found.length} pictures (by content) have two labels, as published; the first is ${found[0]![0].name} and ${found[0]![1].name}`,
+  ];
+}
+
+/** Where a labels file alone says what has a label. */
+function flatRemarks({ table }: FolderLayout, labelsFile: string, tested: boolean, keepLabels: boolean): string[] {
+  const guessed = `the labels of ${labelsFile} are a model's guesses (it has a column "confidence"), and so are those of the test pictures: the error says how well they are learned, not how right they are. --dataset.testLabels names test pictures with labels of your own`;
+  return [
+    ...(table?.pseudo && !tested ? [guessed] : []),
+    ...(keepLabels ? ["--dataset.keepLabels has no effect: no class folder gives a label here"] : []),
   ];
 }
 

@@ -287,6 +287,26 @@ describe("labels files and folders", () => {
     await expect(load(dir, { labelsFile: guesses })).rejects.toThrow(/model's guesses .*--unlabeled/);
   });
 
+  it("a model's guesses alone, of a flat folder: a warning says what their error is worth, and they make no test set of test/", async () => {
+    const dir = await make({ ...some("x", 6), ...some("test", 4) });
+    const guesses = join(dir, "p.csv");
+    const rows = (place: string, count: number) =>
+      Array.from({ length: count }, (_, i) => `${place}/${i}.png,${i % 2 ? "a" : "b"},0.9`);
+    writeFileSync(guesses, csv([...rows("x", 6), ...rows("test", 4)], "file,label,confidence"));
+    const { train, test, remarks } = await load(dir, { labelsFile: guesses, keepLabels: true });
+    expect([train.count, test.count]).toEqual([4, 2]);
+    const said = remarks!.join("\n");
+    expect(said).toMatch(/is a model's guesses .* no labels of the 4 pictures in .*test: they are not read/);
+    expect(said).toMatch(/p\.csv are a model's guesses .*so are those of the test pictures.*--dataset\.testLabels/);
+    expect(said).toMatch(/keepLabels has no effect/);
+    expect((await inspectFolder(dir, { labelsFile: guesses })).test).toBe(0);
+    const own = join(dir, "t.csv");
+    writeFileSync(own, csv(["test/0.png,a", "test/1.png,b"]));
+    const tested = await load(dir, { labelsFile: guesses, testLabels: own });
+    expect([tested.train.count, tested.test.count]).toEqual([6, 2]);
+    expect(tested.remarks!.join()).not.toMatch(/guesses/);
+  });
+
   it.each([
     ["beside the classes", ""],
     ["beside train", "train/"],
