@@ -50,12 +50,15 @@ export function folderPictures(dir: string, { onlyNamed = false, ...options }: F
   const ofFolder = ({ part, label }: (typeof files)[number]) => (table && onlyNamed && part !== "test" ? -1 : label);
   const labeled = files.map((file, at) => ({ ...file, label: named.get(at) ?? ofFolder(file) }));
   const hidden = labeled.filter(({ label }, at) => label < 0 && files[at]!.label >= 0).length;
+  const guesses = table?.pseudo
+    ? [`${given!.index.length} labels of ${labelsFile} are a model's guesses (it has a column "confidence")`]
+    : [];
   const unnamed = `${hidden} pictures in class folders are not in ${labelsFile}, so they count as unlabeled`;
   return {
     files: labeled,
     classes,
     byFolders: kind === "classes",
-    remarks: [...mereFolders, ...(given?.remarks ?? []), ...(hidden > 0 ? [unnamed] : [])],
+    remarks: [...mereFolders, ...guesses, ...(given?.remarks ?? []), ...(hidden > 0 ? [unnamed] : [])],
   };
 }
 

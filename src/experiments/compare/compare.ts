@@ -53,16 +53,13 @@ export async function compareMethods(options: CompareOptions): Promise<Compariso
   checkOnly(options);
   const { "model.weights": weights } = overrides;
   if (typeof weights === "string") locateWeights(weights);
-  const folds = await dealFolds(
-    folderPictures(dir, {
-      labelsFile: options.labelsFile,
-      unlabeledDir: options.unlabeledDir,
-      onlyNamed: overrides["dataset.keepLabels"] === undefined,
-    }),
-    dir,
-    options.folds,
-    Rng.fromSeed(options.seed),
-  );
+  const pictures = folderPictures(dir, {
+    labelsFile: options.labelsFile,
+    unlabeledDir: options.unlabeledDir,
+    onlyNamed: overrides["dataset.keepLabels"] === undefined,
+  });
+  for (const message of pictures.remarks) options.onEvent({ type: "remark", message });
+  const folds = await dealFolds(pictures, dir, options.folds, Rng.fromSeed(options.seed));
   const base = planOf(options, folds);
   const all = base.arms.map(({ given }) => given);
   for (const given of all) resolveConfig(withoutIdle(given, catalog), catalog);

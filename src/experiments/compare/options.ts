@@ -25,6 +25,8 @@ export interface CompareOptions {
 }
 
 export type CompareEvent =
+  /** What the user should know about how the labels file was read. */
+  | { readonly type: "remark"; readonly message: string }
   | { readonly type: "start"; readonly folds: Folds; readonly finished: number; readonly spentSeconds: number }
   | { readonly type: "timing"; readonly method: string }
   | { readonly type: "planned"; readonly steps: number; readonly wanted: number }

@@ -37,6 +37,24 @@ describe("folds", () => {
   add("tested", "tested", 0, "test");
   const classes = ["a", "b/c", "d"];
 
+  it("what a labels file hides of class folders is told before anything else", async () => {
+    const dir = join(folder, "hidden");
+    for (const name of ["a/0", "a/1", "b/0"]) {
+      mkdirSync(join(dir, name, ".."), { recursive: true });
+      writeFileSync(join(dir, `${name}.png`), name);
+    }
+    const labelsFile = join(folder, "hidden.csv");
+    writeFileSync(labelsFile, "file,label\na/0.png,b\n");
+    const remarks: string[] = [];
+    const options: CompareOptions = {
+      ...{ dir, labelsFile, out: join(folder, "hidden-out"), folds: 2, seed: 1, budgetSeconds: 1, threads: 1 },
+      ...{ overrides: {}, catalog, signal: new AbortController().signal },
+      onEvent: (event) => void (event.type === "remark" && remarks.push(event.message)),
+    };
+    await expect(compareMethods(options)).rejects.toThrow(/cannot be split into folds/);
+    expect(remarks).toEqual([expect.stringMatching(/^2 pictures in class folders are not in .*hidden\.csv/)]);
+  });
+
   it("every labeled picture is held out once, copies together, the only one of a class never; no test picture is in any", async () => {
     const folds = await dealFolds({ files, classes }, folder, 3, Rng.fromSeed(1));
     expect(folds.count).toBe(3);

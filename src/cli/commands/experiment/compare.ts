@@ -4,6 +4,7 @@ import { secondsOf } from "../../../experiments/compare/budget.js";
 import { compareMethods } from "../../../experiments/compare/compare.js";
 import type { CompareEvent, CompareOptions } from "../../../experiments/compare/options.js";
 import { compareRows, leftOutLines, notesOf, winnerCommand } from "../../../experiments/compare/report.js";
+import { lineName } from "../../../files/names.js";
 import { boolean, integer, text } from "../../../options.js";
 import { argument, defineCommand } from "../../command.js";
 import { count, duration, percent, table, wrap } from "../../format.js";
@@ -151,6 +152,8 @@ function told(event: CompareEvent, budgetSeconds: number): string[] {
       return [
         `${count(event.steps)} steps for each method that trains${event.steps < event.wanted ? `, of ${count(event.wanted)} without a budget` : ""}`,
       ];
+    case "remark":
+      return [`note: ${lineName(event.message)}`];
     case "left out":
       return [`${event.method} left out: ${event.why}`];
     case "run": {
