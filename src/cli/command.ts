@@ -75,6 +75,10 @@ export interface CommandDefinition<A extends ArgumentSpec, O extends OptionSpec>
   readonly together?: boolean;
   /** Options of a run that mean nothing here. */
   readonly leaveOut?: readonly string[];
+  /** Options of a run that the help tells otherwise here: they have other defaults, or none. */
+  readonly runOptions?: OptionSpec;
+  /** Above the options of a run in the help. Default "Run:". */
+  readonly runHeading?: string;
   readonly examples: readonly [string, ...string[]];
   /** Below the examples. */
   readonly notes?: string;

@@ -20,7 +20,10 @@ export interface Flag {
 export type Flags = ReadonlyMap<string, Flag>;
 
 /** Every flag of a command: its own, then those of what it `takes`. */
-export function flagsOf(command: Pick<Command, "options" | "takes" | "leaveOut">, catalog: Catalog): Flags {
+export function flagsOf(
+  command: Pick<Command, "options" | "takes" | "leaveOut" | "runOptions" | "runHeading">,
+  catalog: Catalog,
+): Flags {
   const flags = new Map<string, Flag>();
   const add = (key: string, flag: Flag) => {
     if (!flags.has(key)) flags.set(key, flag);
@@ -34,11 +37,11 @@ export function flagsOf(command: Pick<Command, "options" | "takes" | "leaveOut">
     for (const [name, option, text] of familyOptions(items))
       add(`${group}.${name}`, { option, own: false, heading, text });
   };
-  const { options, takes, leaveOut = [] } = command;
+  const { options, takes, leaveOut = [], runOptions: changed = {}, runHeading = "Run:" } = command;
   addSpec(options, "", "Options:", true);
   if (takes === "run") {
-    const own = Object.entries(runOptions).filter(([name]) => !leaveOut.includes(name));
-    addSpec(Object.fromEntries(own), "", "Run:");
+    const own = Object.entries({ ...runOptions, ...changed }).filter(([name]) => !leaveOut.includes(name));
+    addSpec(Object.fromEntries(own), "", runHeading);
     addFamily(catalog.methods, "method", "Method (--method.KEY):");
   }
   if (takes === "run" || takes === "model") addFamily(catalog.models, "model", "Model (--model.KEY):");

@@ -4,7 +4,7 @@ import { asFlags, type Given } from "../../config/given.js";
 import { type RunConfig, resolveConfig } from "../../config/resolve.js";
 import { UsageError } from "../../errors.js";
 import { writeWhole } from "../../files/write-whole.js";
-import { boolean, integer, type OptionSpec, type OptionsOf, text } from "../../options.js";
+import { boolean, integer, type OptionSpec, type OptionsOf, path, text } from "../../options.js";
 import { median as medianOf, quantile } from "../../statistics.js";
 import { defineCommand } from "../command.js";
 import { load, machine } from "../measure/machine.js";
@@ -26,6 +26,16 @@ export const benchOptions = {
   json: boolean(false, { doc: "print one JSON line at the end; progress goes to stderr" }),
 } as const satisfies OptionSpec;
 
+/** What is timed where nothing else is given. */
+const byDefault = {
+  dataset: text("digits", {
+    doc: "data set, see `fewlabels list datasets`; or a file (./mine.mjs) or package that defines one",
+  }),
+  labels: path(undefined, {
+    doc: "how many labels: a number, a labels file, or `all` (default: 1000; all of a folder's)",
+  }),
+} as const satisfies OptionSpec;
+
 /** Run options that mean nothing here. */
 const leaveOut = [
   "steps",
@@ -37,6 +47,10 @@ const leaveOut = [
   "keepCheckpoints",
   "logEvery",
   "val",
+  "saveBest",
+  "topK",
+  "seen",
+  "tensorboard",
   "syncBatchNorm",
   "worldTimeout",
 ];
@@ -50,9 +64,10 @@ export const bench = defineCommand({
   options: benchOptions,
   takes: "run",
   leaveOut,
+  runOptions: byDefault,
   examples: [
     "fewlabels bench --model.width 0.25",
-    "fewlabels bench --model.width 0.25 --steps 2000 --json        (is memory flat?)",
+    "fewlabels bench --model.width 0.25 --steps 2000 --json        # is memory flat?",
     "fewlabels bench --dataset cifar10 --data DIR --labels 1000 --peer bench/peer.py --save bench/results/mine.json",
   ],
   run: (options, { given, externals }) => benchCommand(options, given, externals.catalog),
@@ -80,11 +95,13 @@ async function benchCommand(
 
 /** The run to time: what was given over small defaults. */
 export function benchConfig(given: Given, catalog: Catalog = builtIn): RunConfig {
-  const defaults: [string, unknown][] = [
-    ["dataset", "digits"],
-    ["labels", "1000"],
-  ];
-  const merged: Given = new Map([...defaults, ...given]);
+  const dataset = given.get("dataset") ?? byDefault.dataset.default;
+  const ownPictures = catalog.dataSets.find(({ name }) => name === dataset)?.takesFolders === true;
+  const merged: Given = new Map([
+    ...(ownPictures ? [] : [["labels", "1000"] as const]),
+    ...given,
+    ["dataset", dataset],
+  ]);
   if (merged.get("dataset") !== "digits" || merged.has("dataset.train")) {
     return resolveConfig(merged, catalog, { describe: asFlags(who), warn: printError });
   }
