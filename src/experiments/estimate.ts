@@ -21,7 +21,7 @@ export interface ArmEstimate {
 }
 
 /** Options that `bench` does not take, or that do not change a step. */
-const ignored = [
+export const notTimed: readonly string[] = [
   "steps",
   "evalEvery",
   "checkpointEvery",
@@ -30,6 +30,9 @@ const ignored = [
   "saveBest",
   "val",
   "testBatch",
+  "topK",
+  "seen",
+  "tensorboard",
 ];
 /** Sets of color pictures of 32 pixels: where they are missing, a step is timed on generated ones. */
 const small = ["cifar10", "cifar100", "svhn"];
@@ -73,7 +76,7 @@ export async function estimateArms(
 type Flag = readonly [string, unknown];
 
 function benchFlags({ given, row }: Arm): Flag[] {
-  const kept = [...given].filter(([key]) => !ignored.includes(key));
+  const kept = [...given].filter(([key]) => !notTimed.includes(key));
   // A step of Reduced Meta Pseudo Labels needs a table of predictions; a step of its student costs about as much.
   const asRun: Flag[] =
     row.predictionsOf === undefined

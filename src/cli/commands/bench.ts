@@ -68,7 +68,7 @@ export const bench = defineCommand({
   examples: [
     "fewlabels bench --model.width 0.25",
     "fewlabels bench --model.width 0.25 --steps 2000 --json        # is memory flat?",
-    "fewlabels bench --dataset cifar10 --data DIR --labels 1000 --peer bench/peer.py --save bench/results/mine.json",
+    "fewlabels bench --dataset cifar10 --data DIR --labels 1000 --peer SCRIPT.py --save mine.json",
   ],
   run: (options, { given, externals }) => benchCommand(options, given, externals.catalog),
 });

@@ -1,5 +1,6 @@
 /** `fewlabels compare DIR`: which method for my pictures? */
 import { join, resolve } from "node:path";
+import { runOptions } from "../../../config/run-options.js";
 import { secondsOf } from "../../../experiments/compare/budget.js";
 import { compareMethods } from "../../../experiments/compare/compare.js";
 import type { CompareEvent, CompareOptions } from "../../../experiments/compare/options.js";
@@ -51,6 +52,14 @@ export const compare = defineCommand({
     "syncBatchNorm",
     "worldTimeout",
   ],
+  runOptions: {
+    steps: {
+      ...runOptions.steps,
+      default: undefined,
+      doc: "optimizer steps of each method that trains (default: as for own photos, or as many as fit into the budget)",
+    },
+  },
+  runHeading: "Run, laid over every method:",
   examples: [
     "fewlabels compare photos --model.weights resnet-18.tv1",
     "fewlabels compare photos --labels labels.csv --budget 2h --folds 3",

@@ -17,6 +17,7 @@ import { argument, defineCommand } from "../../command.js";
 import { count, digits, duration, table, wrap } from "../../format.js";
 import { print, printError } from "../../output.js";
 import { interruptedExitCode } from "../../signals.js";
+import { armHeading, armOptions, notOfArms } from "./arm-options.js";
 import { overridesOf, runWithProgress, threadsOf } from "./run-with-progress.js";
 
 const who = "fewlabels experiment";
@@ -50,7 +51,9 @@ export const experiment = defineCommand({
   arguments: { name: argument("experiment, see `fewlabels list experiments`, or a YAML file that defines one") },
   options,
   takes: "run",
-  leaveOut: ["out", "resume", "seed", "labelSeed", "syncBatchNorm", "worldTimeout"],
+  leaveOut: notOfArms,
+  runOptions: armOptions,
+  runHeading: armHeading,
   examples: [
     "fewlabels experiment meta-pseudo-labels/two-moons",
     "fewlabels experiment mean-teacher/table-2 --data DATA --only '*/1000,*/4000'",

@@ -20,6 +20,7 @@ import { argument, defineCommand } from "../../command.js";
 import { table } from "../../format.js";
 import { print, printError } from "../../output.js";
 import { interruptedExitCode } from "../../signals.js";
+import { armHeading, armOptions, notOfArms } from "./arm-options.js";
 import { overridesOf, runWithProgress, threadsOf } from "./run-with-progress.js";
 
 const who = "fewlabels experiment tune";
@@ -44,7 +45,9 @@ export const experimentTune = defineCommand({
     }),
   },
   takes: "run",
-  leaveOut: ["out", "resume", "seed", "labelSeed", "syncBatchNorm", "worldTimeout"],
+  leaveOut: notOfArms,
+  runOptions: armOptions,
+  runHeading: armHeading,
   examples: [
     "fewlabels experiment tune mean-teacher/table-2 --data DATA --jobs 2",
     "fewlabels experiment tune mnist --dry-run",
