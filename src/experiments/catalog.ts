@@ -24,7 +24,7 @@ export function definitionNames(folder = experimentsFolder): string[] {
 
 /** One experiment by name, or by the path of its YAML file. Throws UsageError that names the nearest. */
 export function findDefinition(name: string, folder = experimentsFolder): Definition {
-  if (name.endsWith(".yaml") && existsSync(name)) return readDefinition(name.replace(/\.yaml$/, ""), name);
+  if (/\.ya?ml$/.test(name) && existsSync(name)) return readDefinition(name.replace(/\.ya?ml$/, ""), name);
   const names = definitionNames(folder);
   if (!names.includes(name)) throw new UsageError(unknownName("fewlabels experiment", "experiment", name, names));
   return readDefinition(name, join(folder, "papers", `${name}.yaml`));
