@@ -2,6 +2,7 @@ import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { flat, pictureFolder } from "../support/pictures.js";
 import { describeTraining, fewlabels, lastJson, start } from "./run-cli.js";
 
 let folder: string;
@@ -156,4 +157,31 @@ describeTraining("fewlabels bench", () => {
     });
     expect(existsSync(join(cwd, "runs"))).toBe(false);
   }, 60_000);
+
+  it("of own pictures: as many steps as were asked for, of the batch and the network that they chose, which it says", async () => {
+    const names = ["a/1.png", "a/2.png", "a/3.png", "b/1.png", "b/2.png", "b/3.png"];
+    const pictures = Object.fromEntries(names.map((name, i) => [name, flat([40 * i, 90, 250 - 40 * i], 8, 8)]));
+    const { dir, remove } = await pictureFolder(pictures);
+    try {
+      const own = ["--dataset", "folder", "--data", dir, "--threads", "1"];
+      const bench = async (...flags: string[]) => {
+        const { code, out, err } = await fewlabels(["bench", ...own, "--warmup", "1", "--json", ...flags]);
+        expect([code, err]).toEqual([0, expect.stringContaining("warning: chosen for")]);
+        return lastJson(out);
+      };
+      const scratch = await bench("--steps", "2");
+      expect(scratch).toMatchObject({
+        steps: 2,
+        batch: 8,
+        labeledBatch: 4,
+        modelOptions: { width: 0.25, dropout: 0.2 },
+      });
+      const run = join(folder, "own");
+      await fewlabels(["train", ...own, "--model", "convnet-tiny", "--steps", "1", "--out", run]);
+      const weights = join(run, "checkpoints/step-1/student.safetensors");
+      expect(await bench("--steps", "160", "--model.weights", weights)).toMatchObject({ steps: 160, batch: 8 });
+    } finally {
+      await remove();
+    }
+  }, 120_000);
 });

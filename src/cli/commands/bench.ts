@@ -1,10 +1,12 @@
 /** `fewlabels bench`: step time, images per second, memory; and side by side with the Python peer. */
-import { catalog as builtIn, type Catalog } from "../../config/catalog.js";
+import { catalog as builtIn, type Catalog, choose } from "../../config/catalog.js";
 import { asFlags, type Given } from "../../config/given.js";
 import { type RunConfig, resolveConfig } from "../../config/resolve.js";
 import { UsageError } from "../../errors.js";
 import { writeWhole } from "../../files/write-whole.js";
 import { boolean, integer, type OptionSpec, type OptionsOf, path, text } from "../../options.js";
+import { resolveDevice } from "../../session/device.js";
+import { photoDefaults } from "../../session/photos/photo-defaults.js";
 import { median as medianOf, quantile } from "../../statistics.js";
 import { defineCommand } from "../command.js";
 import { load, machine } from "../measure/machine.js";
@@ -81,7 +83,7 @@ async function benchCommand(
   const config = benchConfig(given, catalog);
   makePlaces(who, { save: options.save });
   let result: BenchResult;
-  if (peer === undefined) result = await benchOurs(config, options);
+  if (peer === undefined) result = await benchOurs(await settled(config, catalog), options);
   else {
     if (config.data === undefined)
       throw new UsageError(`${who}: --peer reads real data: give --dataset cifar10 --data DIR`);
@@ -112,6 +114,17 @@ export function benchConfig(given: Given, catalog: Catalog = builtIn): RunConfig
   });
 }
 
+/** How long a run is and what it does on the way: as a measurement wants it. */
+const ofTheRun: readonly string[] = ["steps", "evalEvery", "checkpointEvery"];
+
+/** With what own pictures choose, and closed to what they would choose in the measured run once more. */
+async function settled(config: RunConfig, catalog: Catalog): Promise<RunConfig> {
+  const { dataSet, method } = choose(config, catalog);
+  const chosen = await photoDefaults(config, dataSet, method, resolveDevice(config.device));
+  for (const remark of chosen.remarks) printError(`warning: ${remark}`);
+  return { ...chosen.config, byDefault: (config.byDefault ?? []).filter((key) => !ofTheRun.includes(key)) };
+}
+
 async function benchOurs(
   config: RunConfig,
   { warmup, steps }: { warmup: number; steps: number },
@@ -137,15 +150,16 @@ function benchResult(
   loads: BenchResult["load"],
 ): BenchResult {
   const { start, stepSeconds, memoryMB: memory } = measured;
+  const { batch, labeledBatch, modelOptions } = start.config as RunConfig; // few pictures make a smaller batch
   const median = medianOf(stepSeconds);
   const whole = (value: number | undefined) => Math.round(value ?? Number.NaN);
   return {
     method: config.method,
     model: config.model,
-    modelOptions: config.modelOptions,
+    modelOptions,
     dataset: config.dataset,
-    batch: config.batch,
-    labeledBatch: config.labeledBatch,
+    batch,
+    labeledBatch,
     device: start.device,
     precision: start.precision,
     threads: start.threads,
@@ -155,7 +169,7 @@ function benchResult(
     stepSecondsMedian: median,
     stepSecondsP10: quantile(stepSeconds, 0.1),
     stepSecondsP90: quantile(stepSeconds, 0.9),
-    imagesPerSecond: config.batch / median,
+    imagesPerSecond: batch / median,
     memoryMB: {
       first: whole(memory[0]),
       middle: whole(memory[memory.length >> 1]),
