@@ -290,4 +290,33 @@ describeTraining("definitions from outside", () => {
     });
     expect(out.same.probability).toBe(out.probability);
   }, 120_000);
+
+  it("the passages of docs/library.md run as they stand there", async () => {
+    const page = readFileSync(join(root, "docs/library.md"), "utf8");
+    const [predict, toOnnx] = [...page.matchAll(/```ts\n(.*?)```/gs)].map((match) => match[1]!);
+    await train("runs/mine", "--steps", "2");
+    const picture = sharp(Buffer.alloc(12 * 12, 90), { raw: { width: 12, height: 12, channels: 1 } }).jpeg();
+    for (const name of ["cat.jpg", "dog.jpg"]) await picture.clone().toFile(join(project, name));
+    const told = predict!.replace("console.log(", "said.push(");
+    const found = program(`const said = [];\n${told}\nconsole.log(JSON.stringify({ name, probability, said }));`);
+    expect(found).toEqual({
+      name: expect.any(String),
+      probability: expect.any(Number),
+      said: ["cat.jpg", found.name, "dog.jpg", found.name],
+    });
+    program(`${toOnnx}\nconsole.log("{}");`);
+    expect(existsSync(join(project, "mine.onnx"))).toBe(true);
+  }, 120_000);
+
+  it("what the tutorial quotes stands in its example", () => {
+    const lines = (text: string) =>
+      text
+        .split("\n")
+        .map((line) => line.trim())
+        .join("\n");
+    const quoted = [...readFileSync(join(root, "docs/tutorial-method.md"), "utf8").matchAll(/```js\n(.*?)```/gs)];
+    expect(quoted.length).toBeGreaterThan(4);
+    const example = lines(readFileSync(join(root, "examples/entropy-minimization.mjs"), "utf8"));
+    for (const [, code] of quoted) expect(example).toContain(lines(code!));
+  });
 });
