@@ -1,5 +1,5 @@
 /** Moves the states of a run between the engine and checkpoint files. */
-import { DataError, DiskError } from "../errors.js";
+import { DataError, DiskError, quoted } from "../errors.js";
 import type { Stateful } from "../nn/index.js";
 import type { Checkpoint, CheckpointOptions, OwnerState, RawDType, RawTensor, RunFolder } from "../run/index.js";
 import { type Data, type DType, scope, type Tensor, tensor } from "../torch/index.js";
@@ -32,7 +32,7 @@ export function saveCheckpoint(folder: RunFolder, step: number, owners: Owners, 
     const kept = latest === undefined ? "There is no earlier one" : `The one of step ${latest} is whole`;
     throw new DiskError(
       `${error.message}. The checkpoint of step ${step} takes ${(bytesOfAll(owners) / 1e6).toFixed(1)} MB. ${kept}; ` +
-        `when there is room, continue with: fewlabels train --resume ${folder.path}`,
+        `when there is room, continue with: fewlabels train --resume ${quoted(folder.path)}`,
     );
   }
 }

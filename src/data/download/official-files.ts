@@ -1,4 +1,5 @@
 /** What a data set says of its official files (addresses, sizes, published checksums), in its own file. */
+import { quoted } from "../../errors.js";
 
 export interface OfficialFile {
   readonly name: string;
@@ -43,5 +44,5 @@ export const from = (base: string, ...facts: Parameters<typeof file>): OfficialD
 export function downloadAdvice(official: OfficialData | undefined, dir?: string, file?: string): string {
   if (!official) return "";
   const extra = official.downloads.some((download) => download.extra && download.name === file) ? " --extra" : "";
-  return `. \`fewlabels data download ${official.name}${dir === undefined ? "" : ` --data ${dir}`}${extra}\` fetches what is missing`;
+  return `. \`fewlabels data download ${official.name}${dir === undefined ? "" : ` --data ${quoted(dir)}`}${extra}\` fetches what is missing`;
 }

@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { type DownloadOptions, downloadDataSet } from "../../../src/data/download/download.js";
-import type { OfficialData, OfficialFile } from "../../../src/data/download/official-files.js";
+import { downloadAdvice, type OfficialData, type OfficialFile } from "../../../src/data/download/official-files.js";
 import { officialData } from "../../../src/data/index.js";
 import { DataError } from "../../../src/errors.js";
 import { temporaryFolder } from "../../setup/helpers.js";
@@ -285,4 +285,10 @@ describe("downloadDataSet by several at once", () => {
     expect(notes.some((line) => line.includes("waiting"))).toBe(false);
     expect(readdirSync(folder).sort()).toEqual(["one.bin", "two.bin"]);
   });
+});
+
+it("downloadAdvice names a command that a shell takes, whatever the folder is called", () => {
+  expect(downloadAdvice(officialData.find(({ name }) => name === "mnist")!, "my data")).toContain(
+    "`fewlabels data download mnist --data 'my data'`",
+  );
 });
