@@ -1,5 +1,15 @@
 // `exportRun`: what is written, for runs of every normalization, and what is refused.
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -454,6 +464,21 @@ describeRuntimes("transformers.js in Node", () => {
     Object.assign(env, { allowRemoteModels: false, localModelPath: `${models}/` });
     const classify = await pipeline("image-classification", "mine");
     const golden = JSON.parse(readFileSync(join(models, "mine/golden.json"), "utf8")) as Golden;
+    // As its card and docs/commands/export.md say, from the folder that it lies in.
+    symlinkSync(join(runtimesFolder, "node_modules"), join(models, "node_modules"));
+    copyFileSync(join(models, "mine", golden.pictures[0]!.file), join(models, "cat.jpg"));
+    const page = readFileSync(new URL("../../docs/commands/export.md", import.meta.url), "utf8");
+    const shown = [
+      /```js\n(.*?)```/s.exec(readFileSync(join(models, "mine/README.md"), "utf8"))![1]!,
+      /^ {4}import \{ pipeline .*?\n\n/ms
+        .exec(page)![0]
+        .replace('await classify("cat.jpg");', 'console.log(await classify("cat.jpg"));'),
+    ];
+    for (const code of shown) {
+      writeFileSync(join(models, "shown.mjs"), code);
+      const said = execFileSync(process.execPath, ["shown.mjs"], { cwd: models, encoding: "utf8" });
+      expect(said).toContain(`label: '${golden.pictures[0]!.class}', score: `);
+    }
     for (const { file, class: name } of golden.pictures) {
       expect((await classify(join(models, "mine", file)))[0].label).toBe(name);
     }

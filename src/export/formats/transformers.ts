@@ -92,8 +92,9 @@ Trained with [fewlabels](https://www.npmjs.com/package/fewlabels) ${run.fewlabel
 
 \`\`\`js
 import { pipeline } from "@huggingface/transformers";
-const classify = await pipeline("image-classification", "PATH_OR_NAME_OF_THIS_FOLDER");
-console.log(await classify("${golden.pictures[0]?.file ?? "picture.jpg"}"));
+const folder = "./mine"; // where this folder is; without ./ in front it would be looked for on the hub
+const classify = await pipeline("image-classification", folder);
+console.log(await classify(\`\${folder}/${golden.pictures[0]?.file ?? "picture.jpg"}\`));
 \`\`\`
 
 \`golden.json\` lists ${golden.pictures.length} pictures with the logits they must give, within ${golden.tolerance} of the largest.
