@@ -92,7 +92,7 @@ export async function openRunModel(run: string, options: PredictorOptions = {}):
  */
 export function openWeights(nameOrFile: string, { role, device, threads, size }: PredictorOptions = {}): PictureModel {
   refuseIdle(nameOrFile, { role }, "is for runs, and weights are one network");
-  const path = locateWeights(nameOrFile);
+  const path = locateWeights(nameOrFile, undefined, { who: "fewlabels", what: "run folder, file or weights" });
   const official = isWeightsFile(nameOrFile) ? undefined : findWeights(nameOrFile);
   const name = official?.model ?? recognize(inOurNames(readWeightsFile(path).tensors))?.model;
   if (name === undefined) {

@@ -75,21 +75,25 @@ export function isWeightsFile(nameOrFile: string): boolean {
 
 /**
  * The file that `--model.weights` means: a path, or the name of weights that are here. Throws UsageError that says how to get them, or
- * that there is neither.
+ * that there is neither. `who` says so, and `what` could have been given.
  */
-export function locateWeights(nameOrFile: string, folder = weightsFolder()): string {
+export function locateWeights(
+  nameOrFile: string,
+  folder = weightsFolder(),
+  { who = "model.weights", what = "file or weights" } = {},
+): string {
   if (isWeightsFile(nameOrFile)) return nameOrFile;
   const official = findWeights(nameOrFile);
   if (!official) {
     const names = officialWeights.map((row) => row.name);
     if (/[\\/]|\.(pth|pt|bin|safetensors)$/.test(nameOrFile))
       throw new DataError(`${nameOrFile}: cannot be read (there is no such file)`);
-    throw new UsageError(unknownName("model.weights", "file or weights", nameOrFile, names));
+    throw new UsageError(unknownName(who, what, nameOrFile, names));
   }
   const found = cached(official, folder);
   if (found) return found.path;
   throw new UsageError(
-    `model.weights: ${official.name} is not on this machine yet. \`fewlabels weights get ${official.name}\` fetches it (${official.megabytes} MB)`,
+    `${who}: ${official.name} is not on this machine yet. \`fewlabels weights get ${official.name}\` fetches it (${official.megabytes} MB)`,
   );
 }
 

@@ -88,7 +88,13 @@ describeTraining("fewlabels embed", () => {
     const away = await fewlabels(["embed", "resnet-18.tv1", "x.png", "--out", "x.npy"], { env });
     expect([away.code, away.err]).toEqual([
       2,
-      expect.stringMatching(/`fewlabels weights get resnet-18.tv1` fetches it/),
+      expect.stringMatching(/^fewlabels: .*`fewlabels weights get resnet-18.tv1` fetches it/),
+    ]);
+    // Not `model.weights`, which nobody gave here.
+    const unknown = await fewlabels(["embed", "mien", "x.png", "--out", "x.npy"], { env });
+    expect([unknown.code, unknown.err]).toEqual([
+      2,
+      expect.stringMatching(/^fewlabels: unknown run folder, file or weights "mien"/),
     ]);
     expect((await fewlabels(["embed", "resnet-18.tv1", "x.png", "--out", "x.txt"], { env })).code).toBe(2);
   });

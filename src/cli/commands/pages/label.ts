@@ -124,7 +124,7 @@ export const label = defineCommand({
 
 /** The path of a file, or the name of weights. Throws where they are neither a file nor in the cache, before anything is started. */
 function sourceOf(weights: string): string {
-  locateWeights(weights);
+  locateWeights(weights, undefined, { who: "fewlabels label --weights" });
   return isWeightsFile(weights) ? resolve(weights) : weights;
 }
 
