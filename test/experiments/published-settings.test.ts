@@ -1,0 +1,37 @@
+import { describe, expect, it } from "vitest";
+import { catalog } from "../../src/config/catalog.js";
+import { type RunConfig, resolveConfig } from "../../src/config/resolve.js";
+import { withoutIdle } from "../../src/config/without-idle.js";
+import { definitionNames, findDefinition } from "../../src/experiments/catalog.js";
+import { armsOf } from "../../src/experiments/plan.js";
+
+/** The runs of the papers' tables at scale paper. */
+const arms = definitionNames()
+  .filter((name) => !name.startsWith("fewlabels/"))
+  .flatMap((name) =>
+    armsOf(findDefinition(name), "paper", undefined).map(({ key, given }) => {
+      const reduced = given.get("method") === "reduced-meta-pseudo-labels";
+      const all = new Map([...given, ["data", "DATA"], ...(reduced ? [["method.table", "TABLE"] as const] : [])]);
+      return { arm: `${name}/${key}`, config: resolveConfig(withoutIdle(all), catalog) };
+    }),
+  );
+const those = (wanted: (config: RunConfig, arm: string) => boolean) => {
+  const found = arms.filter(({ arm, config }) => wanted(config, arm));
+  expect(found.length).toBeGreaterThan(0);
+  return found;
+};
+/** Arms for which `fault` holds. */
+const faulty = (of: typeof arms, fault: (config: RunConfig) => boolean) =>
+  of.flatMap(({ arm, config }) => (fault(config) ? [arm] : []));
+
+describe("at scale paper", () => {
+  it("UDA's networks pad as TensorFlow does, as FixMatch's and Google's", () => {
+    const own = those(({ modelOptions: { variant } }) => variant === "uda" || variant === "gmpl");
+    expect(faulty(own, ({ modelOptions }) => modelOptions.padding !== "tf")).toEqual([]);
+  });
+
+  it("UDA's CIFAR-10 labels are the first ones", () => {
+    const own = those(({ labels }, arm) => labels !== "all" && /^uda\/(cifar10|augmentation|unlabeled-size)/.test(arm));
+    expect(faulty(own, ({ labelDraw }) => labelDraw !== "first")).toEqual([]);
+  });
+});
