@@ -34,4 +34,11 @@ describe("at scale paper", () => {
     const own = those(({ labels }, arm) => labels !== "all" && /^uda\/(cifar10|augmentation|unlabeled-size)/.test(arm));
     expect(faulty(own, ({ labelDraw }) => labelDraw !== "first")).toEqual([]);
   });
+
+  it("averages of networks with batch norm have the statistics of public code, not our measurement at the end", () => {
+    const own = those(({ model, methodOptions }) => model !== "cnn-13" && model !== "mlp" && "emaBuffers" in methodOptions);
+    expect(faulty(own, ({ methodOptions }) => methodOptions.emaBuffers === "recompute")).toEqual([]);
+    const ofUda = own.filter(({ config: { method }, arm }) => method === "uda" && !arm.startsWith("fixmatch/"));
+    expect(faulty(ofUda, ({ methodOptions }) => methodOptions.emaBuffers !== "average")).toEqual([]);
+  });
 });
