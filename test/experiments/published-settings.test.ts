@@ -41,4 +41,12 @@ describe("at scale paper", () => {
     const ofUda = own.filter(({ config: { method }, arm }) => method === "uda" && !arm.startsWith("fixmatch/"));
     expect(faulty(ofUda, ({ methodOptions }) => methodOptions.emaBuffers !== "average")).toEqual([]);
   });
+
+  it("Mean Teacher's and the Pi-model's batches have no hidden label where all labels are there", () => {
+    const own = those(
+      ({ method, labels }, arm) =>
+        labels === "all" && arm.startsWith("mean-teacher/") && (method === "mean-teacher" || method === "pi-model"),
+    );
+    expect(faulty(own, ({ sampler }) => sampler !== "mixed")).toEqual([]);
+  });
 });
