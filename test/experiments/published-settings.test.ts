@@ -49,4 +49,12 @@ describe("at scale paper", () => {
     );
     expect(faulty(own, ({ sampler }) => sampler !== "mixed")).toEqual([]);
   });
+
+  it("Meta Pseudo Labels' EfficientNet and ResNet have Google's batch norm and padding", () => {
+    const own = those(({ model }, arm) => arm.startsWith("meta-pseudo-labels/") && /^(efficientnet|resnet)/.test(model));
+    const google = { padding: "tf", normKeep: 0.99, normEps: 1e-3 };
+    expect(
+      faulty(own, ({ modelOptions }) => Object.entries(google).some(([key, value]) => modelOptions[key] !== value)),
+    ).toEqual([]);
+  });
 });
