@@ -57,4 +57,9 @@ describe("at scale paper", () => {
       faulty(own, ({ modelOptions }) => Object.entries(google).some(([key, value]) => modelOptions[key] !== value)),
     ).toEqual([]);
   });
+
+  it("numbers are float32, whatever the device's default", () => {
+    const own = those(({ model }) => model !== "mlp");
+    expect(faulty(own, ({ precision }) => precision !== "fp32")).toEqual([]);
+  });
 });
