@@ -36,7 +36,9 @@ describe("at scale paper", () => {
   });
 
   it("averages of networks with batch norm have the statistics of public code, not our measurement at the end", () => {
-    const own = those(({ model, methodOptions }) => model !== "cnn-13" && model !== "mlp" && "emaBuffers" in methodOptions);
+    const own = those(
+      ({ model, methodOptions }) => model !== "cnn-13" && model !== "mlp" && "emaBuffers" in methodOptions,
+    );
     expect(faulty(own, ({ methodOptions }) => methodOptions.emaBuffers === "recompute")).toEqual([]);
     const ofUda = own.filter(({ config: { method }, arm }) => method === "uda" && !arm.startsWith("fixmatch/"));
     expect(faulty(ofUda, ({ methodOptions }) => methodOptions.emaBuffers !== "average")).toEqual([]);
@@ -51,7 +53,9 @@ describe("at scale paper", () => {
   });
 
   it("Meta Pseudo Labels' EfficientNet and ResNet have Google's batch norm and padding", () => {
-    const own = those(({ model }, arm) => arm.startsWith("meta-pseudo-labels/") && /^(efficientnet|resnet)/.test(model));
+    const own = those(
+      ({ model }, arm) => arm.startsWith("meta-pseudo-labels/") && /^(efficientnet|resnet)/.test(model),
+    );
     const google = { padding: "tf", normKeep: 0.99, normEps: 1e-3 };
     expect(
       faulty(own, ({ modelOptions }) => Object.entries(google).some(([key, value]) => modelOptions[key] !== value)),
@@ -61,5 +65,17 @@ describe("at scale paper", () => {
   it("numbers are float32, whatever the device's default", () => {
     const own = those(({ model }) => model !== "mlp");
     expect(faulty(own, ({ precision }) => precision !== "fp32")).toEqual([]);
+  });
+
+  it("Mean Teacher on wide networks has the weight 50 of a mean over unlabeled rows, as its reproductions", () => {
+    const own = those(({ method, model }) => method === "mean-teacher" && model === "wide-resnet");
+    const common = { consistencyWeight: 100, consistencyOnLabeled: false, rampUp: "linear", classReduction: "labeled" };
+    expect(
+      faulty(own, ({ methodOptions }) => Object.entries(common).some(([key, value]) => methodOptions[key] !== value)),
+    ).toEqual([]);
+    expect(faulty(own, ({ batch, labeledBatch }) => batch !== 2 * labeledBatch)).toEqual([]);
+    expect(
+      faulty(own, ({ steps, methodOptions }) => Math.abs(Number(methodOptions.rampUpSteps) / steps - 0.4) > 1e-3),
+    ).toEqual([]);
   });
 });
