@@ -30,7 +30,7 @@ export interface RowOrColumn extends Layer {
   readonly runsOf?: string;
   /** Seeds at the most: the papers ran fewer with all labels. */
   readonly runs?: number;
-  /** What of a run's result counts: "top5Error"; `error` if not given. */
+  /** What of a run's result counts: "top5Error", or "valError", on validation images where they were held out; `error` if not given. */
   readonly metric?: string;
   /** Another row, whose run of the same column and seed stores the predictions that this one starts from. */
   readonly predictionsOf?: string;

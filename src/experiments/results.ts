@@ -86,11 +86,12 @@ export function collectResults(plan: Plan): ExperimentResults {
   };
 }
 
-/** Percent. Throws UsageError where the runs did not measure the column's metric. */
-function errorOf({ test, predictor }: RunResult, row: RowOrColumn, column: RowOrColumn): number {
+/** Percent. Throws UsageError where the runs did not measure the metric. `valError`: on validation images where they were held out, else `error`. */
+function errorOf({ test, val, predictor }: RunResult, row: RowOrColumn, column: RowOrColumn): number {
   const role = row.role ?? column.role ?? predictor;
-  const measured: Readonly<Record<string, number>> = { ...(test[role] ?? test[predictor]) };
-  const metric = column.metric ?? "error";
+  const of = (split: RunResult["test"]) => split[role] ?? split[predictor];
+  const measured: Readonly<Record<string, number>> = { ...of(test), valError: of(val ?? test)?.error ?? Number.NaN };
+  const metric = column.metric ?? row.metric ?? "error";
   const value = measured[metric];
   if (value !== undefined) return value;
   throw new UsageError(
