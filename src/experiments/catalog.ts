@@ -86,6 +86,24 @@ export function readProfile(name: string, folder = experimentsFolder, { tuned: u
   };
 }
 
+/** The profile's summary, and what the arms have in its place where the experiment says otherwise. `arms`: their options. */
+export function shrunkText(
+  { summary, base }: Pick<Profile, "summary" | "base">,
+  arms: readonly Readonly<Record<string, unknown>>[],
+): string {
+  const usual = flatten(base);
+  const own = (key: string) => [...new Set(arms.flatMap((options) => options[key] ?? []))];
+  const [models, steps, rows] = [own("model"), own("steps"), own("batch")];
+  const differs = (key: string, values: readonly unknown[]) =>
+    usual.has(key) && values.length > 0 && !values.includes(usual.get(key));
+  const words = [
+    ...(differs("model", models) ? [models.join(" or ")] : []),
+    ...(differs("steps", steps) ? [`${steps.join(" or ")} steps`] : []),
+    ...(differs("batch", rows) ? [`batches of ${rows.join(" or ")} rows`] : []),
+  ];
+  return words.length === 0 ? summary : `${summary}; here instead: ${words.join(", ")}`;
+}
+
 /** Where the choices of `fewlabels experiment tune` are kept. */
 export const tunedFile = (name: string, folder = experimentsFolder) =>
   join(folder, "scales/small", `${name}-tuned.json`);

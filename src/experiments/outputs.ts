@@ -42,7 +42,7 @@ export async function writeOutputs(
 }
 
 function sectionsOf(
-  { definition, scale, profile }: Plan,
+  { definition, scale, shrunk = "" }: Plan,
   { machine, dates, versions }: ExperimentResults,
   summary: Summary,
   figures: readonly Figure[],
@@ -51,7 +51,7 @@ function sectionsOf(
   const size =
     scale === "paper"
       ? "Every published hyper-parameter (scale paper)."
-      : `Shrunk, every arm equally (scale small): ${profile?.summary ?? ""}. Not the paper's numbers; what can be compared is the order.`;
+      : `Shrunk, every arm equally (scale small): ${shrunk}. Not the paper's numbers; what can be compared is the order.`;
   const day = (date: string) => date.slice(0, 10);
   const when =
     dates[0] === ""

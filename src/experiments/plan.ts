@@ -5,7 +5,7 @@ import { canonicalKey, flatten, type Given, splitKey } from "../config/given.js"
 import { type Group, groups, neutralOptions, runOptions } from "../config/run-options.js";
 import { UsageError } from "../errors.js";
 import type { OptionSpec, OptionType } from "../options.js";
-import { type Profile, readProfile } from "./catalog.js";
+import { type Profile, readProfile, shrunkText } from "./catalog.js";
 import { type Definition, fileName, type Layer, type RowOrColumn, type Scale } from "./definition.js";
 
 export interface Arm {
@@ -33,6 +33,8 @@ export interface Plan {
   readonly definition: Definition;
   readonly scale: Scale;
   readonly profile?: Profile;
+  /** How scale small shrinks it, in words. */
+  readonly shrunk?: string;
   readonly out: string;
   readonly arms: readonly Arm[];
   readonly seeds: readonly number[];
@@ -60,7 +62,13 @@ export function planExperiment(definition: Definition, options: PlanOptions): Pl
   const runs = seeds.flatMap((seed, i) =>
     arms.filter(({ column }) => i < (column.runs ?? seeds.length)).map((arm) => runOf(arm, seed, out, all)),
   );
-  return { definition, scale, out, arms, seeds, runs, ...(profile && { profile }) };
+  const shrunk =
+    profile &&
+    shrunkText(
+      profile,
+      arms.map(({ given }) => Object.fromEntries(given)),
+    );
+  return { definition, scale, out, arms, seeds, runs, ...(profile && { profile, shrunk: shrunk! }) };
 }
 
 /** All arms in the order of the paper. Later layers win: profile, settings, row, column, cell. */

@@ -1,7 +1,7 @@
 /** docs/results.md from the files in experiments/results: what was run, where and when, and what became of every claim. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { definitionNames, experimentsFolder, findDefinition, readProfile } from "./catalog.js";
+import { definitionNames, experimentsFolder, findDefinition, readProfile, shrunkText } from "./catalog.js";
 import type { Definition } from "./definition.js";
 import { armsOf, definitionText } from "./plan.js";
 import type { ExperimentResults } from "./results.js";
@@ -86,7 +86,12 @@ function part(results: ExperimentResults, definition: Definition, folder: string
   });
   const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
   const [head = [], ...body] = rows;
-  const what = scale === "small" ? `scale small (${results.shrunk ?? "shrunk"})` : "scale paper";
+  const { base } = readProfile(definition.profile, folder);
+  const arms = results.arms.map(({ options }) => options);
+  const what =
+    scale === "small"
+      ? `scale small (${shrunkText({ summary: results.shrunk ?? "shrunk", base }, arms)})`
+      : "scale paper";
   const changed = changedSince(results, definition, folder);
   const seconds = results.arms.flatMap((arm) => arm.seconds).reduce((sum, one) => sum + one, 0);
   return [

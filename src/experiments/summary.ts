@@ -1,6 +1,7 @@
 /** Measured beside published: the numbers of a table, the comparisons of its claims, and what the seeds allow to say. */
 import { type PairedTest, pairedTest, type Spread, spreadOf } from "../statistics.js";
 import type { Claim, Definition, Published, RowOrColumn } from "./definition.js";
+import { armsOf, definitionText } from "./plan.js";
 import type { ArmResult, ExperimentResults } from "./results.js";
 
 export interface Cell {
@@ -63,6 +64,7 @@ export function summarize(definition: Definition, results: ExperimentResults): S
       .filter(({ name }) => claim.columns?.includes(name) ?? true)
       .map(({ name }) => compare(claim, name, armOf(claim.better, name), armOf(claim.worse, name)));
   });
+  const labelOf = labelsHere(definition, results);
   const present = ({ onlyAt }: RowOrColumn) => (onlyAt ?? results.scale) === results.scale;
   return {
     unit,
@@ -70,10 +72,35 @@ export function summarize(definition: Definition, results: ExperimentResults): S
       ...rows.filter(present).map(({ name, label }) => ({ name, label, runnable: true })),
       ...printedOnly.map((name) => ({ name, label: name, runnable: false })),
     ],
-    columns: columns.filter(present).map(({ name, label }) => ({ name, label })),
+    columns: columns.filter(present).map((column) => ({ name: column.name, label: labelOf(column) })),
     cells,
     comparisons,
     warnings: warningsOf(results, columns),
+  };
+}
+
+/** What columns may differ by, and scale small has fewer of. */
+const counted = { labels: "labels", "dataset.train": "images" } as const;
+
+/** A column's label, and after it how many labels or images it had here, where columns differ by them and the paper's are others. */
+function labelsHere(definition: Definition, { scale, arms }: ExperimentResults): (column: RowOrColumn) => string {
+  if (scale === "paper" || definition.kind === "sensitivity") return ({ label }) => label;
+  const published = armsOf(definition, "paper", undefined).map(({ column, given }) => ({
+    column: column.name,
+    options: JSON.parse(definitionText(given)) as ArmResult["options"],
+  }));
+  const onlyValue = (of: readonly { column: string; options: ArmResult["options"] }[], column: string, key: string) => {
+    const values = new Set(of.flatMap((arm) => (arm.column === column ? [String(arm.options[key] ?? "")] : [])));
+    return values.size === 1 ? [...values][0]! : "";
+  };
+  return ({ name, label }) => {
+    const words = Object.entries(counted).flatMap(([key, what]) => {
+      const here = onlyValue(arms, name, key);
+      const all = new Set(definition.columns.map((column) => onlyValue(arms, column.name, key)).filter(Boolean));
+      if (!/^\d+$/.test(here) || all.size < 2 || here === onlyValue(published, name, key)) return [];
+      return [`${Number(here).toLocaleString("en-US")} ${what}`];
+    });
+    return words.length === 0 ? label : `${label} (here ${words.join(", ")})`;
   };
 }
 

@@ -109,6 +109,49 @@ describe("docs/results.md", () => {
     );
   });
 
+  it("says what arms have in place of their profile's network, steps and rows", () => {
+    const options = { model: "wide-resnet", steps: 400, batch: 32 };
+    const own = results({ "mean-teacher": [30] });
+    const arms = [
+      { ...own.arms[0]!, options },
+      { ...own.arms[0]!, column: "1000", options: { ...options, batch: 16 } },
+    ];
+    expect(resultsPage([{ ...own, shrunk: "CIFAR-10, small", arms }])).toContain(
+      "scale small (CIFAR-10, small; here instead: wide-resnet, 400 steps, batches of 32 or 16 rows)",
+    );
+    const { base } = readProfile("cifar10");
+    const usual = { model: "convnet-tiny", steps: base.steps, batch: base.batch };
+    const asProfile = [{ ...own.arms[0]!, options: usual }];
+    expect(resultsPage([{ ...own, shrunk: "CIFAR-10, small", arms: asProfile }])).toContain("(CIFAR-10, small). Run");
+  });
+
+  it("columns say how many labels and images they had, where the paper has others", () => {
+    const arm = results({ "mean-teacher": [30] }).arms[0]!;
+    const labelsOf = (experiment: string, columns: Readonly<Record<string, Record<string, unknown>>>) => {
+      const arms = Object.entries(columns).map(([column, options]) => ({ ...arm, column, options }));
+      const summary = summarize(findDefinition(experiment), { ...results({}), experiment, arms });
+      return summary.columns.filter(({ name }) => name in columns).map(({ label }) => label);
+    };
+    const few = { "250": { labels: 50 }, "500": { labels: 100 }, all: { labels: "all" } };
+    expect(labelsOf("mean-teacher/table-1", few)).toEqual([
+      "250 labels (here 50 labels)",
+      "500 labels (here 100 labels)",
+      "all labels",
+    ]);
+    const images = {
+      "73257": { labels: 100, "dataset.train": 1000 },
+      "573257": { labels: 100, "dataset.train": 10_000 },
+    };
+    expect(labelsOf("mean-teacher/table-3", images)).toEqual([
+      "73,257 images (here 1,000 images)",
+      "573,257 images (here 10,000 images)",
+    ]);
+    expect(labelsOf("mean-teacher/table-2", { "1000": { labels: 1000 }, "4000": { labels: 4000 } })).toEqual([
+      "1,000 labels",
+      "4,000 labels",
+    ]);
+  });
+
   it("is what its command makes of the kept files", () => {
     const path = new URL("../../docs/results.md", import.meta.url);
     expect(existsSync(path)).toBe(true);

@@ -94,7 +94,7 @@ async function experimentCommand(name: string, values: Options, given: Given, ca
   else {
     print(
       "",
-      `${definition.title} (${definition.paper}), scale ${plan.scale}${plan.profile ? `: ${plan.profile.summary}` : ""}`,
+      `${definition.title} (${definition.paper}), scale ${plan.scale}${plan.shrunk === undefined ? "" : `: ${plan.shrunk}`}`,
       "",
       ...table(tableRows(summary)),
       "",
