@@ -71,6 +71,7 @@ describe("two-stream sampler", () => {
       make(n, 4000, { kind: "two-stream", batch: b, labeledBatch: bl }).stepsPerEpoch;
     expect(steps(46_000, 512, 124)).toBe(118);
     expect(steps(49_000, 512, 124)).toBe(126);
+    expect(steps(1_281_167 - 128_000, 400, 200)).toBe(5_765);
   });
 
   it("shuffles anew every pass, and by seed", () => {

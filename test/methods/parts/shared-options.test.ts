@@ -17,6 +17,17 @@ test("scaleByLabels is labeled over the images that training shows: 1 with all l
   expect(consistencyWeight({ ...setup, numLabeled: 40 }, { ...given, scaleByLabels: true })(end)).toBe(8);
 });
 
+test("scaled ceilings have their golden values: CIFAR-10 with 4,000 labels, SVHN with 500", () => {
+  const ceiling = (weight: number, numLabeled: number, numTraining: number) =>
+    consistencyWeight(
+      { ...setup, numLabeled, numTraining },
+      { ...given, consistencyWeight: weight, scaleByLabels: true },
+    )({ step: 99, epoch: 9 });
+  expect([ceiling(100, 4000, 50_000), ceiling(30, 4000, 50_000)]).toEqual([8, 2.4]);
+  expect(ceiling(100, 500, 73_257)).toBeCloseTo(0.6825, 4);
+  expect(ceiling(30, 500, 73_257)).toBeCloseTo(0.2048, 4);
+});
+
 test("the weight by default is K for squared errors and 1 for kl", () => {
   const end = { step: 99, epoch: 9 };
   const open = { ...given, consistencyWeight: undefined };
