@@ -13,7 +13,7 @@ import {
   type StrongPlan,
 } from "./strong.js";
 import { type Role, shareFlips, sharesFlip, type ViewMaker, type ViewOptions, type ViewSource } from "./view-plan.js";
-import { drawWeak, type WeakDraws } from "./weak.js";
+import { drawWeak, type Pad, type WeakDraws } from "./weak.js";
 
 type Draws = ReadonlyMap<string, WeakDraws>;
 
@@ -46,7 +46,7 @@ export function planViews(source: ViewSource, views: Views, part: string, option
   const strong = checkStrong([views], options.strong ?? { name: "weak" }, pixels);
   if (source.photo) return planPhotoViews(source, roles, source.photo, strong);
   const crops = planCrops(roles);
-  const makers = roles.map((role) => [role.name, makerOf(source, role, roles, strong)] as const);
+  const makers = roles.map((role) => [role.name, makerOf(source, role, roles, strong, options.pad)] as const);
   return (index, step) => {
     const draws = crops(step, index.length);
     return Object.fromEntries(makers.map(([name, make]) => [name, make(index, step, draws)]));
@@ -55,18 +55,40 @@ export function planViews(source: ViewSource, views: Views, part: string, option
 
 type Maker = (index: Int32Array, step: number, draws: Draws) => Tensor;
 
-function makerOf(source: ViewSource, role: Role, roles: readonly Role[], strong: StrongPlan): Maker {
+function makerOf(
+  source: ViewSource,
+  role: Role,
+  roles: readonly Role[],
+  strong: StrongPlan,
+  pad: Pad | undefined,
+): Maker {
   const { images, onCard = images } = source;
-  const weak: Maker = (index, _, draws) => gatherImages(onCard, index, draws.get(role.name), source.scaling);
+  const reflected: Maker = (index, _, draws) => gatherImages(onCard, index, draws.get(role.name), source.scaling);
+  const weak = pad === "gray" && role.options.translate > 0 ? grayMaker(source, role) : reflected;
   if (role.augment !== "strong" || strong.kind === "weak") return weak;
-  if (strong.kind === "recipe") return recipeMaker(source, role, roles, strong);
+  if (strong.kind === "recipe") return recipeMaker(source, role, roles, strong, pad);
   return (index, step, draws) =>
     addGaussianNoise(weak(index, step, draws), strong.noise, role.rng.split(`jitter:${step}`), role.spread);
 }
 
-function recipeMaker({ images, scaling }: ViewSource, role: Role, roles: readonly Role[], plan: RecipePlan): Maker {
+/** The weak view with gray 128 where translation leaves the picture. */
+function grayMaker({ images, scaling }: ViewSource, role: Role): Maker {
+  const fill = new Array<number>(images.size(1)).fill(128);
+  const rules = { padBefore: "fill", padAfter: "fill", fill, color: fill, fillIsHole: false, hole: undefined } as const;
+  const program = { ops: new Int32Array(0), values: new Float64Array(0) };
+  return (index, _, draws) =>
+    augmentImages(images, index, { before: draws.get(role.name), program, after: undefined }, rules, scaling);
+}
+
+function recipeMaker(
+  { images, scaling }: ViewSource,
+  role: Role,
+  roles: readonly Role[],
+  plan: RecipePlan,
+  pad: Pad | undefined,
+): Maker {
   const [channels, height, width] = [images.size(1), images.size(2), images.size(3)];
-  const rules = augmentRules(plan.recipe, channels);
+  const rules = augmentRules(plan.recipe, channels, pad);
   // Google's strong view is made from the weak one: the first of the same rows, or one that nobody else sees.
   const weak = roles.find(({ augment }) => augment === "weak");
   const hidden = role.rng.split("weak");

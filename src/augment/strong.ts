@@ -16,6 +16,7 @@ import {
 import type { CtWeights, ProbedOp } from "./ct-augment.js";
 import { type Canvas, encodeBox, encodeOp, type OpName, opNames, signedOps, writeInstruction } from "./ops.js";
 import { type Recipe, recipeNames, recipes, type Strength } from "./recipes.js";
+import type { Pad } from "./weak.js";
 
 /** What `--strong` takes: `jitter` is the weak view plus Gaussian noise, `weak` the weak view and no more. */
 export const strongNames = [...recipeNames, "jitter", "weak"] as const;
@@ -99,12 +100,15 @@ function excludedOps(list: string): ReadonlySet<string> {
 }
 
 /** What the kernel must know about a recipe beside the draws. */
-export function augmentRules({ pad, fill, color, fillIsHole, hole, crop }: Recipe, channels: number): AugmentRules {
+export function augmentRules(
+  { pad, fill, color, fillIsHole, hole, crop }: Recipe,
+  channels: number,
+  weakPad: Pad = "reflect",
+): AugmentRules {
   // A gray picture gets the color's luma (ITU-R 601).
   const gray = Math.round(0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2]);
   return {
-    // The weak view itself reflects.
-    padBefore: crop === "weak-and-after" ? "reflect" : pad,
+    padBefore: crop !== "weak-and-after" ? pad : weakPad === "gray" ? "fill" : "reflect",
     padAfter: pad,
     fill: new Array<number>(channels).fill(fill),
     color: channels === 1 ? [gray] : color,

@@ -5,6 +5,7 @@ import { boolean, choice, integer, need, needFact, number, type OptionsOf, pick,
 import { checkStrong } from "./make-views.js";
 import { interpolations, planWeak, type WeakName, type WeakPlan, weakNames } from "./photo.js";
 import { type StrongName, type StrongOptions, strongNames } from "./strong.js";
+import { type Pad, pads } from "./weak.js";
 
 const strongView = [needFact("views.strong", "a method that reads a strong view", { method: "fixmatch" })];
 
@@ -57,7 +58,10 @@ export const viewOptions = {
   translate: integer(undefined, {
     min: 0,
     max: 64,
-    doc: "random translation of the weak view, pixels per axis, reflect padding (default: the data set's)",
+    doc: "random translation of the weak view, pixels per axis (default: the data set's)",
+  }),
+  pad: choice(pads, "reflect", {
+    doc: "what the translation brings in at the border: the picture mirrored at its edge, or gray 128, as both public codes of Meta Pseudo Labels do",
   }),
   flip: boolean(undefined, { doc: "random horizontal flip of the weak view (default: the data set's)" }),
   strong: choice(strongNames, undefined, {
@@ -111,6 +115,7 @@ export interface ChosenViews {
   readonly crop: number | undefined;
   readonly translate: number;
   readonly flip: boolean;
+  readonly pad: Pad;
   readonly strong: StrongOptions;
 }
 
@@ -135,5 +140,17 @@ export function chooseViews(
   if (plan.kind === "photo" && translate !== defaults.translate) {
     throw new UsageError(`weak view "${weak}": has random crops, so --translate means nothing; leave it out`);
   }
-  return { weak, plan, crop: plan.kind === "photo" ? plan.side : undefined, translate, flip, strong };
+  const { pad } = options;
+  if (pad === "gray" && (plan.kind === "photo" || translate === 0)) {
+    const why = plan.kind === "photo" ? `weak view "${weak}" has random crops` : "nothing is translated (translate 0)";
+    throw new UsageError(`--pad gray has no effect in this run: ${why}. Leave it out`);
+  }
+  if (pad === "gray" && !images.bytes) {
+    throw new UsageError(
+      "--pad gray: is a level of 0..255, and here pixels are real numbers (as after --normalize zca or gcn-zca). Leave it out",
+    );
+  }
+  if (pad === "gray" && images.channels !== 1 && images.channels !== 3)
+    throw new UsageError(`--pad gray: expected images with 1 or 3 channels, got ${images.channels}. Leave it out`);
+  return { weak, plan, crop: plan.kind === "photo" ? plan.side : undefined, translate, flip, pad, strong };
 }

@@ -3,6 +3,7 @@ import type { Rng } from "../rng.js";
 import type { Scaling, Spread, Tensor } from "../torch/index.js";
 import type { CropView, PhotoPlan } from "./photo.js";
 import type { StrongOptions } from "./strong.js";
+import type { Pad } from "./weak.js";
 
 /** Where views are cut from. */
 export interface ViewSource {
@@ -22,6 +23,8 @@ export interface ViewOptions {
   readonly translate: number;
   /** Whether views are mirrored at random. */
   readonly flip: boolean;
+  /** What translation brings in at the border. Default: reflect. */
+  readonly pad?: Pad | undefined;
   /** What "strong" means. Default: the weak view. */
   readonly strong?: StrongOptions | undefined;
   /** Names the draws; nothing is drawn from it. */

@@ -7,6 +7,10 @@
 import { philox, type Rng } from "../rng.js";
 import { placeInBatch, type Spread, whole } from "../torch/index.js";
 
+/** What translation brings in at the border: the picture mirrored at its edge, or gray 128. */
+export const pads = ["reflect", "gray"] as const;
+export type Pad = (typeof pads)[number];
+
 /** One draw per row; see `gatherImages` for how they are applied. */
 export interface WeakDraws {
   /** `[rows]`, uniform in -t .. t. */

@@ -1,6 +1,7 @@
 /** From rows of the sampler to the tensors a method sees: the native kernel gathers, translates, mirrors and normalizes a view in one pass. */
 import { planViews } from "../augment/make-views.js";
 import type { StrongOptions } from "../augment/strong.js";
+import type { Pad } from "../augment/weak.js";
 import type { Batch, Part, Views } from "../batch.js";
 import { badValue, UsageError } from "../errors.js";
 import type { Rng } from "../rng.js";
@@ -15,6 +16,8 @@ export interface LoaderOptions<L extends Views, U extends Views> {
   readonly translate: number;
   /** Whether augmented views are mirrored at random. */
   readonly flip: boolean;
+  /** What translation brings in at the border. Default: reflect. */
+  readonly pad?: Pad | undefined;
   /** What "strong" views are. Default: the same as weak ones. */
   readonly strong?: StrongOptions | undefined;
   /** Names the draws; nothing is drawn from it. */
@@ -57,14 +60,14 @@ export function partLoader<V extends Views>(
   store: ImageStore,
   views: V,
   name: "labeled" | "unlabeled" | "probe",
-  { translate, flip, strong, rng, device = "cpu", spread = whole }: Omit<LoaderOptions<V, V>, "views">,
+  { translate, flip, pad, strong, rng, device = "cpu", spread = whole }: Omit<LoaderOptions<V, V>, "views">,
 ): PartLoader<V> {
   const limit = Math.min(store.images.size(2), store.images.size(3)) - 1;
   for (const pixels of [translate, ...Object.values(views).map((spec) => spec.translate ?? 0)]) {
     if (Number.isInteger(pixels) && pixels >= 0 && pixels <= limit) continue;
     throw new UsageError(badValue("loader", "translate", `a whole number in 0..${limit} (image side less 1)`, pixels));
   }
-  const make = planViews(store, views, name, { translate, flip, strong, rng, spread });
+  const make = planViews(store, views, name, { translate, flip, pad, strong, rng, spread });
   return (rows, step, index = rows) => {
     const x = Object.entries(make(placesOf(store, ownRows(rows, spread)), step)).map(([role, t]) => [
       role,

@@ -30,10 +30,10 @@ export function createBatches(
   rng: Rng,
   device: string,
 ): BatchSource<Views, Views> {
-  const { translate, flip, train, pool, split } = data;
+  const { translate, flip, pad, train, pool, split } = data;
   const weights = new CtWeights();
   const strong = { ...data.strong, weights };
-  const options = { views, translate, flip, strong, rng: rng.split("views"), device, spread: world() };
+  const options = { views, translate, flip, pad, strong, rng: rng.split("views"), device, spread: world() };
   const learns = strong.name === "ctaugment" && [views.labeled, views.unlabeled].some(hasStrong);
   const probed = (source: BatchSource<Views, Views>) =>
     learns ? probing(source, train, split.y, strong, options) : source;

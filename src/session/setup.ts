@@ -195,6 +195,7 @@ function initializeFromData(
     views,
     translate: data.translate,
     flip: data.flip,
+    pad: data.pad,
     rng: initialDraws(rng),
     device,
   });

@@ -2,6 +2,7 @@
 import { expect, it } from "vitest";
 import { opNames } from "../../src/augment/ops.js";
 import { drawProgram, planStrong, type StrongName, type StrongOptions } from "../../src/augment/strong.js";
+import { chooseViews, viewOptions } from "../../src/augment/view-options.js";
 import { drawWeak } from "../../src/augment/weak.js";
 import type { Views } from "../../src/batch.js";
 import { createLoader } from "../../src/batches/loader.js";
@@ -9,6 +10,7 @@ import { storeImages } from "../../src/batches/store.js";
 import { UsageError } from "../../src/errors.js";
 import type { ImageSet, Normalization } from "../../src/images/image-set.js";
 import { normalizeData } from "../../src/images/normalize.js";
+import { parseOptions } from "../../src/options.js";
 import { Rng } from "../../src/rng.js";
 import { IMAGE_OP_ARGUMENTS, scope, setThreads, threads } from "../../src/torch/index.js";
 import { describeEngine } from "../support/engine.js";
@@ -28,12 +30,13 @@ const crop = { translate: 4, flip: true };
 function batchOf(
   strong: StrongOptions | undefined,
   declared: Views = views,
-  { normalize = "none" as Normalization, from = set, at = step } = {},
+  { normalize = "none" as Normalization, from = set, at = step, pad = "reflect" as "reflect" | "gray" } = {},
 ): Record<string, number[]> {
   const store = storeImages(normalizeData(normalize, from, from).train);
   const loader = createLoader(store, labels, {
     views: { labeled: {}, unlabeled: declared },
     ...crop,
+    pad,
     strong,
     rng: seed,
   });
@@ -64,6 +67,19 @@ function cut(picture: Picture, [x0, y0, x1, y1]: readonly number[], value: reado
   return picture.map((plane, c) => plane.map((row, y) => row.map((v, x) => (inside(y, x) ? value[c]! : v))));
 }
 
+it("pad gray is refused where it would do nothing, or pixels are no bytes", () => {
+  const images = { width: side, height: side, channels, bytes: true };
+  const chosen = (given: Record<string, unknown>, of = images) =>
+    chooseViews(parseOptions(viewOptions, { pad: "gray", ...given }, "test"), { translate: 2, flip: false }, of);
+  expect(chosen({}).pad).toBe("gray");
+  expect(() => chosen({ translate: 0 })).toThrow(/pad gray has no effect in this run: nothing is translated/);
+  expect(() => chosen({ weak: "photo" })).toThrow(
+    /pad gray has no effect in this run: weak view "photo" has random crops/,
+  );
+  expect(() => chosen({}, { ...images, bytes: false })).toThrow(UsageError);
+  expect(() => chosen({}, { ...images, channels: 2 })).toThrow(/1 or 3 channels, got 2/);
+});
+
 describeEngine("strong views", () => {
   const gray = [128, 128, 128];
   const orders: Record<string, (p: Picture, box: number[], own: Crop, weak: Crop) => Picture> = {
@@ -78,7 +94,12 @@ describeEngine("strong views", () => {
 
   const keep = (op: string) => opNames.filter((name) => name !== op).join(",");
   /** The strong view in slow loops; operations must leave such pictures as they are. `weak`: the crops before. */
-  function slowly(name: StrongName, exclude: string, weak: ReturnType<typeof drawWeak>): number[] {
+  function slowly(
+    name: StrongName,
+    exclude: string,
+    weak: ReturnType<typeof drawWeak>,
+    inOrder = orders[name]!,
+  ): number[] {
     const plan = planStrong({ name, exclude });
     if (plan.kind !== "recipe") throw new Error("no recipe");
     const stream = seed.split("unlabeled.strong");
@@ -91,7 +112,7 @@ describeEngine("strong views", () => {
       const picture = [0, 1, 2].map((c) => line.map((y) => line.map((x) => at(c, y, x))));
       const last = (row * slots + slots - 1) * IMAGE_OP_ARGUMENTS;
       const [a, b] = [own, weak].map(({ dy, dx, flip }): Crop => [dy[row]!, dx[row]!, flip[row]!]);
-      return orders[name]!(picture, [...values.slice(last, last + 4)], a!, b!).flat(2);
+      return inOrder(picture, [...values.slice(last, last + 4)], a!, b!).flat(2);
     });
   }
   const toPixels = (values: readonly number[]) => values.map((v) => Math.round(v * 2550) / 10);
@@ -100,6 +121,21 @@ describeEngine("strong views", () => {
   it.each(Object.keys(orders) as StrongName[])("%s: crops, cuts out and pads in the published order", (name) => {
     const exclude = keep(name === "fixmatch" || name === "usb" ? "identity" : "autocontrast");
     expect(toPixels(batchOf({ name, exclude }).strong!)).toEqual(slowly(name, exclude, weakDraws));
+  });
+
+  it("pad gray: weak views, and the one that gmpl starts from, have gray 128 where they leave the picture", () => {
+    const exclude = keep("autocontrast");
+    const got = batchOf({ name: "gmpl", exclude }, views, { pad: "gray" });
+    const weakly = slowly("gmpl", exclude, weakDraws, (p, _, __, weak) => cropped(p, ...weak, 128));
+    expect(toPixels(got.weak!)).toEqual(weakly);
+    const strongly = slowly("gmpl", exclude, weakDraws, (p, box, own, weak) =>
+      cropped(cut(cropped(p, ...weak, 128), box, gray), ...own, 128),
+    );
+    expect(toPixels(got.strong!)).toEqual(strongly);
+    expect(strongly).not.toEqual(slowly("gmpl", exclude, weakDraws));
+    // A view that is not translated has no border.
+    const still = { still: { augment: "weak", translate: 0 } } as const;
+    expect(batchOf(undefined, still, { pad: "gray" })).toEqual(batchOf(undefined, still));
   });
 
   it("gmpl: starts from a weak crop also where the method declares no weak view", () => {

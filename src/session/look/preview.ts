@@ -86,7 +86,7 @@ export async function previewRun(
  * Nothing is drawn from `rng`.
  */
 export function viewPictures(
-  { train, split, translate, flip, strong: recipe }: PreparedData,
+  { train, split, translate, flip, pad, strong: recipe }: PreparedData,
   rows: Int32Array,
   { draws, strong, rng }: { readonly draws: number; readonly strong: boolean; readonly rng: Rng },
 ): Readonly<Record<string, Picture[]>> {
@@ -100,6 +100,7 @@ export function viewPictures(
     views: { labeled: {}, unlabeled: views },
     translate,
     flip,
+    pad,
     strong: recipe,
     rng: rng.split("views"),
   });
