@@ -39,6 +39,12 @@ describe("experiments of the package", () => {
       expect(Object.keys(runOptions).map(flagOf)).toContain(`--${flag}`);
   });
 
+  it.each(definitionNames())("%s: every published row runs or is said why not", (name) => {
+    const { rows, listed, published } = findDefinition(name);
+    const explained = [...rows.map((row) => row.name), ...listed.map(({ row }) => row)];
+    expect(published.filter(({ row }) => !explained.includes(row))).toEqual([]);
+  });
+
   it.each(definitionNames())("%s: every arm resolves at both scales", (name) => {
     const definition = findDefinition(name);
     for (const scale of SCALES) {
