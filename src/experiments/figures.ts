@@ -80,9 +80,16 @@ function curvesOf({ rows, columns, title }: Definition, { arms }: ExperimentResu
     });
   });
   if (!errors.some(({ curves }) => curves.some(({ steps }) => steps.length > 2))) return [];
-  const costs = arms.map(
-    (arm): CurveSeries => ({ ...labels(arm), curves: arm.curves.flatMap(({ cost }) => (cost ? [cost] : [])) }),
-  );
+  const costs = arms.flatMap((arm): CurveSeries[] => {
+    const { series, facet } = labels(arm);
+    const student = arm.curves.flatMap(({ cost }) => (cost ? [cost] : []));
+    const teacher = arm.curves.flatMap(({ teacherCost }) => (teacherCost ? [teacherCost] : []));
+    if (teacher.length === 0) return [{ series, facet, curves: student }];
+    return [
+      { series: `${series}, student`, facet, curves: student },
+      { series: `${series}, teacher`, facet, curves: teacher },
+    ];
+  });
   return [
     curveFigure("cost-curves", `${title}: classification cost of the training batches`, costs, {
       label: "classification cost",

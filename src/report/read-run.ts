@@ -21,6 +21,8 @@ export interface RunRecord {
     readonly split: "test" | "val";
     /** Classification cost of the training batches, smoothed by averaging over what was thinned. */
     readonly cost?: Curve;
+    /** The same of the teacher, where the method says it. */
+    readonly teacherCost?: Curve;
   };
   /** When it was done. */
   readonly finished?: string;
@@ -37,7 +39,7 @@ export function readRun(path: string): RunRecord {
   const events = folder.events();
   const split = events.some((event) => event.type === "evaluation" && event.val !== undefined) ? "val" : "test";
   const error: Record<string, { steps: number[]; values: number[] }> = {};
-  const cost: { steps: number[]; values: number[] } = { steps: [], values: [] };
+  const costs = { classification: noPoints(), teacherClassification: noPoints() };
   for (const event of events) {
     const step = event.step ?? 0;
     if (event.type === "evaluation") {
@@ -48,12 +50,15 @@ export function readRun(path: string): RunRecord {
       }
     }
     if (event.type === "step") {
-      const value = (event.metrics as Record<string, number | null> | undefined)?.classification;
-      if (typeof value !== "number") continue;
-      cost.steps.push(step);
-      cost.values.push(value);
+      for (const [name, { steps, values }] of Object.entries(costs)) {
+        const value = (event.metrics as Record<string, number | null> | undefined)?.[name];
+        if (typeof value !== "number") continue;
+        steps.push(step);
+        values.push(value);
+      }
     }
   }
+  const { classification: cost, teacherClassification: teacherCost } = costs;
   const resultFile = join(path, "result.json");
   return {
     path,
@@ -63,10 +68,13 @@ export function readRun(path: string): RunRecord {
       error: Object.fromEntries(Object.entries(error).map(([role, curve]) => [role, thin(curve, config.steps)])),
       split,
       ...(cost.steps.length > 1 && { cost: thin(cost, config.steps) }),
+      ...(teacherCost.steps.length > 1 && { teacherCost: thin(teacherCost, config.steps) }),
     },
     ...(existsSync(resultFile) && { finished: statSync(resultFile).mtime.toISOString() }),
   };
 }
+
+const noPoints = (): { steps: number[]; values: number[] } => ({ steps: [], values: [] });
 
 /**
  * At most `points` points: of a longer curve the means of equal stretches of the run's `total` steps, each at the end of its stretch, which
