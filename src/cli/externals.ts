@@ -1,7 +1,7 @@
 /** What the command line names from outside the package, which must be loaded before its flags can be declared. */
 import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { catalog as builtIn, type Catalog } from "../config/catalog.js";
+import { catalog as builtIn, type Catalog, families } from "../config/catalog.js";
 import { readConfigFile } from "../config/config-file.js";
 import { canonicalKey, type Given, splitKey } from "../config/given.js";
 import { findPluginFile, loadPlugin, type Modules, withModules } from "../config/plugin.js";
@@ -21,9 +21,6 @@ export interface Externals {
 
 export const noExternals: Externals = { catalog: builtIn, modules: {}, named: (given) => given };
 
-/** The key of `Given` that names something of each kind. */
-const keys = { dataset: "dataset", method: "method", model: "model", optimizer: "optimizer.name" } as const;
-
 /**
  * What `fewlabels ARGS` (flags in their declared spelling) names by path or as a package: by `--method` and so on, else in the
  * YAML file, else as the run to resume has it. Paths in a YAML file are seen from its folder, so that a configuration and its
@@ -35,7 +32,7 @@ export async function loadExternals(args: readonly string[]): Promise<Externals>
   const modules: Partial<Record<Group, string>> = {};
   const renamed = new Map<string, { readonly from: string; readonly to: string }>();
   for (const kind of groups) {
-    const key = keys[kind];
+    const { key } = families[kind];
     const given = flagValue(args, `--${key}`) ?? (kind === "model" ? positionalModel(args) : undefined);
     const found = given === undefined ? yaml?.given.get(key) : given;
     const folder = given === undefined && yaml ? dirname(yaml.path) : process.cwd();

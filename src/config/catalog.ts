@@ -6,6 +6,7 @@ import { type MethodDefinition, packagedMethods } from "../methods/index.js";
 import { type ModelDefinition, packagedModels } from "../models/index.js";
 import { type OptimizerDefinition, packagedOptimizers } from "../optim/index.js";
 import type { OptionSpec } from "../options.js";
+import type { Given } from "./given.js";
 import type { Group } from "./run-options.js";
 
 export interface Catalog {
@@ -48,13 +49,27 @@ export interface Definitions {
   readonly optimizer: OptimizerDefinition;
 }
 
-/** Which list of a catalog the key of a run names something of, and what such a thing is called in messages. */
+/** Which list of a catalog the key of a run names something of, that key in `Given`, and what such a thing is called in messages. */
 export const families = {
-  dataset: { list: "dataSets", noun: "data set" },
-  method: { list: "methods", noun: "method" },
-  model: { list: "models", noun: "model" },
-  optimizer: { list: "optimizers", noun: "optimizer" },
-} as const satisfies Record<Group, { readonly list: keyof Catalog; readonly noun: string }>;
+  dataset: { list: "dataSets", key: "dataset", noun: "data set" },
+  method: { list: "methods", key: "method", noun: "method" },
+  model: { list: "models", key: "model", noun: "model" },
+  optimizer: { list: "optimizers", key: "optimizer.name", noun: "optimizer" },
+} as const satisfies Record<Group, { readonly list: keyof Catalog; readonly key: string; readonly noun: string }>;
+
+/** By key of `Given` the files of what is not the package's own among what is named there. */
+export function filesOf(given: Given, catalog: Listing): ReadonlyMap<string, string> {
+  const found = Object.values(families).flatMap(({ list, key }) => {
+    const { module } = catalog[list].find(({ name }) => name === given.get(key)) ?? {};
+    return module === undefined ? [] : [[key, module] as const];
+  });
+  return new Map(found);
+}
+
+/** `given` as another process is told it, which has nothing but the package: files in place of the names that they define. */
+export function byFile(given: Given, catalog: Listing): Given {
+  return new Map([...given, ...filesOf(given, catalog)]);
+}
 
 type Extended<C extends Catalog, A extends Partial<Catalog>> = {
   readonly [K in keyof Catalog]: readonly (C[K][number] | (A[K] extends readonly (infer D)[] ? D : never))[];

@@ -1,6 +1,7 @@
 /** What an experiment would cost on this machine: a few timed steps of every arm, memory, disk. */
 
 import type { ChildProcess } from "node:child_process";
+import { catalog as builtIn, byFile, type Listing } from "../config/catalog.js";
 import { flagOf } from "../config/given.js";
 import { withoutIdle } from "../config/without-idle.js";
 import type { Arm, Plan } from "./plan.js";
@@ -44,11 +45,14 @@ export async function estimateArms(
     threads,
     timing,
     steps = 2,
+    catalog = builtIn,
     signal,
   }: {
     readonly threads: number;
     readonly timing: boolean;
     readonly steps?: number;
+    /** What names mean; default what comes with the package. */
+    readonly catalog?: Listing;
     /** Ends what is being timed. */
     readonly signal?: AbortSignal;
   },
@@ -64,7 +68,7 @@ export async function estimateArms(
       continue;
     }
     onArm(arm);
-    const flags = benchFlags(arm);
+    const flags = benchFlags(arm, catalog);
     const key = JSON.stringify(flags.filter(([name]) => !["labels", "labelDraw", "labelNoise"].includes(name)));
     const found = measured.get(key) ?? measure(flags, arm, threads, steps, signal);
     measured.set(key, found);
@@ -75,14 +79,14 @@ export async function estimateArms(
 
 type Flag = readonly [string, unknown];
 
-function benchFlags({ given, row }: Arm): Flag[] {
+function benchFlags({ given, row }: Arm, catalog: Listing): Flag[] {
   const kept = [...given].filter(([key]) => !notTimed.includes(key));
   // A step of Reduced Meta Pseudo Labels needs a table of predictions; a step of its student costs about as much.
   const asRun: Flag[] =
     row.predictionsOf === undefined
       ? kept
       : [...kept.filter(([key]) => !key.startsWith("method")), ["method", "meta-pseudo-labels"]];
-  return [...withoutIdle(new Map(asRun))];
+  return [...byFile(withoutIdle(new Map(asRun), catalog), catalog)];
 }
 
 async function measure(flags: readonly Flag[], arm: Arm, threads: number, steps: number, signal?: AbortSignal) {

@@ -1,6 +1,6 @@
 /** From a definition to the runs of one scale: every arm's options, every run's folder. */
 import { join } from "node:path";
-import { catalog, families, type Listed as Named } from "../config/catalog.js";
+import { catalog as builtIn, families, filesOf, type Listing, type Listed as Named } from "../config/catalog.js";
 import { canonicalKey, flatten, type Given, splitKey } from "../config/given.js";
 import { type Group, groups, neutralOptions, runOptions } from "../config/run-options.js";
 import { UsageError } from "../errors.js";
@@ -15,6 +15,8 @@ export interface Arm {
   readonly column: RowOrColumn;
   /** Options by dotted key, without seeds and folders. */
   readonly given: Given;
+  /** By key of `given` the files of what it names that is not the package's own. */
+  readonly files: ReadonlyMap<string, string>;
 }
 
 export interface PlannedRun {
@@ -49,15 +51,17 @@ export interface PlanOptions {
   readonly only?: readonly string[];
   /** Options laid over every arm. */
   readonly overrides?: Readonly<Record<string, unknown>>;
+  /** What names mean; default what comes with the package. */
+  readonly catalog?: Listing;
   /** Where definitions and profiles lie, for tests. */
   readonly folder?: string;
 }
 
 /** Throws UsageError for an `only` that names no arm. */
 export function planExperiment(definition: Definition, options: PlanOptions): Plan {
-  const { scale, out, seeds = definition.seeds[scale], only, overrides = {}, folder } = options;
+  const { scale, out, seeds = definition.seeds[scale], only, overrides = {}, catalog, folder } = options;
   const profile = scale === "small" ? readProfile(definition.profile, folder) : undefined;
-  const all = armsOf(definition, scale, profile, overrides);
+  const all = armsOf(definition, scale, profile, overrides, catalog);
   const arms = only === undefined ? all : selectArms(definition, all, only);
   const runs = seeds.flatMap((seed, i) =>
     arms.filter(({ column }) => i < (column.runs ?? seeds.length)).map((arm) => runOf(arm, seed, out, all)),
@@ -77,6 +81,7 @@ export function armsOf(
   scale: Scale,
   profile: Profile | undefined,
   overrides: Readonly<Record<string, unknown>> = {},
+  catalog: Listing = builtIn,
 ): Arm[] {
   const { rows, columns, settings, cells, skip } = definition;
   return rows.flatMap((row) =>
@@ -100,7 +105,8 @@ export function armsOf(
         ...own.slice(1).flatMap((layer) => [layer.options, layer[scale]]),
         overrides,
       ];
-      return [{ key, row, column, given: mergeLayers(layers) }];
+      const given = mergeLayers(layers);
+      return [{ key, row, column, given, files: filesOf(given, catalog) }];
     }),
   );
 }
@@ -200,7 +206,7 @@ function textOf(given: Given, written: (key: string, value: unknown) => unknown)
 function typeOf(key: string): OptionType | undefined {
   const [name, inner] = splitKey(key);
   if (inner === undefined) return (runOptions as OptionSpec)[name]?.type;
-  const family: readonly Named[] = catalog[families[name as Group]?.list] ?? [];
+  const family: readonly Named[] = builtIn[families[name as Group]?.list] ?? [];
   return family.find(({ options }) => Object.hasOwn(options, inner))?.options[inner]?.type;
 }
 

@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
+import { catalog as builtIn, byFile, type Listing } from "../config/catalog.js";
 import { withoutIdle } from "../config/without-idle.js";
 import { writeWhole } from "../files/write-whole.js";
 import type { PlannedRun } from "./plan.js";
@@ -20,6 +21,8 @@ export interface RunAllOptions {
   readonly jobs: number;
   /** Of one run. */
   readonly threads: number;
+  /** What names mean; default what comes with the package. */
+  readonly catalog?: Listing;
   readonly onEvent?: (event: RunAllEvent) => void;
   /** Asks the runs to write a checkpoint and end. */
   readonly signal?: AbortSignal;
@@ -77,7 +80,7 @@ export async function runAll(runs: readonly PlannedRun[], options: RunAllOptions
 async function runOne(
   run: PlannedRun,
   runs: readonly PlannedRun[],
-  { threads, onEvent = () => {}, signal }: RunAllOptions,
+  { threads, catalog = builtIn, onEvent = () => {}, signal }: RunAllOptions,
   children: Set<ChildProcess>,
 ): Promise<void> {
   const state = await prepareRun(run);
@@ -95,7 +98,8 @@ async function runOne(
     }
     given["method.table"] = files.table;
   }
-  writeWhole(files.config, stringify(Object.fromEntries(withoutIdle(new Map(Object.entries(given))))));
+  const told = byFile(withoutIdle(new Map(Object.entries(given)), catalog), catalog);
+  writeWhole(files.config, stringify(Object.fromEntries(told)));
   const polling = setInterval(() => onEvent({ type: "step", run, step: lastStep(run.folder) }), 1000);
   try {
     const where =

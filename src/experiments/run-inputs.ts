@@ -28,8 +28,8 @@ interface Inputs {
 
 const fileOf = (run: PlannedRun) => `${run.folder}.inputs.json`;
 
-function inputsOf({ given, source }: PlannedRun, text = definitionText): Inputs {
-  const ownKeys = [...given].filter(([key]) => !["data", "out", "resume"].includes(key));
+function inputsOf({ given, arm, source }: PlannedRun, text = definitionText): Inputs {
+  const ownKeys = [...given, ...arm.files].filter(([key]) => !["data", "out", "resume"].includes(key));
   const files = ownKeys.flatMap(([key, value]) => {
     const hash = typeof value === "string" && /[./\\]/.test(value) ? hashOf(value) : undefined;
     return hash === undefined ? [] : [[key, hash] as const];

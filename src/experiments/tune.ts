@@ -1,6 +1,7 @@
 /** Settings of `--scale small`: a declared grid for every method, validation images only, the lowest error chosen. */
 import { cpus } from "node:os";
 import { join } from "node:path";
+import { catalog as builtIn, filesOf, type Listing } from "../config/catalog.js";
 import { flagOf } from "../config/given.js";
 import { UsageError } from "../errors.js";
 import type { RunResult } from "../run/events.js";
@@ -43,7 +44,16 @@ export interface Tuned {
  */
 export function planTuning(
   profile: Profile,
-  { out, overrides = {} }: { readonly out: string; readonly overrides?: Setting },
+  {
+    out,
+    overrides = {},
+    catalog = builtIn,
+  }: {
+    readonly out: string;
+    readonly overrides?: Setting;
+    /** What names mean; default what comes with the package. */
+    readonly catalog?: Listing;
+  },
 ): TunePlan {
   const { base, methods, grid, tune } = profile;
   const own = ownOf(profile);
@@ -54,7 +64,9 @@ export function planTuning(
         .map(([key, value]) => `${key}=${String(value)}`)
         .join(",");
       const line = (of: string) => ({ name: of, label: of, options: {}, paper: {}, small: {} });
-      const arm: Arm = { key: `${method}/${name}`, row: line(method), column: line(name), given: mergeLayers(layers) };
+      const given = mergeLayers(layers);
+      const files = filesOf(given, catalog);
+      const arm: Arm = { key: `${method}/${name}`, row: line(method), column: line(name), given, files };
       return { method, setting, arm };
     }),
   );

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeTraining, fewlabels, lastJson, start } from "../cli/run-cli.js";
+import { writeTiny } from "../experiments/tiny.js";
+import { addPictures, noisy } from "../support/pictures.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const example = join(root, "examples/entropy-minimization.mjs");
@@ -131,4 +133,43 @@ describeTraining("fewlabels train --method ./my-method.mjs", () => {
     const typo = await train("--method", "mean-techer");
     expect(typo).toMatchObject({ code: 2, err: expect.stringMatching(/Did you mean "mean-teacher"\?/) });
   }, 60_000);
+});
+
+describeTraining("a file from outside in commands that start others", () => {
+  beforeAll(() => copyFileSync(join(root, "examples/plain-net.mjs"), join(project, "net.mjs")));
+  const quick = ["--steps", "3", "--batch", "20", "--labeled-batch", "10", "--dataset.train", "200"];
+
+  it("`experiment` trains and times it, and runs anew what was trained with another content of it", async () => {
+    writeTiny(project, (text) => text.replace(/dataset: .*/, "dataset: { name: digits, test: 100 }"));
+    const given = ["--only", "supervised", "--seeds", "1", "--model", "./net.mjs", "--model.channels", "4", ...quick];
+    const run = () => fewlabels(["experiment", "tiny.yaml", ...given, "--out", "tiny"], { cwd: project });
+    const first = await run();
+    expect([first.err, first.code]).toEqual(["", 0]);
+    expect(read("tiny/arms/supervised/all/seed-1/config.json")).toMatchObject({
+      model: "plain-net",
+      modules: { model: join(project, "net.mjs") },
+      modelOptions: { channels: 4 },
+    });
+    expect((await run()).out).toContain("1 runs, 1 finished before");
+    writeFileSync(join(project, "net.mjs"), `${readFileSync(join(project, "net.mjs"), "utf8")}\n`);
+    expect((await run()).out).toContain("1 runs, 0 finished before");
+    const dry = await fewlabels(["experiment", "tiny.yaml", ...given, "--dry-run", "--json"], { cwd: project });
+    const [arm] = lastJson(dry.out).arms as { secondsPerStep: number; remark?: string }[];
+    expect(arm!.remark).toBeUndefined();
+    expect(arm!.secondsPerStep).toBeGreaterThan(0);
+  }, 120_000);
+
+  it("`compare` trains it, and the command that it recommends names the file", async () => {
+    const colors = { red: [190, 40, 40], green: [40, 190, 40] } as const;
+    const made = Object.entries(colors).flatMap(([name, color], k) =>
+      Array.from({ length: 3 }, (_, i) => [`${name}/${i}.png`, noisy(10 * k + i, color)] as const),
+    );
+    mkdirSync(join(project, "photos"));
+    await addPictures(join(project, "photos"), Object.fromEntries(made));
+    const given = ["--model", "./net.mjs", "--dataset.size", "8", "--steps", "3", "--batch", "4", "--threads", "1"];
+    const flags = ["compare", "photos", "--folds", "2", "--only", "supervised", ...given, "--json"];
+    const { code, out } = await fewlabels(flags, { cwd: project });
+    expect(code).toBe(0);
+    expect(lastJson(out).command).toContain(`--model ${join(project, "net.mjs")} `);
+  }, 120_000);
 });

@@ -144,6 +144,7 @@ async function compareOn(folds: Folds, base: Plan, options: CompareOptions): Pro
       const result = await runAll([run], {
         jobs: 1,
         threads: options.threads,
+        catalog,
         signal: stop,
         onEvent(event) {
           if (performance.now() - saved > 3000) {

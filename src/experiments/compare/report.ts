@@ -1,4 +1,5 @@
 /** A comparison as a table, in sentences, and the command that trains the winner. */
+import { byFile } from "../../config/catalog.js";
 import { flagOf } from "../../config/given.js";
 import { withoutIdle } from "../../config/without-idle.js";
 import type { Comparison } from "./compare.js";
@@ -43,10 +44,10 @@ export function winnerCommand(
     ["method", method],
     ...Object.entries(overrides),
   ];
-  return [
-    "fewlabels train",
-    ...[...withoutIdle(new Map(own), catalog)].map(([key, value]) => `${flagOf(key)} ${shellWord(String(value))}`),
-  ].join(" ");
+  const told = byFile(withoutIdle(new Map(own), catalog), catalog);
+  return ["fewlabels train", ...[...told].map(([key, value]) => `${flagOf(key)} ${shellWord(String(value))}`)].join(
+    " ",
+  );
 }
 
 /** As a POSIX shell reads it back. */

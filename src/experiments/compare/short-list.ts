@@ -27,6 +27,7 @@ export function planOf({ out, only, overrides, catalog }: CompareOptions, { coun
     out,
     seeds,
     overrides: { ...overrides, data: foldFolder(out, 1) },
+    catalog,
     ...(only && { only }),
   });
   const usable = ({ given }: Arm) => {

@@ -24,7 +24,7 @@ export async function timed(
   arms: readonly Arm[],
   plan: Plan,
   folds: Folds,
-  { threads, onEvent }: CompareOptions,
+  { threads, catalog, onEvent }: CompareOptions,
   stop: AbortSignal,
   leave: (method: string, why: string) => void,
 ): Promise<Cost[]> {
@@ -34,7 +34,10 @@ export async function timed(
     const method = arm.row.name;
     onEvent({ type: "timing", method });
     const started = performance.now();
-    const [found] = await estimateArms({ ...plan, arms: [arm] }, { threads, timing: true, steps: TIMED, signal: stop });
+    const [found] = await estimateArms(
+      { ...plan, arms: [arm] },
+      { threads, timing: true, steps: TIMED, catalog, signal: stop },
+    );
     const wall = (performance.now() - started) / 1000;
     if (found?.secondsPerStep === undefined) {
       leave(

@@ -74,13 +74,14 @@ async function experimentCommand(name: string, values: Options, given: Given, ca
     scale: values.scale,
     out,
     overrides,
+    catalog,
     ...(values.seeds !== undefined && { seeds: seedsOf(values.seeds) }),
     ...(values.only !== undefined && { only: values.only.split(",").map((one) => one.trim()) }),
   });
   checkArms(plan, given, catalog, values.dryRun || values.collect);
   const threads = threadsOf(asked, values.jobs, who);
   if (values.dryRun) {
-    await dryRun(plan, threads, values);
+    await dryRun(plan, threads, values, catalog);
     return;
   }
   const interrupted =
@@ -110,8 +111,8 @@ async function experimentCommand(name: string, values: Options, given: Given, ca
 }
 
 /** Every arm's options and cost. */
-async function dryRun(plan: Plan, threads: number, { timing, json, jobs }: Options): Promise<void> {
-  const estimates = await estimateArms(plan, { threads, timing }, ({ key }) =>
+async function dryRun(plan: Plan, threads: number, { timing, json, jobs }: Options, catalog: Catalog): Promise<void> {
+  const estimates = await estimateArms(plan, { threads, timing, catalog }, ({ key }) =>
     printError(`timing a few steps of ${key}`),
   );
   const secondsOf = ({ secondsPerStep, steps, runs }: ArmEstimate) => (secondsPerStep ?? Number.NaN) * steps * runs;

@@ -55,7 +55,7 @@ async function runHeld(
       say(`${all}  ${event.run.key} step ${event.step}`);
     }
   };
-  const { failed, interrupted } = await runAll(runs, { jobs, threads, onEvent, signal });
+  const { failed, interrupted } = await runAll(runs, { jobs, threads, catalog, onEvent, signal });
   if (failed.length > 0 && !interrupted) process.exitCode = 1;
   return interrupted;
 }

@@ -66,7 +66,7 @@ export const experimentTune = defineCommand({
         `${who}: with ${changes.join(", ")} the runs are not those of the profile ${profile.name}, which would use what they choose. Give --write FILE, or leave ${changes.length > 1 ? "them" : "it"} out`,
       );
     }
-    const plan = planTuning(profile, { out, overrides });
+    const plan = planTuning(profile, { out, overrides, catalog: externals.catalog });
     const all = plan.points.map(({ arm }) => {
       const describe = (option: string) => ({ ...asFlags(who)(option), who: `profile ${profile.name}, ${arm.key}` });
       // What it would do can be told without the data.
