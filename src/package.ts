@@ -7,9 +7,21 @@ import { fileURLToPath } from "node:url";
 /** `src/` and `dist/` lie side by side, so the root is one folder up from either. Ends with a separator. */
 const root = new URL("../", import.meta.url);
 
+const copiesKey = Symbol.for("fewlabels.copies");
+
 /** Absolute path of a file or folder of the package. */
 export function packagePath(relative: string): string {
   return fileURLToPath(new URL(relative, root));
+}
+
+/** Folders of every fewlabels that this thread has loaded, which must say so to each other: a file from outside may bring a second one. */
+const shared = globalThis as { [copiesKey]?: Set<string> };
+shared[copiesKey] ??= new Set();
+const copies = shared[copiesKey].add(packagePath(""));
+
+/** Folders of the others. */
+export function otherCopies(): string[] {
+  return [...copies].filter((folder) => folder !== packagePath(""));
 }
 
 /** Version in package.json. */

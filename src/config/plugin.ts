@@ -10,6 +10,7 @@ import { defineMethod } from "../methods/index.js";
 import { defineModel } from "../models/index.js";
 import { defineOptimizer } from "../optim/index.js";
 import type { OptionSpec } from "../options.js";
+import { otherCopies, packagePath } from "../package.js";
 import { type Catalog, catalog, type Definitions, extend, families } from "./catalog.js";
 import { checkFields } from "./plugin-check.js";
 import { type Group, groups } from "./run-options.js";
@@ -58,6 +59,13 @@ export async function loadPlugin<K extends Group>(kind: K, path: string): Promis
     exported = (await import(pathToFileURL(file).href)) as Record<string, unknown>;
   } catch (error) {
     throw new UsageError(`${file}: cannot be loaded: ${loadFailure(error)}`);
+  }
+  const [other] = otherCopies();
+  if (other !== undefined) {
+    throw new UsageError(
+      `${file}: imports the fewlabels in ${other}, and this is the one in ${packagePath("")}: two engines in one process crash. ` +
+        "Start the former, with `npx fewlabels` in the folder of the file",
+    );
   }
   const definition: unknown = exported[exportNames[kind]] ?? exported.default;
   const { noun } = families[kind];

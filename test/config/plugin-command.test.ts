@@ -134,6 +134,18 @@ describeTraining("fewlabels train --method ./my-method.mjs", () => {
     expect(typo).toMatchObject({ code: 2, err: expect.stringMatching(/Did you mean "mean-teacher"\?/) });
   }, 60_000);
 });
+  it("is refused where it imports another copy of fewlabels, with the folders of both", async () => {
+    const copy = join(project, "other/node_modules/fewlabels");
+    mkdirSync(join(copy, "dist"), { recursive: true });
+    copyFileSync(join(root, "dist/package.js"), join(copy, "dist/package.js"));
+    writeFileSync(join(copy, "package.json"), '{ "type": "module", "exports": "./dist/package.js" }');
+    writeFileSync(join(project, "other/mine.mjs"), 'import "fewlabels";\n');
+    const { code, err } = await train("--method", "./other/mine.mjs", "--out", "other/run");
+    expect(code).toBe(2);
+    expect(err).toMatch(/imports the fewlabels in .*other\/node_modules\/fewlabels\/, and this is the one in /);
+    expect(err).toContain("`npx fewlabels` in the folder of the file");
+  });
+
 
 describeTraining("a file from outside in commands that start others", () => {
   beforeAll(() => copyFileSync(join(root, "examples/plain-net.mjs"), join(project, "net.mjs")));
