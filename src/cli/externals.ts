@@ -36,10 +36,11 @@ export async function loadExternals(args: readonly string[]): Promise<Externals>
     const given = flagValue(args, `--${key}`) ?? (kind === "model" ? positionalModel(args) : undefined);
     const found = given === undefined ? yaml?.given.get(key) : given;
     const folder = given === undefined && yaml ? dirname(yaml.path) : process.cwd();
-    const path = typeof found === "string" ? findPluginFile(kind, found, folder) : resumed[kind];
+    const named = typeof found === "string" ? findPluginFile(kind, found, folder) : undefined;
+    const path = named ?? resumed[kind]; // a run that goes on knows its files, also where they are given by name
     if (path === undefined) continue;
     modules[kind] = path;
-    if (typeof found === "string") renamed.set(key, { from: found, to: (await loadPlugin(kind, path)).name });
+    if (named !== undefined) renamed.set(key, { from: String(found), to: (await loadPlugin(kind, named)).name });
   }
   if (Object.keys(modules).length === 0) return noExternals;
   return {

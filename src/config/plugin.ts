@@ -95,7 +95,7 @@ const completed: { readonly [K in Group]: (definition: Definitions[K]) => Defini
 /** Files of what a run names that is none of the package's, by kind: recorded in `config.json`. */
 export type Modules = Readonly<Partial<Record<Group, string>>>;
 
-/** `known` with what these files define. Throws UsageError where one cannot be loaded. */
+/** `known` with what these files, of a run's record, define. Throws UsageError where one cannot be loaded. */
 export async function withModules(known: Catalog, modules: Modules = {}): Promise<Catalog> {
   let all = known;
   for (const kind of groups) {
@@ -106,6 +106,12 @@ export async function withModules(known: Catalog, modules: Modules = {}): Promis
 }
 
 async function withModule(known: Catalog, kind: Group, path: string): Promise<Catalog> {
+  if (!existsSync(path)) {
+    throw new UsageError(
+      `${path}: there is no such file any more, and it defines the ${families[kind].noun} of this run. Put it back there, or write where ` +
+        "it lies now into `modules` of the run's config.json",
+    );
+  }
   if (kind === "dataset") return extend(known, { dataSets: [await loadPlugin(kind, path)] });
   if (kind === "method") return extend(known, { methods: [await loadPlugin(kind, path)] });
   if (kind === "model") return extend(known, { models: [await loadPlugin(kind, path)] });

@@ -1,5 +1,14 @@
 /** Methods from outside the package, through the real command line: the example of docs/tutorial-method.md. */
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -80,9 +89,33 @@ describeTraining("fewlabels train --method ./my-method.mjs", () => {
     const whole = await train(...flags, "--out", "whole", "--json");
     const { test, error } = lastJson(whole.out);
     expect(lastJson(resumed.out)).toMatchObject({ test, error } as object);
-    const again = await train("--method", "./my-method.mjs", "--out", "whole", "--resume", "--json"); // finished
-    expect(again.code).toBe(0);
+    for (const method of ["./my-method.mjs", "entropy-minimization"]) {
+      const again = await train("--method", method, "--out", "whole", "--resume", "--json"); // finished
+      expect([again.err, again.code]).toEqual([expect.stringContaining("nothing to resume"), 0]);
+    }
+    const other = await train("--method", "uda", "--out", "whole", "--resume");
+    expect(other).toMatchObject({ code: 2, err: expect.stringContaining('started with "entropy-minimization"') });
   }, 120_000);
+
+  it("that is gone is named as what the run needs, with what to do", async () => {
+    copyFileSync(example, join(project, "moving.mjs"));
+    expect((await train("--method", "./moving.mjs", "--steps", "1", "--out", "moving")).code).toBe(0);
+    mkdirSync(join(project, "moved"));
+    renameSync(join(project, "moving.mjs"), join(project, "moved/moving.mjs"));
+    for (const command of [
+      ["evaluate", "moving"],
+      ["train", "--resume", "moving"],
+    ]) {
+      const { code, err } = await fewlabels(command, { cwd: project });
+      expect([code, err]).toEqual([2, expect.stringMatching(/^\/.*moving\.mjs: there is no such file any more/)]);
+    }
+    const config = JSON.stringify({
+      ...read("moving/config.json"),
+      modules: { method: join(project, "moved/moving.mjs") },
+    });
+    writeFileSync(join(project, "moving/config.json"), config);
+    expect((await fewlabels(["evaluate", "moving"], { cwd: project })).code).toBe(0);
+  }, 60_000);
 
   it("is found in a YAML file behind a flag that is true or false", async () => {
     const lines = [
@@ -100,6 +133,18 @@ describeTraining("fewlabels train --method ./my-method.mjs", () => {
       expect([code, err]).toEqual([0, ""]);
     }
   }, 60_000);
+
+  it("is refused where it imports another copy of fewlabels, with the folders of both", async () => {
+    const copy = join(project, "other/node_modules/fewlabels");
+    mkdirSync(join(copy, "dist"), { recursive: true });
+    copyFileSync(join(root, "dist/package.js"), join(copy, "dist/package.js"));
+    writeFileSync(join(copy, "package.json"), '{ "type": "module", "exports": "./dist/package.js" }');
+    writeFileSync(join(project, "other/mine.mjs"), 'import "fewlabels";\n');
+    const { code, err } = await train("--method", "./other/mine.mjs", "--out", "other/run");
+    expect(code).toBe(2);
+    expect(err).toMatch(/imports the fewlabels in .*other\/node_modules\/fewlabels\/, and this is the one in /);
+    expect(err).toContain("`npx fewlabels` in the folder of the file");
+  });
 
   it("shows its options in the help", async () => {
     const { code, out } = await fewlabels(["train", "--method", example, "--help"]);
@@ -134,18 +179,6 @@ describeTraining("fewlabels train --method ./my-method.mjs", () => {
     expect(typo).toMatchObject({ code: 2, err: expect.stringMatching(/Did you mean "mean-teacher"\?/) });
   }, 60_000);
 });
-  it("is refused where it imports another copy of fewlabels, with the folders of both", async () => {
-    const copy = join(project, "other/node_modules/fewlabels");
-    mkdirSync(join(copy, "dist"), { recursive: true });
-    copyFileSync(join(root, "dist/package.js"), join(copy, "dist/package.js"));
-    writeFileSync(join(copy, "package.json"), '{ "type": "module", "exports": "./dist/package.js" }');
-    writeFileSync(join(project, "other/mine.mjs"), 'import "fewlabels";\n');
-    const { code, err } = await train("--method", "./other/mine.mjs", "--out", "other/run");
-    expect(code).toBe(2);
-    expect(err).toMatch(/imports the fewlabels in .*other\/node_modules\/fewlabels\/, and this is the one in /);
-    expect(err).toContain("`npx fewlabels` in the folder of the file");
-  });
-
 
 describeTraining("a file from outside in commands that start others", () => {
   beforeAll(() => copyFileSync(join(root, "examples/plain-net.mjs"), join(project, "net.mjs")));
