@@ -34,7 +34,16 @@ export function setupCommand(): string {
   return existsSync(packagePath("src")) ? "npm run setup" : "npx fewlabels setup";
 }
 
+/** The user's home folder; "/" for who has none, as in a container a number without a name: a place where nothing is and nothing can be made. */
+export function homeFolder(): string {
+  try {
+    return homedir() || "/";
+  } catch {
+    return "/";
+  }
+}
+
 /** Where downloads and engines lie that belong to no package. */
 export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
-  return join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "fewlabels");
+  return join(env.XDG_CACHE_HOME || join(homeFolder(), ".cache"), "fewlabels");
 }

@@ -33,14 +33,23 @@ const table: Readonly<Record<string, readonly string[]>> = {
   run: ["files", "node"],
   metrics: ["torch", "losses"],
   // Reads run folders, and nothing that trains.
-  report: ["run", "files", "statistics", "node", "package @observablehq/plot", "package linkedom", "package sharp"],
+  report: [
+    "run",
+    "files",
+    "statistics",
+    "package",
+    "node",
+    "package @observablehq/plot",
+    "package linkedom",
+    "package sharp",
+  ],
   augment: ["batch", "torch", "rng", "options"],
   data: ["images", "labels", "augment", "files", "rng", "options", "node"],
   batches: ["data", "images", "labels", "augment", "batch", "stateful", "torch", "rng", "options"],
   // Classifiers on what a network gives its head.
   features: ["torch", "rng"],
   // Weights of others: their addresses, names and cache.
-  pretrained: ["files", "data", "models", "nn", "options", "node"],
+  pretrained: ["files", "data", "models", "nn", "options", "package", "node"],
   methods: [
     "batch",
     "stateful",

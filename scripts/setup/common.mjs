@@ -18,7 +18,16 @@ export const setupCommand = isClone ? "npm run setup" : "npx fewlabels setup";
 
 /** Where downloads live, shared by every checkout of this user. */
 export function cacheDir(env = process.env) {
-  return join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "fewlabels");
+  return join(env.XDG_CACHE_HOME || join(homeDir(), ".cache"), "fewlabels");
+}
+
+/** "/" for a user without one (a number without a name, no HOME): src/package.ts does the same. */
+function homeDir() {
+  try {
+    return homedir() || "/";
+  } catch {
+    return "/";
+  }
 }
 
 /**

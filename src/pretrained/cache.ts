@@ -1,12 +1,12 @@
 /** Pretrained weights on this machine: the cache folder, what is in it, and how it gets there. */
 import { existsSync, readFileSync, statSync } from "node:fs";
-import { homedir } from "node:os";
 import { basename, extname, join } from "node:path";
 import { type FetchControl, fetchFile, hashOfFile } from "../data/download/fetch-file.js";
 import { inTurn } from "../data/download/in-turn.js";
 import { DataError, DownloadError, UsageError, unknownName } from "../errors.js";
 import { fetchUrl } from "../files/fetch.js";
 import { makeFolder, writeWhole } from "../files/write-whole.js";
+import { homeFolder } from "../package.js";
 import { type OfficialWeights, officialWeights } from "./official-weights.js";
 
 export interface CachedWeights {
@@ -19,7 +19,7 @@ export interface CachedWeights {
 /** A folder of the cache: `$FEWLABELS_CACHE`, else `fewlabels` in `$XDG_CACHE_HOME` or `~/.cache`. */
 export function cacheFolder(name: string, environment: NodeJS.ProcessEnv = process.env): string {
   const { FEWLABELS_CACHE: own, XDG_CACHE_HOME: caches } = environment;
-  return join(own || join(caches || join(homedir(), ".cache"), "fewlabels"), name);
+  return join(own || join(caches || join(homeFolder(), ".cache"), "fewlabels"), name);
 }
 
 export function weightsFolder(environment?: NodeJS.ProcessEnv): string {

@@ -1,7 +1,7 @@
 /** Whether letters can be drawn here: an SVG has its reader's fonts, a PNG those of the machine that makes it. Small containers have none. */
 import { existsSync, readdirSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
+import { homeFolder } from "../package.js";
 
 /** Where Linux keeps fonts. */
 const folders = ["/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/texmf/fonts"];
@@ -16,7 +16,7 @@ export function missingFonts(
 ): string | undefined {
   if (platform !== "linux" || env.FONTCONFIG_FILE !== undefined || env.FONTCONFIG_PATH !== undefined) return undefined;
   const configured = existsSync(join(root, "/etc/fonts/fonts.conf"));
-  const all = [...folders, ...own.map((folder) => join(homedir(), folder))];
+  const all = [...folders, ...own.map((folder) => join(homeFolder(), folder))];
   if (configured && all.some((folder) => hasFont(join(root, folder)))) return undefined;
   return "apt-get install fontconfig-config fonts-dejavu-core";
 }

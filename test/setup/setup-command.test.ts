@@ -4,8 +4,10 @@ import { cpSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { cacheDir } from "../../scripts/setup/common.mjs";
 import { neededNode, nodeProblem } from "../../scripts/setup/node-version.mjs";
 import { probe } from "../../scripts/setup/probe.mjs";
+import { cacheFolder } from "../../src/package.js";
 import { temporaryFolder } from "./helpers.js";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
@@ -117,5 +119,18 @@ describe("probe", () => {
     expect(report.tried).toEqual([{ place: "FEWLABELS_LIBTORCH=/nowhere", problem: "not there" }]);
     expect(report.problems[0]).toMatchObject({ level: "error", what: "libtorch was not found" });
     expect(report.problems[0]?.todo.length).toBeGreaterThan(0);
+  });
+});
+
+describe("places that cannot be used", () => {
+  it("a cache of a user without a home folder lies where nothing can be made, and not in the working folder", () => {
+    const before = process.env.HOME;
+    try {
+      process.env.HOME = "";
+      expect([cacheDir({}), cacheFolder({})]).toEqual(["/.cache/fewlabels", "/.cache/fewlabels"]);
+    } finally {
+      if (before === undefined) delete process.env.HOME;
+      else process.env.HOME = before;
+    }
   });
 });
