@@ -56,7 +56,10 @@ export function probe({ env = process.env, load = true } = {}) {
     const todo = env.FEWLABELS_LIBTORCH
       ? ["correct FEWLABELS_LIBTORCH (a folder with include/ and lib/), or unset it"]
       : [`${setupCommand}   (finds or installs it)`, ...missingHints({ libtorch: true, compiler: false })];
-    problems.push(error("libtorch was not found", todo));
+    // An engine that loads has the libraries it needs; only building it takes headers.
+    if (load && addon.loads)
+      problems.push(warning("libtorch was not found: the engine works, and cannot be built anew", todo));
+    else problems.push(error("libtorch was not found", todo));
   }
   if (!compiler && !addon.current) {
     problems.push(
@@ -137,8 +140,8 @@ function probeAddon(libtorch, compiler, load, problems) {
       problems.push(error(reason.message, reason.hints));
     }
   }
-  // Without a compiler nobody can tell whether it is current; that it is there and loads is what counts then.
-  else current = built && !compiler;
+  // Without libtorch's headers or a compiler nobody can tell whether it is current; that it is there and loads is what counts then.
+  else current = built;
   const problem = built && load ? loadProblem(addonPath) : undefined;
   if (!built) problems.push(error("the addon is not built", [setupCommand]));
   else if (problem)

@@ -120,6 +120,27 @@ describe("probe", () => {
     expect(report.problems[0]).toMatchObject({ level: "error", what: "libtorch was not found" });
     expect(report.problems[0]?.todo.length).toBeGreaterThan(0);
   });
+
+  it("says of a missing libtorch beside an engine that works that it is needed to build only", () => {
+    const report = probe({ env: { ...process.env, FEWLABELS_LIBTORCH: "/nowhere" } });
+    expect(report.addon).toMatchObject({ loads: true, current: true });
+    expect(report.problems).toContainEqual(
+      expect.objectContaining({
+        level: "warning",
+        what: expect.stringMatching(/^libtorch was not found: the engine works/),
+      }),
+    );
+    expect(report.ok).toBe(true);
+  });
+});
+
+describe("doctor", () => {
+  it("says where libtorch lies, and of a temporary folder that is not there to set TMPDIR", () => {
+    const { status, stdout } = node([join(root, "bin/fewlabels.js"), "doctor"], { env: { TMPDIR: "/nowhere" } });
+    expect(stdout).toMatch(/^libtorch {3}\d\S*, \S.* \(\/.*\)$/m);
+    expect(stdout).toMatch(/^error: training fails: cannot make a temporary folder .*\n {2}- set TMPDIR to a folder/m);
+    expect(status).toBe(1);
+  }, 60_000);
 });
 
 describe("places that cannot be used", () => {

@@ -1,6 +1,7 @@
 /** `fewlabels doctor`: what was found, what is missing, what to do about it. */
 import { pathToFileURL } from "node:url";
 import { resolveConfig } from "../../config/resolve.js";
+import { DiskError } from "../../errors.js";
 import { boolean } from "../../options.js";
 import { packagePath, setupCommand } from "../../package.js";
 import { missingFonts } from "../../report/fonts.js";
@@ -31,7 +32,8 @@ interface Report {
   };
   readonly memory: { readonly totalMB: number; readonly availableMB: number };
   readonly load: { readonly oneMinute: number };
-  readonly libtorch: { readonly version?: string; readonly source?: string; readonly path?: string } | null;
+  /** `how` it was found: "system", "python3 torch". */
+  readonly libtorch: { readonly version: string; readonly how: string; readonly root: string } | null;
   readonly blas: Blas | null;
   /** Whether the headers are there that several processes need, and what to do where not. */
   readonly gloo: boolean;
@@ -86,7 +88,8 @@ async function doctorCommand(json: boolean): Promise<void> {
     try {
       engine = await tryEngine();
     } catch (error) {
-      problems.push({ what: `training fails: ${(error as Error).message}`, todo: [setupCommand()], level: "error" });
+      const todo = error instanceof DiskError ? ["set TMPDIR to a folder that you may write to"] : [setupCommand()];
+      problems.push({ what: `training fails: ${(error as Error).message}`, todo, level: "error" });
     }
   }
   const fonts = missingFonts();
@@ -159,7 +162,10 @@ function doctorLines(report: Report, engine: Engine | undefined, problems: reado
     ["node", `${node.version} (needs ${node.needed})`],
     ["machine", `${os.platform} ${os.arch}, ${cpu.model}, ${cpu.cores} cores, ${instructions}`],
     ["memory", `${memory.availableMB} of ${memory.totalMB} MB free, load ${report.load.oneMinute.toFixed(1)}`],
-    ["libtorch", libtorch ? [libtorch.version, libtorch.source].filter(Boolean).join(", ") || "found" : "not found"],
+    [
+      "libtorch",
+      libtorch ? `${libtorch.version}, ${libtorch.how} (${libtorch.root})` : "not found (needed to build only)",
+    ],
     ...(libtorch ? [["blas", blas ? `${blas.name} (${blas.path})` : "libtorch's own"]] : []),
     ["compiler", compiler ? `${compiler.path} ${compiler.version}` : "not found (needed to build only)"],
     [

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { RunConfig } from "../../config/resolve.js";
+import { DiskError } from "../../errors.js";
 import type { StartEvent } from "../../run/events.js";
 import { RunFolder } from "../../run/index.js";
 import { resolveDevice } from "../../session/device.js";
@@ -22,6 +23,17 @@ export interface Measurement {
 /** Steps between two waits for a GPU. */
 const INTERVAL = 10;
 
+/** Throws DiskError where none can be made. */
+function temporaryFolder(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), "fewlabels-bench-"));
+  } catch (error) {
+    throw new DiskError(
+      `cannot make a temporary folder (${(error as Error).message}). Set TMPDIR to a folder that you may write to`,
+    );
+  }
+}
+
 /** Runs `warmup` + `steps` steps of `config` in a temporary run folder, which is removed, and keeps the last `steps`. */
 export async function measure(
   config: RunConfig,
@@ -31,7 +43,7 @@ export async function measure(
     onStep = () => {},
   }: { warmup: number; steps: number; onStep?: (step: number, seconds: number) => void },
 ): Promise<Measurement> {
-  const folder = mkdtempSync(join(tmpdir(), "fewlabels-bench-"));
+  const folder = temporaryFolder();
   try {
     // More steps than are needed: the run is stopped before its end, which would evaluate the whole test set.
     // On a GPU the steps of an interval run without a wait between them, as they do in a run.
