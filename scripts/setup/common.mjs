@@ -2,7 +2,7 @@
 // Plain JavaScript without dependencies: it runs before anything is installed or compiled.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { accessSync, constants, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -163,6 +163,37 @@ export function readJson(path) {
     return JSON.parse(readFileSync(path, "utf8"));
   } catch {
     return undefined;
+  }
+}
+
+/** Milliseconds after which nobody is still writing to a file or folder that was begun beside its place. */
+const LONG = 3_600_000;
+
+/**
+ * Removes what set-ups that were killed had begun beside its place, under names that end in their number ("debian.4711.tmp": a gigabyte).
+ * The process may be on another machine that shares the folder, so what is young stays.
+ * @param {string} folder
+ */
+export function removeAbandoned(folder, now = Date.now()) {
+  try {
+    for (const name of readdirSync(folder)) {
+      const number = Number(/\.(\d+)\.tmp$/.exec(name)?.[1] ?? Number.NaN);
+      const path = join(folder, name);
+      if (Number.isNaN(number) || isAlive(number) || now - statSync(path).mtimeMs < LONG) continue;
+      rmSync(path, { recursive: true, force: true });
+    }
+  } catch {
+    // no such folder, or not ours to clear
+  }
+}
+
+/** @param {number} pid */
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return /** @type {NodeJS.ErrnoException} */ (error).code !== "ESRCH";
   }
 }
 

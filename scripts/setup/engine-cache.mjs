@@ -26,11 +26,20 @@ export function takeEngine(plan, env = process.env) {
     if (loadProblem(temporary)) return false;
     renameSync(temporary, plan.output);
     recordEngine(plan);
-    const now = new Date();
-    utimesSync(kept, now, now);
+    touch(kept);
     return true;
   } finally {
     rmSync(temporary, { force: true });
+  }
+}
+
+/** Only its owner may say that a file was used; root may have kept it. @param {string} kept */
+function touch(kept) {
+  const now = new Date();
+  try {
+    utimesSync(kept, now, now);
+  } catch {
+    // it goes a little earlier then
   }
 }
 

@@ -1,6 +1,7 @@
 // The order of the set-up. Each step says a line only when it really does something.
+import { join } from "node:path";
 import { improveBlas } from "./blas.mjs";
-import { addonPath, buildDir, packageRoot, SetupError } from "./common.mjs";
+import { addonPath, buildDir, cacheDir, packageRoot, removeAbandoned, SetupError } from "./common.mjs";
 import { buildAddon, findCompiler, isCurrent, planBuild } from "./compile.mjs";
 import { missingKernels } from "./cuda.mjs";
 import { keepEngine, takeEngine } from "./engine-cache.mjs";
@@ -38,6 +39,7 @@ export async function setUp({ nativeDir, buildDir, output, engine, typescript, i
     const web = webState();
     if (web.state === "stale") await buildWeb(web.hash, log);
     if (web.state !== "shipped") parts.push(web.state === "stale" ? "pages built" : "pages up to date");
+    if (parts.length === 0) parts.push("the TypeScript came compiled, nothing to do");
   }
   return parts;
 }
@@ -46,16 +48,39 @@ export async function setUp({ nativeDir, buildDir, output, engine, typescript, i
  * The set-up of this very package, where it lies.
  * @param {{ only?: string | undefined, install: boolean, log: (line: string) => void }} options
  */
-export function setUpPackage({ only, install, log }) {
-  return setUp({
-    nativeDir: `${packageRoot}/native`,
-    buildDir,
-    output: addonPath,
-    engine: only !== "typescript",
-    typescript: only !== "engine",
-    install: install && process.env.FEWLABELS_NO_INSTALL !== "1",
-    log,
-  });
+export async function setUpPackage({ only, install, log }) {
+  for (const folder of [cacheDir(), buildDir, join(buildDir, "obj")]) removeAbandoned(folder);
+  try {
+    return await setUp({
+      nativeDir: `${packageRoot}/native`,
+      buildDir,
+      output: addonPath,
+      engine: only !== "typescript",
+      typescript: only !== "engine",
+      install: install && process.env.FEWLABELS_NO_INSTALL !== "1",
+      log,
+    });
+  } catch (error) {
+    throw placeProblem(error) ?? error;
+  }
+}
+
+/**
+ * What to say where a folder of the set-up cannot be written, or the disk is full; undefined for any other error.
+ * @param {unknown} error
+ */
+export function placeProblem(error, cache = cacheDir()) {
+  const { code, path, dest, message } = /** @type {NodeJS.ErrnoException & { dest?: string }} */ (error);
+  const place = dest ?? path;
+  if (place === undefined || code === undefined) return undefined;
+  const full = code === "ENOSPC" || code === "EDQUOT";
+  const inCache = place.startsWith(cache);
+  return new SetupError(`cannot write ${place}: ${message}`, [
+    ...(full ? ["free some space on that disk"] : inCache ? [] : ["run it as the user to whom that folder belongs"]),
+    ...(inCache
+      ? [`${full ? "or " : ""}set XDG_CACHE_HOME to a folder that you may write to, here and wherever fewlabels runs`]
+      : []),
+  ]);
 }
 
 /** @param {boolean} install @param {(line: string) => void} log */

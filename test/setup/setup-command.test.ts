@@ -1,12 +1,13 @@
 // scripts/setup.mjs, the launcher and probe() as users and `fewlabels doctor` meet them.
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, utimesSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { cacheDir } from "../../scripts/setup/common.mjs";
+import { cacheDir, removeAbandoned } from "../../scripts/setup/common.mjs";
 import { neededNode, nodeProblem } from "../../scripts/setup/node-version.mjs";
 import { probe } from "../../scripts/setup/probe.mjs";
+import { placeProblem } from "../../scripts/setup/set-up.mjs";
 import { cacheFolder } from "../../src/package.js";
 import { temporaryFolder } from "./helpers.js";
 
@@ -153,5 +154,40 @@ describe("places that cannot be used", () => {
       if (before === undefined) delete process.env.HOME;
       else process.env.HOME = before;
     }
+  });
+
+  it("are cleared of what killed set-ups had begun, not of what one may still be at", () => {
+    const folder = temporaryFolder();
+    const names = ["debian.999999999.tmp", `debian.${process.pid}.tmp`, "libtorch.999999998.tmp", "debian", "a.tmp"];
+    for (const name of names) mkdirSync(join(folder, name, "usr"), { recursive: true });
+    for (const name of names) if (!name.startsWith("libtorch")) utimesSync(join(folder, name), 1e9, 1e9);
+    removeAbandoned(folder);
+    expect(readdirSync(folder).sort()).toEqual(names.slice(1).sort());
+    removeAbandoned(join(folder, "nowhere"));
+  });
+
+  it("are named, with what to do", () => {
+    const thrown = (work: () => void) => {
+      try {
+        work();
+      } catch (error) {
+        return error;
+      }
+      return undefined;
+    };
+    const cannot = thrown(() => mkdirSync("/dev/null/cache/fewlabels/obj"));
+    expect(placeProblem(cannot, "/dev/null/cache")).toMatchObject({
+      message: expect.stringMatching(/^cannot write \/dev\/null\/cache\/fewlabels\/obj: ENOTDIR/),
+      hints: [expect.stringContaining("set XDG_CACHE_HOME")],
+    });
+    expect(placeProblem(cannot, "/home/me")).toMatchObject({
+      hints: ["run it as the user to whom that folder belongs"],
+    });
+    const full = Object.assign(new Error("ENOSPC"), { code: "ENOSPC", path: "a", dest: "/b/c" });
+    expect(placeProblem(full, "/home/me")).toMatchObject({
+      message: "cannot write /b/c: ENOSPC",
+      hints: ["free some space on that disk"],
+    });
+    expect(placeProblem(new TypeError("a fault"), "/home/me")).toBeUndefined();
   });
 });
