@@ -13,9 +13,9 @@ export interface ViewSpec {
   /** Largest random translation of this view in pixels per axis; 0 switches it off. Default: the run's. */
   readonly translate?: number | undefined;
   /** Switches the random horizontal flip off for this view. Default true (and only where the data set allows flips). */
-  readonly flip?: boolean;
+  readonly flip?: boolean | undefined;
   /** Shares the flip draw (not the translation) with the view of this role: Laine & Aila's Pi-model. */
-  readonly sameFlipAs?: string;
+  readonly sameFlipAs?: string | undefined;
 }
 
 /** Role of a view -> how it is made. */

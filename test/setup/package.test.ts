@@ -79,4 +79,21 @@ describeTraining("the installed package", () => {
     const { types } = JSON.parse(readFileSync(join(app, "node_modules/fewlabels/package.json"), "utf8")).exports["."];
     expect(existsSync(join(app, "node_modules/fewlabels", types))).toBe(true);
   });
+
+  it("has types that hold under the strictest settings, those that `tsc --init` writes among them", () => {
+    const code = [
+      'import { catalog, defineDataSet, extend, option, resolveConfig } from "fewlabels";',
+      'const load = () => Promise.reject(new Error("none"));',
+      'const options = { side: option.integer(3, { min: 1, doc: "pixels" }) };',
+      'const mine = defineDataSet({ name: "mine", summary: "s", source: "here", needsDir: false, options, load });',
+      'resolveConfig({ dataset: { name: "mine", side: 4 } }, extend(catalog, { dataSets: [mine] }));',
+    ];
+    writeFileSync(join(app, "use.ts"), code.join("\n"));
+    const strict = { strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true };
+    const place = { module: "nodenext", noEmit: true, types: ["node"], typeRoots: [join(root, "node_modules/@types")] };
+    const settings = { ...strict, ...place, noImplicitOverride: true, verbatimModuleSyntax: true };
+    writeFileSync(join(app, "tsconfig.json"), JSON.stringify({ compilerOptions: settings, files: ["use.ts"] }));
+    const { status, stdout } = run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", "."], app);
+    expect([stdout, status]).toEqual(["", 0]);
+  }, 120_000);
 });
