@@ -54,7 +54,8 @@ export async function loadExternals(args: readonly string[]): Promise<Externals>
 /** The configuration file among the arguments of a command that takes one. */
 function yamlOf(args: readonly string[]): ReturnType<typeof readConfigFile> | undefined {
   if (args[0] !== "train" && !(args[0] === "data" && args[1] === "preview")) return undefined;
-  const file = args.find((arg, i) => i > 0 && !arg.startsWith("-") && !isValue(args[i - 1]!) && isFile(arg));
+  const words = args[0] === "data" ? 2 : 1;
+  const file = args.find((arg, i) => i >= words && !arg.startsWith("-") && !isValue(args[i - 1]!) && isFile(arg));
   return file === undefined ? undefined : readConfigFile(file);
 }
 

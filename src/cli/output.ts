@@ -44,7 +44,7 @@ export function surviveClosedPipes(): void {
   ] as const) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "EPIPE") {
-        process.exitCode = 1;
+        process.exitCode ||= 1; // what a command has said of itself counts more
         if (!told && name === "stdout") printError(`fewlabels: cannot write to stdout: ${error.message}`);
         told = true;
       }

@@ -26,11 +26,23 @@ export async function main(args: readonly string[]): Promise<void> {
     else if (first === "--version" || first === "-V") print(packageVersion());
     else if (first === "help") await main([...others, "--help"]);
     else {
+      checkFolder();
       externals = await loadExternals(canonicalArguments(args));
       await runCommand(args, externals);
     }
   } catch (error) {
     process.exitCode = report(error, externals);
+  }
+}
+
+/** Throws UsageError where the working folder is gone, which every relative path needs. */
+function checkFolder(): void {
+  try {
+    process.cwd();
+  } catch {
+    throw new UsageError(
+      "fewlabels: the folder that this was started in does not exist any more. `cd` into another one",
+    );
   }
 }
 

@@ -37,7 +37,7 @@ export function experimentNames(folder = experimentsFolder): string[] {
 }
 
 function findConfig(nameOrPath: string, folder: string): [string, string] {
-  if (existsSync(nameOrPath) && statSync(nameOrPath).isFile()) return [nameOrPath, readFileSync(nameOrPath, "utf8")];
+  if (existsSync(nameOrPath) && statSync(nameOrPath).isFile()) return [nameOrPath, textOf(nameOrPath)];
   const shipped = join(folder, `${nameOrPath}.yaml`);
   const names = experimentNames(folder);
   if (names.includes(nameOrPath)) return [shipped, readFileSync(shipped, "utf8")];
@@ -46,6 +46,15 @@ function findConfig(nameOrPath: string, folder: string): [string, string] {
     `fewlabels train: there is no file ${JSON.stringify(nameOrPath)}, and no shipped experiment of that name. ` +
       (near ? `Did you mean "${near}"?` : "`fewlabels list experiments` lists them"),
   );
+}
+
+/** What stands in a file that the user wrote. Throws UsageError where it may not be read. */
+export function textOf(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new UsageError(`${path}: cannot be read (${(error as Error).message})`);
+  }
 }
 
 /** Parses the text of a configuration; `path` names it in errors. */

@@ -1,6 +1,6 @@
 /** What an experiment file says: arms by row and column, published values, claims. `docs/experiments.md` explains the keys. */
-import { readFileSync } from "node:fs";
 import { type Document, isMap, isScalar, parseDocument } from "yaml";
+import { textOf } from "../config/config-file.js";
 import { UsageError, unknownName } from "../errors.js";
 
 export const SCALES = ["paper", "small"] as const;
@@ -211,7 +211,7 @@ export function readYaml(file: string): Fields {
 }
 
 function parseYaml(file: string): Document {
-  const document = parseDocument(readFileSync(file, "utf8"));
+  const document = parseDocument(textOf(file));
   const problem = document.errors[0];
   if (problem) throw new UsageError(`${file}: not valid YAML: ${problem.message}`);
   return document;

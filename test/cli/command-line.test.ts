@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -146,6 +146,30 @@ describeBinary("fewlabels", () => {
     await given("dataset: digits\nsteps: 3\nsteps: 4\n", /^run\.yaml:3:1: not valid YAML: Map keys must be unique/);
     await wrongUsage(["train", "none.yaml"], /no file "none\.yaml", and no shipped experiment/);
   }, 60_000);
+
+  // Root may read everything: a file of the kernel's that nobody can read stands in for one without permission.
+  it.runIf(existsSync("/proc/self/mem"))("exits 2 on a configuration that cannot be read", async () => {
+    symlinkSync("/proc/self/mem", join(folder, "secret.yaml"));
+    await wrongUsage(["train", "secret.yaml"], /^secret\.yaml: cannot be read \(EIO/);
+    await wrongUsage(["experiment", "secret.yaml"], /secret\.yaml: cannot be read \(EIO/);
+  });
+
+  it("takes no second word of a command for a configuration", async () => {
+    writeFileSync(join(folder, "preview"), "%PNG");
+    await wrongUsage(["data", "preview", "--dataset", "digits"], /expected a file for --out, got nothing/);
+  });
+
+  it("exits 2 where the working folder is gone", () => {
+    const gone = join(folder, "gone");
+    const script = `mkdir "${gone}" && cd "${gone}" && rmdir "${gone}" && "${process.execPath}" "${binary}" list models`;
+    const { status, stderr } = spawnSync("sh", ["-c", script], { encoding: "utf8" });
+    expect(stderr).toMatch(/^fewlabels: the folder that this was started in does not exist any more/);
+    expect(status).toBe(2);
+  });
+
+  it.runIf(existsSync("/dev/full"))("keeps its exit code where stderr cannot be written", () => {
+    expect(spawnSync("sh", ["-c", `"${process.execPath}" "${binary}" nonsense 2>/dev/full`]).status).toBe(2);
+  });
 
   it("lists methods, models and data sets as JSON with names and options", async () => {
     for (const [what, name] of [
