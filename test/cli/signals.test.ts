@@ -83,6 +83,23 @@ async function listening(port: number): Promise<void> {
   }
 }
 
+describeTraining("fewlabels bench", () => {
+  it("leaves nothing in the temporary folder when it is stopped", async () => {
+    const temporary = mkdtempSync(join(tmpdir(), "fewlabels-stopped-"));
+    try {
+      const flags = ["--model", "convnet-tiny", "--threads", "1", "--steps", "100000"];
+      const run = start(["bench", ...flags], { env: { TMPDIR: temporary } });
+      await run.seen(/step \d+\/100010/);
+      expect(readdirSync(temporary)).toHaveLength(1);
+      run.child.kill("SIGTERM");
+      await run.finished;
+      expect(readdirSync(temporary)).toEqual([]);
+    } finally {
+      rmSync(temporary, { recursive: true, force: true });
+    }
+  }, 60_000);
+});
+
 describeTraining("fewlabels train", () => {
   let folder: string;
   beforeAll(() => {

@@ -8,6 +8,7 @@ import type { StartEvent } from "../../run/events.js";
 import { RunFolder } from "../../run/index.js";
 import { resolveDevice } from "../../session/device.js";
 import { runInWorker } from "../../train/worker.js";
+import { onStopSignals, quitAtOnce } from "../signals.js";
 
 export interface Measurement {
   readonly start: StartEvent;
@@ -44,6 +45,11 @@ export async function measure(
   }: { warmup: number; steps: number; onStep?: (step: number, seconds: number) => void },
 ): Promise<Measurement> {
   const folder = temporaryFolder();
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  const ignoreSignals = onStopSignals(() => {
+    remove();
+    quitAtOnce();
+  });
   try {
     // More steps than are needed: the run is stopped before its end, which would evaluate the whole test set.
     // On a GPU the steps of an interval run without a wait between them, as they do in a run.
@@ -68,6 +74,7 @@ export async function measure(
     const { versions } = RunFolder.open(join(folder, "run")).config();
     return { start: start!, versions, stepSeconds, memoryMB, phases: sums };
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    ignoreSignals();
+    remove();
   }
 }
