@@ -3,7 +3,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, expect, it } from "vitest";
+import { afterAll, expect, it, vi } from "vitest";
+import { overridesOf } from "../../src/cli/commands/experiment/run-with-progress.js";
 import { missingFonts } from "../../src/report/fonts.js";
 import { writeTiny } from "../experiments/tiny.js";
 import { describeTraining, fewlabels, lastJson, start } from "./run-cli.js";
@@ -27,6 +28,12 @@ const run = (out: string, ...more: string[]) => [
 const resultsOf = (out: string) => JSON.parse(readFileSync(join(folder, out, "results.json"), "utf8"));
 /** All of it but what depends on the clock. */
 const numbersOf = (out: string) => resultsOf(out).arms.map(({ seconds, ...rest }: { seconds: unknown }) => rest);
+
+it("an empty FEWLABELS_DATA names no folder", () => {
+  vi.stubEnv("FEWLABELS_DATA", "");
+  expect(overridesOf(new Map(), "paper")).not.toHaveProperty("data");
+  vi.unstubAllEnvs();
+});
 
 describeTraining("fewlabels experiment", () => {
   let uninterrupted: unknown;

@@ -68,7 +68,7 @@ export function threadsOf(asked: unknown, jobs: number, who: string): number {
 
 /** Options laid over every arm, and what makes a run of an experiment: enough points for a curve, one checkpoint to go on from. */
 export function overridesOf(given: Given, scale: Scale): Record<string, unknown> {
-  const root = given.get("data") ?? process.env.FEWLABELS_DATA;
+  const root = given.get("data") ?? (process.env.FEWLABELS_DATA || undefined);
   return {
     logEvery: 10,
     keepCheckpoints: 1,
