@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { flatten } from "../config/given.js";
 import { UsageError, unknownName } from "../errors.js";
-import { type Definition, readDefinition, readYaml } from "./definition.js";
+import type { Definition } from "./definition/definition.js";
+import { readYaml } from "./definition/fields.js";
+import { readDefinition } from "./definition/read.js";
 
 /** `papers/PAPER/NAME.yaml`, `scales/small/PROFILE.yaml`, `results/`. */
 export const experimentsFolder = fileURLToPath(new URL("../../experiments/", import.meta.url));

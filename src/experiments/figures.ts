@@ -8,7 +8,7 @@ import {
   sensitivityFigure,
 } from "../report/figures.js";
 import type { Figure } from "../report/plot.js";
-import type { Definition } from "./definition.js";
+import type { Definition } from "./definition/definition.js";
 import type { ArmResult, ExperimentResults } from "./results.js";
 import type { Summary } from "./summary.js";
 

@@ -6,7 +6,7 @@ import { type Group, groups, neutralOptions, runOptions } from "../config/run-op
 import { UsageError } from "../errors.js";
 import type { OptionSpec, OptionType } from "../options.js";
 import { type Profile, readProfile, shrunkText } from "./catalog.js";
-import { type Definition, fileName, type Layer, type RowOrColumn, type Scale } from "./definition.js";
+import { type Definition, fileName, type Layer, type RowOrColumn, type Scale } from "./definition/definition.js";
 
 export interface Arm {
   /** "row/column". */

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { definitionNames, experimentsFolder, findDefinition, readProfile, shrunkText } from "./catalog.js";
-import type { Definition } from "./definition.js";
+import type { Definition } from "./definition/definition.js";
 import { armsOf, definitionText } from "./plan.js";
 import type { ExperimentResults } from "./results.js";
 import { type Comparison, summarize } from "./summary.js";

@@ -4,7 +4,7 @@ import { UsageError } from "../errors.js";
 import { type RunRecord, readRun } from "../report/read-run.js";
 import type { RunResult } from "../run/events.js";
 import { RunFolder } from "../run/index.js";
-import type { RowOrColumn, Scale } from "./definition.js";
+import type { RowOrColumn, Scale } from "./definition/definition.js";
 import { definitionText, type Plan } from "./plan.js";
 import { stateOf } from "./run-state.js";
 

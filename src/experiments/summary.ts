@@ -1,6 +1,6 @@
 /** Measured beside published: the numbers of a table, the comparisons of its claims, and what the seeds allow to say. */
 import { type PairedTest, pairedTest, type Spread, spreadOf } from "../statistics.js";
-import type { Claim, Definition, Published, RowOrColumn } from "./definition.js";
+import type { Claim, Definition, Published, RowOrColumn } from "./definition/definition.js";
 import { armsOf, definitionText } from "./plan.js";
 import type { ArmResult, ExperimentResults } from "./results.js";
 

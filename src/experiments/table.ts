@@ -1,6 +1,6 @@
 /** A summary as lines of text and as CSV. */
 import { csvField } from "../labels/write-labels.js";
-import type { Published } from "./definition.js";
+import type { Published } from "./definition/definition.js";
 import type { Cell, Comparison, Summary } from "./summary.js";
 
 /** `12.31 ± 0.28 (3)`: mean, standard deviation, seeds. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { readConfigFile } from "../../src/config/config-file.js";
 import { findDefinition, readProfile } from "../../src/experiments/catalog.js";
-import { readDefinition } from "../../src/experiments/definition.js";
+import { readDefinition } from "../../src/experiments/definition/read.js";
 import { armsOf } from "../../src/experiments/plan.js";
 import { writeTiny } from "./tiny.js";
 
@@ -60,6 +60,23 @@ it.each<[string, (text: string) => string, RegExp]>([
         .replace("{ method: pi-model }", "{ method: pi-model, predictionsOf: supervised }")
         .replace("{ method: supervised }", "{ method: supervised, onlyAt: paper }"),
     /which exists at scale paper only/,
+  ],
+  ["a seed that is no number", (text) => text.replace("[1, 2]", "[1, a]"), /tiny\.yaml: seeds\.small\[1\]: .*got "a"/],
+  [
+    "a seed that is there twice",
+    (text) => text.replace("[1, 2]", "[1, 1]"),
+    /seeds that differ, one at least, got \[1,1\]/,
+  ],
+  ["no seed at all", (text) => text.replace("[1, 2]", "[]"), /seeds\.small: expected seeds that differ, one at least/],
+  [
+    "a place on the axis that is no number",
+    (text) => text.replace("{ method: pi-model }", "{ method: pi-model, x: far }"),
+    /tiny\.yaml: rows\.pi-model\.x: expected a number, got "far"/,
+  ],
+  [
+    "part of a run",
+    (text) => text.replace("{ method: pi-model }", "{ method: pi-model, runs: 0.5 }"),
+    /rows\.pi-model\.runs: expected a whole number of at least 1, got 0\.5/,
   ],
   ["YAML that is none", (text) => `${text}rows: [`, /not valid YAML/],
 ])("%s is named with its file", (_, change, message) => {

@@ -8,7 +8,7 @@ import { resolveConfig } from "../../src/config/resolve.js";
 import { runOptions } from "../../src/config/run-options.js";
 import { withoutIdle } from "../../src/config/without-idle.js";
 import { definitionNames, experimentsFolder, findDefinition, readProfile } from "../../src/experiments/catalog.js";
-import { SCALES } from "../../src/experiments/definition.js";
+import { SCALES } from "../../src/experiments/definition/definition.js";
 import { armsOf } from "../../src/experiments/plan.js";
 import { findMethod } from "../../src/methods/index.js";
 

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, expect, it, vi } from "vitest";
-import { readDefinition } from "../../src/experiments/definition.js";
+import { readDefinition } from "../../src/experiments/definition/read.js";
 import { type PlannedRun, planExperiment } from "../../src/experiments/plan.js";
 import { ExperimentProgress } from "../../src/experiments/progress.js";
 import { writeTiny } from "./tiny.js";

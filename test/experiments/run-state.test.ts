@@ -7,7 +7,7 @@ import { catalog } from "../../src/config/catalog.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { fingerprint } from "../../src/data/fingerprint.js";
 import { twoMoons } from "../../src/data/index.js";
-import { readDefinition } from "../../src/experiments/definition.js";
+import { readDefinition } from "../../src/experiments/definition/read.js";
 import { type PlannedRun, planExperiment } from "../../src/experiments/plan.js";
 import { call } from "../../src/experiments/run-all.js";
 import { besides, findMovedData, prepareRun, stateOf } from "../../src/experiments/run-state.js";

@@ -3,7 +3,7 @@ import { experimentNames, readConfigFile } from "../../config/config-file.js";
 import { dataSets } from "../../data/index.js";
 import { EngineError } from "../../errors.js";
 import { definitionNames, findDefinition, readProfile } from "../../experiments/catalog.js";
-import { SCALES } from "../../experiments/definition.js";
+import { SCALES } from "../../experiments/definition/definition.js";
 import { armsOf } from "../../experiments/plan.js";
 import { methods } from "../../methods/index.js";
 import { findModel, models } from "../../models/index.js";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Catalog } from "../../config/catalog.js";
 import { UsageError, unknownName } from "../../errors.js";
 import { experimentsFolder } from "../catalog.js";
-import { readDefinition } from "../definition.js";
+import { readDefinition } from "../definition/read.js";
 import { type Arm, type Plan, type PlannedRun, planExperiment } from "../plan.js";
 import { type Folds, foldFolder } from "./folds.js";
 import type { CompareOptions } from "./options.js";

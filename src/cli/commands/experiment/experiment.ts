@@ -6,7 +6,7 @@ import { resolveConfig } from "../../../config/resolve.js";
 import { checkLaidOver, withoutIdle } from "../../../config/without-idle.js";
 import { UsageError } from "../../../errors.js";
 import { findDefinition } from "../../../experiments/catalog.js";
-import { SCALES } from "../../../experiments/definition.js";
+import { SCALES } from "../../../experiments/definition/definition.js";
 import { type ArmEstimate, estimateArms } from "../../../experiments/estimate.js";
 import { type Plan, planExperiment } from "../../../experiments/plan.js";
 import { collectResults } from "../../../experiments/results.js";

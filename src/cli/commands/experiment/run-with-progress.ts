@@ -4,7 +4,7 @@ import type { Catalog } from "../../../config/catalog.js";
 import { usableCores } from "../../../config/cores.js";
 import type { Given } from "../../../config/given.js";
 import { runOptions } from "../../../config/run-options.js";
-import type { Scale } from "../../../experiments/definition.js";
+import type { Scale } from "../../../experiments/definition/definition.js";
 import type { PlannedRun } from "../../../experiments/plan.js";
 import { ExperimentProgress } from "../../../experiments/progress.js";
 import { type RunAllEvent, runAll } from "../../../experiments/run-all.js";
