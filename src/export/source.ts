@@ -8,7 +8,7 @@ import { withDefaults } from "../config/resume.js";
 import type { DataSetDefinition } from "../data/dataset.js";
 import { fingerprint } from "../data/fingerprint.js";
 import { DataError, findByName, UsageError, unknownName } from "../errors.js";
-import type { Decoding, ImageSet } from "../images/image-set.js";
+import { type Decoding, type ImageSet, isWhitening } from "../images/image-set.js";
 import { unit as unitOf } from "../images/normalize.js";
 import { type FittedWhitening, fitWhitening, whitenNew } from "../images/whiten.js";
 import { bestCheckpoint, type Moved, whereMoved } from "../inference/open.js";
@@ -137,7 +137,7 @@ async function whiteningOf(
   { normalize }: InferenceRecord,
   catalog: Catalog,
 ): Promise<{ readonly whitening: FittedWhitening; readonly unit: number } | undefined> {
-  if (normalize !== "zca" && normalize !== "gcn-zca") return undefined;
+  if (!isWhitening(normalize)) return undefined;
   const { data } = await loadSplit(config, dataSetOf(config, catalog, run));
   const now = data.fingerprint ?? fingerprint(data);
   if (now !== config.dataFingerprint) {

@@ -48,8 +48,15 @@ export interface Decoding {
   readonly maxMegapixels: number;
 }
 
-export const normalizations = ["none", "channel", "image", "imagenet", "zca", "gcn-zca"] as const;
+export const whitenings = ["zca", "gcn-zca"] as const;
+export type Whitening = (typeof whitenings)[number];
+export const normalizations = ["none", "channel", "image", "imagenet", ...whitenings] as const;
 export type Normalization = (typeof normalizations)[number];
+
+/** Whether it takes all values of an image together. */
+export function isWhitening(kind: string | undefined): kind is Whitening {
+  return whitenings.some((one) => one === kind);
+}
 
 export interface Shard {
   readonly path: string;

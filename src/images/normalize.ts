@@ -7,7 +7,7 @@
 import { UsageError } from "../errors.js";
 import { choice } from "../options.js";
 import type { Scaling } from "../torch/index.js";
-import { type ImageSet, type Normalization, normalizations } from "./image-set.js";
+import { type ImageSet, isWhitening, type Normalization, normalizations } from "./image-set.js";
 import { whitenSets } from "./whiten.js";
 
 /** What a run may say about it. */
@@ -39,7 +39,7 @@ export function normalizeData(
   test: ImageSet,
   levels: readonly Levels[] | undefined = undefined,
 ): NormalizedData {
-  if (kind === "zca" || kind === "gcn-zca") {
+  if (isWhitening(kind)) {
     const white = whitenSets(kind, train, test);
     return { train: plain(white.train), test: plain(white.test) };
   }

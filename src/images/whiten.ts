@@ -7,15 +7,13 @@
 
 import { UsageError } from "../errors.js";
 import { call, conv2d, noGrad, scope, type Tensor, tensor } from "../torch/index.js";
-import type { ImageSet } from "./image-set.js";
+import type { ImageSet, Whitening } from "./image-set.js";
 
-const regularizer = { zca: 1e-5, "gcn-zca": 0.1 } as const;
+const regularizer = { zca: 1e-5, "gcn-zca": 0.1 } as const satisfies Record<Whitening, number>;
 const gcnNorm = 55;
 const chunkRows = 1024; // a multiple of 16, see `product`
 /** Of an image, D: the decomposition works on more than 2 D^2 numbers, which LAPACK counts in 32 bits. */
 const mostValues = 32_000;
-
-export type Whitening = keyof typeof regularizer;
 
 /**
  * Fits on `train` and whitens both sets; pixels become float32. Covariance and mean divide by the number of images. Throws UsageError where

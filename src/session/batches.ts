@@ -1,4 +1,5 @@
 /** The batches of a run as its configuration and method describe them. */
+
 import { CtWeights } from "../augment/ct-augment.js";
 import { aheadBatches, batchesAhead } from "../batches/ahead-batches.js";
 import { memoryBatches } from "../batches/batches.js";
@@ -12,6 +13,7 @@ import type { Chosen } from "../config/catalog.js";
 import type { RunConfig } from "../config/resolve.js";
 import { namesShards } from "../data/extra-unlabeled.js";
 import { UsageError } from "../errors.js";
+import { isWhitening } from "../images/image-set.js";
 import { isStream } from "../labels/label-options.js";
 import type { MethodDefinition, Phase, Views } from "../methods/index.js";
 import type { Rng } from "../rng.js";
@@ -137,7 +139,7 @@ export function checkStreamed(config: RunConfig, { dataSet, method: definition }
   if (config.sampler === "mixed") {
     refuse("--sampler mixed draws labeled and unlabeled images in one order", "Use --sampler two-stream");
   }
-  if (config.normalize === "zca" || config.normalize === "gcn-zca") {
+  if (isWhitening(config.normalize)) {
     refuse(
       `--normalize ${config.normalize} whitens all training images before the first step`,
       "Use channel, image or none",

@@ -9,7 +9,13 @@ import type { DataSet, DataSetDefinition } from "../data/dataset.js";
 import { withUnlabeled } from "../data/extra-unlabeled.js";
 import { fingerprint } from "../data/fingerprint.js";
 import { DataError, UsageError } from "../errors.js";
-import type { DamagedFile, Decoding, Normalization, ShardPool } from "../images/image-set.js";
+import {
+  type DamagedFile,
+  type Decoding,
+  isWhitening,
+  type Normalization,
+  type ShardPool,
+} from "../images/image-set.js";
 import { normalizeData } from "../images/normalize.js";
 import { parseLabelFile } from "../labels/label-file.js";
 import { redrawLabels } from "../labels/label-noise.js";
@@ -109,7 +115,7 @@ export async function prepareData(
   const noise = Rng.fromSeed(config.labelSeed).split("label-noise");
   const { y, ...labelNoise } = redrawLabels(clean, config.labelNoise, data.classes.length, noise);
   const normalize = config.normalize ?? data.normalize;
-  const whitened = normalize === "zca" || normalize === "gcn-zca";
+  const whitened = isWhitening(normalize);
   const shown = withStandIns(data.train, clean.y);
   const { pixels, channels, width, height, files } = shown;
   if (whitened && files) {

@@ -6,7 +6,7 @@ import { inputShape } from "../batches/store.js";
 import { DataError, UsageError } from "../errors.js";
 import { writeWhole } from "../files/write-whole.js";
 import { defaultMaxMegapixels } from "../images/decode.js";
-import type { Decoding, ImageSet, Normalization } from "../images/image-set.js";
+import { type Decoding, type ImageSet, isWhitening, type Normalization } from "../images/image-set.js";
 import { imageScaling, type NormalizedSet } from "../images/normalize.js";
 import type { PreparedData } from "./data.js";
 
@@ -43,7 +43,7 @@ export function inferenceRecord(
 ): InferenceRecord {
   const [channels, height, width] = inputShape(train);
   const { scaling, evaluation } = train;
-  const whitened = normalize === "zca" || normalize === "gcn-zca";
+  const whitened = isWhitening(normalize);
   const constant = scaling.per === "channel" && !whitened;
   const real = train.pixels instanceof Float32Array;
   const stored = { height: train.images.size(2), width: train.images.size(3) };

@@ -60,6 +60,13 @@ describe("without weights", () => {
     expect((await chosen(30, { method: "supervised" })).remarks[0]).not.toContain("teacher");
   });
 
+  it("whitening has what it can be done with: few values, and no crops", async () => {
+    for (const normalize of ["zca", "gcn-zca"]) {
+      expect(await chosen(200, { normalize }, "cuda")).toMatchObject({ size: 64, weak: undefined });
+      expect(await chosen(200, { normalize, "dataset.size": 48 })).toMatchObject({ size: 48, weak: undefined });
+    }
+  });
+
   it("guesses beside the folders' labels count in addition to them, as does what shards hold", async () => {
     const guesses = join(out, "guesses.csv");
     writeFileSync(guesses, "file,label,confidence\na/0.jpg,a,1\nb/0.jpg,b,1\n");

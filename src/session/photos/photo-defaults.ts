@@ -4,6 +4,7 @@ import { type RunConfig, usualCheckpointEvery, usualEvalEvery } from "../../conf
 import type { Group } from "../../config/run-options.js";
 import { wantedBy } from "../../config/weights-wanted.js";
 import type { DataSetDefinition } from "../../data/dataset.js";
+import { isWhitening } from "../../images/image-set.js";
 import type { MethodDefinition } from "../../methods/index.js";
 import { countLabels, lookAt, type PictureFacts } from "./picture-facts.js";
 
@@ -35,7 +36,7 @@ export async function photoDefaults(
   if (wanted) {
     const labels = await countLabels(asked, name);
     const { size, crop, gray, interpolation, normalize } = wanted;
-    const crops = asked.weak !== "translate";
+    const crops = asked.weak !== "translate" && !isWhitening(asked.normalize);
     const chosen = choose(asked, method.onFeatures === true, {
       "dataset.size": crops ? size : (crop ?? size),
       ...(gray && { "dataset.channels": "gray" }),
@@ -72,7 +73,8 @@ const between = (least: number, value: number, most: number) => Math.max(least, 
 function fromScratch(asked: RunConfig, { side, labels }: PictureFacts, device: string): Choice {
   const { datasetOptions, modelOptions, methodOptions, model, byDefault = [] } = asked;
   const onCpu = device === "cpu";
-  const size = onCpu || side <= 48 ? 32 : side <= 80 ? 64 : 128;
+  const whitened = isWhitening(asked.normalize); // of bytes alone crops can be made, and of few values a matrix
+  const size = onCpu || side <= 48 ? 32 : side <= 80 || whitened ? 64 : 128;
   const used = byDefault.includes("dataset.size") ? size : Number(datasetOptions.size);
   const steps = onCpu
     ? Math.max(500, Math.round(between(15, 0.15 * labels, 40) * Math.min(1, 32 / used)) * 100)
@@ -80,7 +82,7 @@ function fromScratch(asked: RunConfig, { side, labels }: PictureFacts, device: s
   const narrow = onCpu && model === "cnn-13" && modelOptions.width === 1;
   return {
     "dataset.size": size,
-    weak: used > 32 ? "photo" : undefined,
+    weak: used > 32 && !whitened ? "photo" : undefined,
     steps,
     labeledBatch: labeledOfBatch(asked, labels, {
       steps: byDefault.includes("steps") ? (steps ?? asked.steps) : asked.steps,
