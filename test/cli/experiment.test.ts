@@ -119,7 +119,7 @@ describeTraining("fewlabels experiment", () => {
     ];
     const { code, out, err } = await fewlabels(dry);
     expect([code, err]).toEqual([0, ""]);
-    expect(out).toMatch(/mean-teacher\/4000\n.*dataset cifar10, normalize gcn-zca/);
+    expect(out).toMatch(/mean-teacher\/4000\n.*dataset cifar10, precision fp32, normalize gcn-zca/);
     expect(out).toMatch(/supervised\/4000 +30,000 +10 /);
   });
 
