@@ -258,6 +258,8 @@ describe.skipIf(!appBuilt || !enginePresent || !chromiumPath)("the labelling stu
     await tab.goto(`${url}#/map`);
     const map = tab.locator(".map canvas");
     await map.waitFor({ timeout: 30_000 });
+    // A model that is trained or not moves nothing: the line above keeps its place for the word.
+    expect((await tab.locator("[data-error] > span").boundingBox())!.width).toBeGreaterThan(0);
     const box = (await map.boundingBox())!;
     const at = (x: number, y: number) => [box.x + x * box.width, box.y + y * box.height] as const;
     await tab.mouse.move(...at(0.01, 0.01));

@@ -100,7 +100,8 @@ function Progress({ studio, counts }: { readonly studio: Studio; readonly counts
       </span>
       <span data-error>
         {last ? `error ${errorWords(last)}` : training ? "no model yet" : ""}
-        {training?.running ? ", training ..." : ""}
+        {/* Its place is kept: a line that breaks anew moves all below it from under the pointer. */}
+        {training && <span style={{ visibility: training.running ? "visible" : "hidden" }}>, training ...</span>}
       </span>
       <span class="soft">{reading ? `reading pictures: ${reading.done} of ${reading.total}` : (problem ?? "")}</span>
     </p>
