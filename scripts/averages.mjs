@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
-import { decayOfRun, EmaTeacher, methods, recomputeStatistics } from "fewlabels/internal";
+import { decayOfRun, EmaTeacher, methods, recomputeStatistics, statisticsBatches } from "fewlabels/internal";
 
 const self = fileURLToPath(import.meta.url);
 const seeds = 1;
@@ -51,16 +51,7 @@ export const method = {
         for (const { ema, given } of extra) {
           ema.update();
           if (given.buffers !== "recompute" || now.step + 1 < now.totalSteps) continue;
-          // In groups as the methods measure them.
-          const rows = setup.statisticsRows;
-          const count = Math.floor(rows.length / 64);
-          if (count === 0) continue;
-          const end = (/** @type {number} */ group) => Math.floor((group * rows.length) / count);
-          const groups = Array.from({ length: count }, (_, k) => rows.slice(end(k), end(k + 1)));
-          recomputeStatistics(
-            ema.model,
-            groups.map((rows) => setup.trainingImages(rows)),
-          );
+          recomputeStatistics(ema.model, statisticsBatches(setup));
         }
         return metrics;
       },

@@ -40,6 +40,7 @@ export { parseLabelFile } from "./labels/label-file.js";
 export { readLabelTable } from "./labels/label-rows.js";
 export { crossEntropy } from "./losses/index.js";
 export { methods } from "./methods/index.js";
+export { statisticsBatches } from "./methods/parts/average.js";
 export { findModel, models } from "./models/index.js";
 export { modelFacts } from "./models/model-facts.js";
 export { createModel } from "./nn/index.js";

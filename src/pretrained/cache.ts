@@ -6,7 +6,7 @@ import { inTurn } from "../data/download/in-turn.js";
 import { DataError, DownloadError, UsageError, unknownName } from "../errors.js";
 import { fetchUrl } from "../files/fetch.js";
 import { makeFolder, writeWhole } from "../files/write-whole.js";
-import { homeFolder } from "../package.js";
+import { cacheFolder as packageCache } from "../package.js";
 import { type OfficialWeights, officialWeights } from "./official-weights.js";
 
 export interface CachedWeights {
@@ -18,8 +18,7 @@ export interface CachedWeights {
 
 /** A folder of the cache: `$FEWLABELS_CACHE`, else `fewlabels` in `$XDG_CACHE_HOME` or `~/.cache`. */
 export function cacheFolder(name: string, environment: NodeJS.ProcessEnv = process.env): string {
-  const { FEWLABELS_CACHE: own, XDG_CACHE_HOME: caches } = environment;
-  return join(own || join(caches || join(homeFolder(), ".cache"), "fewlabels"), name);
+  return join(environment.FEWLABELS_CACHE || packageCache(environment), name);
 }
 
 export function weightsFolder(environment?: NodeJS.ProcessEnv): string {

@@ -2,6 +2,7 @@
 import { byFile } from "../../config/catalog.js";
 import { flagOf } from "../../config/given.js";
 import { withoutIdle } from "../../config/without-idle.js";
+import { quoted } from "../../errors.js";
 import type { Comparison } from "./compare.js";
 import type { CompareOptions } from "./options.js";
 import type { Ranked } from "./recommend.js";
@@ -45,14 +46,7 @@ export function winnerCommand(
     ...Object.entries(overrides),
   ];
   const told = byFile(withoutIdle(new Map(own), catalog), catalog);
-  return ["fewlabels train", ...[...told].map(([key, value]) => `${flagOf(key)} ${shellWord(String(value))}`)].join(
-    " ",
-  );
-}
-
-/** As a POSIX shell reads it back. */
-function shellWord(word: string): string {
-  return /^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+  return ["fewlabels train", ...[...told].map(([key, value]) => `${flagOf(key)} ${quoted(String(value))}`)].join(" ");
 }
 
 /** Sentences about how it was measured. */

@@ -36,8 +36,8 @@ export function averageOf(setup: Setup, student: Model, role: string, given: Giv
   };
 }
 
-/** Groups of training images, all as large, give or take one; fewer images than the least group tell too little: then there are none. */
-function* statisticsBatches({ statisticsRows: rows, trainingImages }: Setup): Generator<Tensor> {
+/** Training images in groups, all as large, give or take one; fewer images than the least group tell too little: then there are none. */
+export function* statisticsBatches({ statisticsRows: rows, trainingImages }: Setup): Generator<Tensor> {
   const groups = Math.floor(rows.length / LEAST_ROWS);
   const end = (group: number) => Math.floor((group * rows.length) / groups);
   for (let group = 0; group < groups; group++) {
